@@ -1,0 +1,1 @@
+"""qornn-hw: from a trained, quantized recurrent network to verified FPGA hardware."""

@@ -1,0 +1,79 @@
+"""Every error that a user can cause or mend.
+
+    QornnError                          anything that the command line reports in one line, exit code 2
+    ├── FormatError      (ValueError)   a width, range or shape breaks a number rule
+    ├── CheckpointError  (ValueError)   a model file is absent, unreadable, incomplete or inconsistent
+    ├── DataError        (ValueError)   a data set is absent or malformed
+    ├── BoardError       (ValueError)   a board is not known
+    ├── CapacityError    (ValueError)   the network does not fit what it was asked to fit
+    ├── TimingError      (RuntimeError) the placed design does not reach its clock
+    ├── ToolError        (RuntimeError) an external tool is missing, died, or gave no output
+    ├── OutputError      (OSError)      a result cannot be written
+    └── MismatchError    (AssertionError) hardware and integer model disagree
+
+A message says what must be what, what it was, where, and what to do, in one line. Anything that is
+not a :class:`QornnError` is a defect of qornn-hw and keeps its traceback.
+"""
+
+from pathlib import Path
+
+__all__ = [
+    "BoardError",
+    "CapacityError",
+    "CheckpointError",
+    "DataError",
+    "FormatError",
+    "MismatchError",
+    "OutputError",
+    "QornnError",
+    "TimingError",
+    "ToolError",
+]
+
+
+class QornnError(Exception):
+    """Root of all errors that are reported to the user in one line."""
+
+
+class FormatError(QornnError, ValueError):
+    """A width, range or shape breaks a rule of docs/numerics.md."""
+
+
+class CheckpointError(QornnError, ValueError):
+    """A model file is absent, unreadable, incomplete or inconsistent."""
+
+
+class DataError(QornnError, ValueError):
+    """A data set is absent or malformed."""
+
+
+class BoardError(QornnError, ValueError):
+    """A board is not known."""
+
+
+class CapacityError(QornnError, ValueError):
+    """A network needs more of a resource than there is."""
+
+
+class TimingError(QornnError, RuntimeError):
+    """A placed and routed design is slower than its clock."""
+
+
+class ToolError(QornnError, RuntimeError):
+    """An external tool is missing or failed.
+
+    Attributes:
+        log: the file with everything that the tool printed, if it ran.
+    """
+
+    def __init__(self, message: str, log: Path | None = None) -> None:
+        super().__init__(message if log is None else f"{message}; full log: {log}")
+        self.log = log
+
+
+class OutputError(QornnError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class MismatchError(QornnError, AssertionError):
+    """The hardware and the integer model gave different integers."""

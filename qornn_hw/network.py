@@ -1,0 +1,294 @@
+"""The integer network: every integer and every format that the hardware is built from.
+
+Nothing here is trained or calibrated; :mod:`qornn_hw.integer_model` computes with it and docs/numerics.md
+defines what it means.
+"""
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qornn_hw.errors import FormatError
+from qornn_hw.fixed import IntFormat, Rounding
+
+__all__ = [
+    "BIAS_BITS_MAX",
+    "INDEX_BITS_MAX",
+    "MULTIPLIER_BITS_MAX",
+    "SHIFT_MAX",
+    "Activation",
+    "InputKind",
+    "IntegerNetwork",
+    "OutputKind",
+    "OutputMode",
+    "Scales",
+    "WeightBits",
+]
+
+IntArray = NDArray[np.int64]
+
+STATE_BITS = range(4, 17)
+WEIGHT_BITS = range(1, 9)
+ONE_HOT_WEIGHT_BITS = range(1, 33)
+INPUT_BITS = range(1, 17)
+INDEX_BITS_MAX = 14
+MULTIPLIER_BITS_MAX = 16
+SHIFT_MAX = 47
+BIAS_BITS_MAX = 40
+
+
+class Activation(StrEnum):
+    """The function between the accumulator and the new state (docs/numerics.md section 4)."""
+
+    IDENTITY = "identity"
+    RELU = "relu"
+    MODRELU = "modrelu"
+    HARDTANH = "hardtanh"
+    TANH = "tanh"
+
+
+class InputKind(StrEnum):
+    """What one time step brings: the index of a one, or a vector of integers."""
+
+    ONE_HOT = "one_hot"
+    VECTOR = "vector"
+
+
+class OutputMode(StrEnum):
+    """After which steps of a sequence the network answers."""
+
+    EVERY_STEP = "every_step"
+    LAST_STEP = "last_step"
+
+
+class OutputKind(StrEnum):
+    """What an answer holds: the logits, the index of the largest, or the logits and then the index."""
+
+    LOGITS = "logits"
+    ARGMAX = "argmax"
+    BOTH = "both"
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether the logits are part of the answer."""
+        return self is not OutputKind.ARGMAX
+
+    @property
+    def has_argmax(self) -> bool:
+        """Whether the index of the largest logit is part of the answer."""
+        return self is not OutputKind.LOGITS
+
+
+@dataclass(frozen=True)
+class WeightBits:
+    """Bits of an entry of W, U and V. One bit means the two values -1 and +1."""
+
+    recurrent: int
+    input: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What one unit of each integer is worth in the units of the trained network.
+
+    real value = integer * scale. The integers alone decide what the hardware computes; the scales only
+    turn a user's real numbers into integers and back.
+    """
+
+    input: float
+    state: float
+    accumulator: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if not (np.isfinite(value) and value > 0):
+                raise FormatError(f"scales.{f.name} must be positive and finite, not {value!r}")
+
+
+def _require(name: str, value: int, allowed: range) -> None:
+    if value not in allowed:
+        raise FormatError(f"{name} must be {allowed.start} to {allowed.stop - 1}, not {value!r}")
+
+
+def _integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> IntArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise FormatError(f"{name} must hold integers, not {array.dtype}")
+    if array.shape != shape:
+        raise FormatError(f"{name} must have shape {shape}, not {array.shape}")
+    array = array.astype(np.int64)
+    array.setflags(write=False)
+    return array
+
+
+def _check_weights(name: str, array: IntArray, bits: int) -> None:
+    if bits == 1:
+        if not np.all(np.abs(array) == 1):
+            raise FormatError(f"{name} with 1-bit weights must hold only -1 and +1")
+        return
+    form = IntFormat(bits, signed=True)
+    _check_range(name, array, form.min, form.max)
+
+
+def _check_range(name: str, array: IntArray, low: int, high: int) -> None:
+    bad = np.argwhere((array < low) | (array > high))
+    if len(bad):
+        at = tuple(int(i) for i in bad[0])
+        raise FormatError(f"{name} must lie in {low} to {high}, not {int(array[at])} at {list(at)}")
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """``g' = act(W g + (U x << input_shift) + b)``, ``y = V g' + c``, all in integers.
+
+    Shapes: n hidden units, m inputs (symbols, if one-hot), p outputs.
+
+    Attributes:
+        activation: the function between accumulator and state.
+        recurrent_weight: W, (n, n).
+        input_weight: U, (n, m). One-hot: column x is added for symbol x.
+        output_weight: V, (p, n).
+        bias: b at the accumulator's scale, (n,). For modrelu the bias inside the activation.
+        output_bias: c at the scale of V g, (p,).
+        weight_bits: bits of W, U and V, 1 to 8 each (one-hot U: 1 to 32).
+        state_bits: bits of the signed state g, 4 to 16.
+        input_kind: one-hot index or vector.
+        input_format: format of an entry of a vector x, 1 to 16 bits; for one-hot that of the index.
+        input_shift: e, the left shift that puts U x on the accumulator's scale, 0 to 31.
+        multiplier: M, (n,), unsigned, 1 to 65535: the requantizer's factor of each unit.
+        shift: s of the requantizer, 0 to 47.
+        rounding: the tie rule of the requantizer.
+        table: tanh only: (2**t,) states in the order of the table index -2**(t-1) .. 2**(t-1)-1.
+        initial_state: g before the first step, (n,).
+        output_mode: answers after every step or after the last one.
+        output_kind: logits, argmax or both.
+        scales: real worth of the integers.
+    """
+
+    activation: Activation
+    recurrent_weight: IntArray
+    input_weight: IntArray
+    output_weight: IntArray
+    bias: IntArray
+    output_bias: IntArray
+    weight_bits: WeightBits
+    state_bits: int
+    input_kind: InputKind
+    input_format: IntFormat
+    input_shift: int
+    multiplier: IntArray
+    shift: int
+    rounding: Rounding
+    initial_state: IntArray
+    output_mode: OutputMode
+    output_kind: OutputKind
+    scales: Scales
+    table: IntArray | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        w, u, v = (np.asarray(a) for a in (self.recurrent_weight, self.input_weight, self.output_weight))
+        if w.ndim != 2 or u.ndim != 2 or v.ndim != 2:
+            raise FormatError("recurrent_weight, input_weight and output_weight must be matrices")
+        n, m, p = w.shape[0], u.shape[1], v.shape[0]
+        for name, size in (("hidden units", n), ("inputs", m), ("outputs", p)):
+            if size < 1:
+                raise FormatError(f"a network must have at least 1 of its {name}, not {size}")
+        shapes: dict[str, tuple[int, ...]] = {
+            "recurrent_weight": (n, n),
+            "input_weight": (n, m),
+            "output_weight": (p, n),
+            "bias": (n,),
+            "output_bias": (p,),
+            "multiplier": (n,),
+            "initial_state": (n,),
+        }
+        for name, shape in shapes.items():
+            object.__setattr__(self, name, _integers(name, getattr(self, name), shape))
+        one_hot = self.input_kind is InputKind.ONE_HOT
+        _require("weight_bits.recurrent", self.weight_bits.recurrent, WEIGHT_BITS)
+        _require(
+            "weight_bits.input", self.weight_bits.input, ONE_HOT_WEIGHT_BITS if one_hot else WEIGHT_BITS
+        )
+        _require("weight_bits.output", self.weight_bits.output, WEIGHT_BITS)
+        _check_weights("recurrent_weight", self.recurrent_weight, self.weight_bits.recurrent)
+        _check_weights("input_weight", self.input_weight, self.weight_bits.input)
+        _check_weights("output_weight", self.output_weight, self.weight_bits.output)
+        _require("state_bits", self.state_bits, STATE_BITS)
+        _require("input_shift", self.input_shift, range(32))
+        _require("shift", self.shift, range(SHIFT_MAX + 1))
+        if one_hot:
+            if self.input_format != self.index_format(m):
+                raise FormatError(
+                    f"input_format of {m} one-hot symbols must be {self.index_format(m)}, "
+                    f"not {self.input_format}"
+                )
+        else:
+            _require("input_format.bits", self.input_format.bits, INPUT_BITS)
+        limit = IntFormat(BIAS_BITS_MAX, signed=True)
+        _check_range("bias", self.bias, limit.min, limit.max)
+        _check_range("output_bias", self.output_bias, limit.min, limit.max)
+        _check_range("multiplier", self.multiplier, 1, (1 << MULTIPLIER_BITS_MAX) - 1)
+        state = self.state_format
+        _check_range("initial_state", self.initial_state, state.min, state.max)
+        if self.activation is Activation.TANH:
+            if self.table is None:
+                raise FormatError("table must be given for the tanh activation")
+            size = np.asarray(self.table).shape[0] if np.ndim(self.table) == 1 else 0
+            if size.bit_count() != 1 or not 4 <= size <= 1 << INDEX_BITS_MAX:
+                raise FormatError(
+                    f"table must have 4 to {1 << INDEX_BITS_MAX} entries, a power of two, "
+                    f"not shape {np.shape(self.table)}"
+                )
+            object.__setattr__(self, "table", _integers("table", self.table, (size,)))
+            _check_range("table", self.table, state.min, state.max)
+        elif self.table is not None:
+            raise FormatError(f"table must be absent for the {self.activation} activation")
+
+    @staticmethod
+    def index_format(symbols: int) -> IntFormat:
+        """Return the format of the index of one of ``symbols`` symbols."""
+        return IntFormat(max(1, (symbols - 1).bit_length()), signed=False)
+
+    @property
+    def hidden_size(self) -> int:
+        """Hidden units, n."""
+        return self.recurrent_weight.shape[0]
+
+    @property
+    def input_size(self) -> int:
+        """Entries of an input vector, or one-hot symbols, m."""
+        return self.input_weight.shape[1]
+
+    @property
+    def output_size(self) -> int:
+        """Logits, p."""
+        return self.output_weight.shape[0]
+
+    @property
+    def state_format(self) -> IntFormat:
+        """Format of an entry of the state."""
+        return IntFormat(self.state_bits, signed=True)
+
+    @property
+    def vector_input(self) -> bool:
+        """Whether the input is a vector."""
+        return self.input_kind is InputKind.VECTOR
+
+    @property
+    def index_bits(self) -> int:
+        """Bits t of the table index; ``state_bits`` where there is no table."""
+        return self.state_bits if self.table is None else (len(self.table) - 1).bit_length()
+
+    @property
+    def macs_per_step(self) -> int:
+        """Multiply-accumulates that one step with an output needs.
+
+        ``n n + n m + p n``; a one-hot input selects its column and multiplies nothing, so m counts 0 there.
+        """
+        n, m, p = self.hidden_size, self.input_size, self.output_size
+        return n * n + (n * m if self.vector_input else 0) + p * n

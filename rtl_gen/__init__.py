@@ -1,0 +1,1 @@
+"""Amaranth components of the hardware: structure from plain data, no files, no boards."""

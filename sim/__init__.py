@@ -1,0 +1,1 @@
+"""Judgement: hardware simulated against the integer model."""
