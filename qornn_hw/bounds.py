@@ -14,7 +14,14 @@ from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, IntegerNetwork
 
-__all__ = ["ACCUMULATOR_BITS_MAX", "Bounds", "accumulator_bounds", "input_range", "product_ranges", "state_range"]
+__all__ = [
+    "ACCUMULATOR_BITS_MAX",
+    "Bounds",
+    "accumulator_bounds",
+    "input_range",
+    "product_ranges",
+    "state_range",
+]
 
 IntArray = NDArray[np.int64]
 
@@ -96,9 +103,7 @@ def accumulator_bounds(network: IntegerNetwork) -> Bounds:
     g_low, g_high = state_range(network)
     low, high = (r.sum(axis=1) for r in product_ranges(network.recurrent_weight, g_low, g_high))
     if network.vector_input:
-        u_low, u_high = (
-            r.sum(axis=1) for r in product_ranges(network.input_weight, *input_range(network))
-        )
+        u_low, u_high = (r.sum(axis=1) for r in product_ranges(network.input_weight, *input_range(network)))
     else:  # an index past the last symbol adds nothing
         u_low = np.minimum(network.input_weight.min(axis=1), 0)
         u_high = np.maximum(network.input_weight.max(axis=1), 0)

@@ -70,7 +70,9 @@ class IntegerModel:
         self._u_t = network.input_weight.T.astype(np.float64)
         self._v_t = network.output_weight.T.astype(np.float64)
         # Row m stands for every index past the last symbol: it adds nothing.
-        self._symbol_columns = np.vstack([network.input_weight.T, np.zeros_like(network.input_weight[:, :1].T)])
+        self._symbol_columns = np.vstack(
+            [network.input_weight.T, np.zeros_like(network.input_weight[:, :1].T)]
+        )
 
     def initial_state(self, batch: int) -> IntArray:
         """Return the state before the first step, (batch, n)."""
@@ -84,7 +86,9 @@ class IntegerModel:
             x: indices (batch,) or vectors (batch, m), in the input's format.
         """
         net = self.network
-        drive = _matmul(x, self._u_t) if net.vector_input else self._symbol_columns[np.minimum(x, net.input_size)]
+        drive = (
+            _matmul(x, self._u_t) if net.vector_input else self._symbol_columns[np.minimum(x, net.input_size)]
+        )
         z = _matmul(state, self._w_t) + (drive << net.input_shift)
         if net.activation is Activation.MODRELU:
             activated = np.sign(z) * np.maximum(np.abs(z) + net.bias, 0)

@@ -211,9 +211,7 @@ class IntegerNetwork:
             object.__setattr__(self, name, _integers(name, getattr(self, name), shape))
         one_hot = self.input_kind is InputKind.ONE_HOT
         _require("weight_bits.recurrent", self.weight_bits.recurrent, WEIGHT_BITS)
-        _require(
-            "weight_bits.input", self.weight_bits.input, ONE_HOT_WEIGHT_BITS if one_hot else WEIGHT_BITS
-        )
+        _require("weight_bits.input", self.weight_bits.input, ONE_HOT_WEIGHT_BITS if one_hot else WEIGHT_BITS)
         _require("weight_bits.output", self.weight_bits.output, WEIGHT_BITS)
         _check_weights("recurrent_weight", self.recurrent_weight, self.weight_bits.recurrent)
         _check_weights("input_weight", self.input_weight, self.weight_bits.input)
@@ -257,17 +255,17 @@ class IntegerNetwork:
     @property
     def hidden_size(self) -> int:
         """Hidden units, n."""
-        return self.recurrent_weight.shape[0]
+        return int(self.recurrent_weight.shape[0])
 
     @property
     def input_size(self) -> int:
         """Entries of an input vector, or one-hot symbols, m."""
-        return self.input_weight.shape[1]
+        return int(self.input_weight.shape[1])
 
     @property
     def output_size(self) -> int:
         """Logits, p."""
-        return self.output_weight.shape[0]
+        return int(self.output_weight.shape[0])
 
     @property
     def state_format(self) -> IntFormat:

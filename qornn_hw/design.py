@@ -1,0 +1,202 @@
+"""A compiled network: the plain data from which the hardware is generated, bit for bit."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from qornn_hw.bounds import accumulator_bounds
+from qornn_hw.fixed import bits_for_range
+from qornn_hw.network import Activation, InputKind, IntegerNetwork
+from qornn_hw.rom import RomImage, pack_fields, pack_weights
+from qornn_hw.schedule import Schedule
+
+__all__ = ["Design", "compile_network", "with_image"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Schedule, memory images and constants of one network on one chain.
+
+    The hardware takes every number from here and none from the network again, so that a fault injected here
+    (:mod:`sim.faults`) is a fault of the hardware.
+
+    Attributes:
+        schedule: where and when everything happens; holds the network.
+        weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
+        constant_image: per row, b or c in ``bias_bits`` and, where the units differ in it, M above it.
+        multiplier: M where all units share it, else None (it is then in ``constant_image``).
+        operand_image: initial contents of the operand memory, see :attr:`operand_half`.
+        symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
+        table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
+        rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
+    """
+
+    schedule: Schedule
+    weight_images: tuple[RomImage, ...]
+    constant_image: RomImage
+    multiplier: int | None
+    operand_image: RomImage
+    symbol_image: RomImage | None
+    table_image: RomImage | None
+    rounding_constant: int
+
+    @property
+    def network(self) -> IntegerNetwork:
+        """What is computed."""
+        return self.schedule.network
+
+    @property
+    def lanes(self) -> int:
+        """Multiply-accumulates that the chain can do in a cycle."""
+        return self.schedule.lanes
+
+    @property
+    def images(self) -> tuple[RomImage, ...]:
+        """Every memory image."""
+        optional = (self.symbol_image, self.table_image)
+        return (
+            *self.weight_images,
+            self.constant_image,
+            self.operand_image,
+            *(image for image in optional if image is not None),
+        )
+
+    @cached_property
+    def bias_bits(self) -> int:
+        """Bits of the bias field of ``constant_image``."""
+        return self.constant_image.width - self.multiplier_field_bits
+
+    @cached_property
+    def multiplier_bits(self) -> int:
+        """Bits of the largest M."""
+        return int(self.network.multiplier.max()).bit_length()
+
+    @property
+    def multiplier_field_bits(self) -> int:
+        """Bits of the multiplier field of ``constant_image``; 0 if all units share one M."""
+        return 0 if self.multiplier is not None else self.multiplier_bits
+
+    @property
+    def operand_half(self) -> int:
+        """Words in each half of the operand memory, a power of two.
+
+        Word w of the schedule is at w in either half: a state word in the lower half holds the running
+        state and in the upper the initial state; an input word is double-buffered in the two.
+        """
+        s = self.schedule
+        return 1 << (s.passes * s.elements - 1).bit_length()
+
+    # -- the ports of the core ------------------------------------------------------------------------
+
+    @property
+    def input_words_per_step(self) -> int:
+        """Words on the input stream for a time step: one an input, or the index of the symbol."""
+        return self.network.input_size if self.network.vector_input else 1
+
+    @property
+    def answer_words(self) -> int:
+        """Words on the output stream for an answer: logits, then the argmax, as the output kind says."""
+        kind = self.network.output_kind
+        return (self.network.output_size if kind.has_logits else 0) + int(kind.has_argmax)
+
+    @cached_property
+    def answer_bits(self) -> int:
+        """Bits of a signed word on the output stream."""
+        kind = self.network.output_kind
+        logits = accumulator_bounds(self.network).output_bits if kind.has_logits else 1
+        index = bits_for_range(0, self.network.output_size - 1) if kind.has_argmax else 1
+        return max(logits, index)
+
+
+def compile_network(network: IntegerNetwork, *, columns_per_element: int, elements: int) -> Design:
+    """Return the design of ``network`` on a chain of ``elements`` x ``columns_per_element`` columns.
+
+    Raises:
+        FormatError: there are more elements than the network has words of columns.
+    """
+    s = Schedule(network, columns_per_element, elements)
+    return Design(
+        schedule=s,
+        weight_images=tuple(_weight_image(s, e) for e in range(elements)),
+        constant_image=_constant_image(network),
+        multiplier=_shared_multiplier(network),
+        operand_image=_operand_image(s),
+        symbol_image=_symbol_image(network),
+        table_image=_table_image(network),
+        rounding_constant=1 << (network.shift - 1) if network.shift else 0,
+    )
+
+
+def _weight_image(s: Schedule, element: int) -> RomImage:
+    bits = s.weight_bits[element]
+    words = [
+        pack_weights(s.word_weights[row, q * s.elements + element], bits)
+        for q in range(s.passes)
+        for row in range(s.rows)
+    ]
+    return RomImage(f"weights_{element}", bits * s.columns_per_element, tuple(words))
+
+
+def _shared_multiplier(network: IntegerNetwork) -> int | None:
+    first = int(network.multiplier[0])
+    return first if np.all(network.multiplier == first) else None
+
+
+def _constant_image(network: IntegerNetwork) -> RomImage:
+    constants = np.concatenate([network.bias, network.output_bias])
+    bias_bits = bits_for_range(int(constants.min()), int(constants.max()))
+    if _shared_multiplier(network) is not None:
+        return RomImage("constants", bias_bits, tuple(pack_fields([int(b)], [bias_bits]) for b in constants))
+    multipliers = np.concatenate([network.multiplier, np.zeros_like(network.output_bias)])
+    widths = [bias_bits, int(network.multiplier.max()).bit_length()]
+    words = [pack_fields([int(b), int(m)], widths) for b, m in zip(constants, multipliers, strict=True)]
+    return RomImage("constants", sum(widths), tuple(words))
+
+
+def _operand_image(s: Schedule) -> RomImage:
+    c, bits = s.columns_per_element, s.operand_bits
+    half = 1 << (s.passes * s.elements - 1).bit_length()
+    words = [0] * (2 * half)
+    for word in range(s.input_words, s.words):
+        initial = [int(g) for g in s.network.initial_state[list(s.columns(word))]]
+        words[half + word] = pack_fields(initial + [0] * (c - len(initial)), [bits] * c)
+    return RomImage("operands", c * bits, tuple(words))
+
+
+def _symbol_image(network: IntegerNetwork) -> RomImage | None:
+    if network.input_kind is not InputKind.ONE_HOT:
+        return None
+    bits = network.weight_bits.input
+    symbols = 1 << network.input_format.bits
+    # At one bit -1 and +1 are kept in two: an index past the last symbol needs the zero.
+    width = max(bits, 2)
+    table = np.zeros((network.hidden_size, symbols), dtype=np.int64)
+    table[:, : network.input_size] = network.input_weight
+    return RomImage("symbols", width, tuple(pack_fields([int(u)], [width]) for u in table.reshape(-1)))
+
+
+def _table_image(network: IntegerNetwork) -> RomImage | None:
+    if network.activation is not Activation.TANH or network.table is None:
+        return None
+    # Ascending index -2**(t-1) .. 2**(t-1)-1 becomes the order of its two's complement bits.
+    by_address = np.roll(network.table, -(len(network.table) // 2))
+    bits = network.state_bits
+    return RomImage("table", bits, tuple(pack_fields([int(g)], [bits]) for g in by_address))
+
+
+def with_image(design: Design, image: RomImage) -> Design:
+    """Return ``design`` with the memory of the same name replaced."""
+    if image.name.startswith("weights_"):
+        images = tuple(image if old.name == image.name else old for old in design.weight_images)
+        return replace(design, weight_images=images)
+    match image.name:
+        case "constants":
+            return replace(design, constant_image=image)
+        case "operands":
+            return replace(design, operand_image=image)
+        case "symbols":
+            return replace(design, symbol_image=image)
+        case "table":
+            return replace(design, table_image=image)
+    raise KeyError(image.name)

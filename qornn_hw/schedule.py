@@ -1,0 +1,296 @@
+"""Where every column of the network sits in the systolic chain, and when every row passes it.
+
+The columns of ``[U W]`` are cut into *words* of ``columns_per_element`` columns, inputs first, then hidden
+units; neither kind shares a word with the other. Word w belongs to element ``w % elements`` in column pass
+``w // elements``. The rows of ``[U W]`` come first, then those of ``[0 V]``; one row enters the chain a
+cycle and moves on one element a cycle.
+
+A step is ``passes`` passes over its rows. Cycle counts here follow from the pipeline below, which
+:mod:`rtl_gen.core` builds stage for stage and checks against this module:
+
+    launch        the sequencer decides                                   cycle 0
+    token         row 0 reaches element 0, which loads its operands       2
+    partial sum   row 0 leaves the last element                           2 + chain_latency
+    state         the unit of row 0 is written to the operand memory      2 + chain_latency + tail_latency
+    operand       an element can load it                                  4 + chain_latency + tail_latency
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.bounds import accumulator_bounds, input_range, product_ranges, state_range
+from qornn_hw.errors import FormatError
+from qornn_hw.fixed import bits_for_range
+from qornn_hw.network import Activation, IntegerNetwork, OutputMode
+
+__all__ = ["DSP_OPERAND_BITS", "Schedule", "dot_product_latency", "requantizer_latency"]
+
+IntArray = NDArray[np.int64]
+
+# A requantizer input wider than this is cut in two halves of this width, a multiplier each (SB_MAC16, 16x16).
+DSP_OPERAND_BITS = 16
+
+
+def levels(count: int) -> int:
+    """Return the depth of a binary tree with ``count`` leaves.
+
+    >>> [levels(n) for n in (1, 2, 3, 4, 5)]
+    [0, 1, 2, 2, 3]
+    """
+    return (count - 1).bit_length()
+
+
+def dot_product_latency(columns: int, weight_bits: int) -> int:
+    """Return the cycles of an element's dot product: a register after every level of its adder trees."""
+    return max(1, levels(columns) + levels(weight_bits))
+
+
+def requantizer_latency(value_bits: int) -> int:
+    """Return the cycles of the requantizer: multiply, join the halves if there are two, saturate."""
+    return 3 if value_bits > DSP_OPERAND_BITS else 2
+
+
+# Zeroing and the bias of modrelu; the other activations work in the requantizer's saturation or table.
+MODRELU_LATENCY = 2
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The plan of a network on a chain of ``elements`` elements of ``columns_per_element`` columns.
+
+    Attributes:
+        network: what is computed.
+        columns_per_element: columns in an element, at least 1.
+        elements: elements in the chain, at least 1.
+    """
+
+    network: IntegerNetwork
+    columns_per_element: int
+    elements: int
+
+    def __post_init__(self) -> None:
+        for name in ("columns_per_element", "elements"):
+            value = getattr(self, name)
+            if value < 1:
+                raise FormatError(f"{name} must be at least 1, not {value!r}")
+        if self.elements > self.words:
+            raise FormatError(
+                f"elements must be at most {self.words}, the words of {self.columns_per_element} columns of "
+                f"the network, not {self.elements!r}"
+            )
+
+    # -- places -------------------------------------------------------------------------------------
+
+    @property
+    def lanes(self) -> int:
+        """Multiply-accumulates that the chain can do in a cycle."""
+        return self.elements * self.columns_per_element
+
+    @property
+    def input_words(self) -> int:
+        """Words that hold columns of U; none for a one-hot input, which has a table instead."""
+        return -(-self.network.input_size // self.columns_per_element) if self.network.vector_input else 0
+
+    @property
+    def state_words(self) -> int:
+        """Words that hold columns of W and V."""
+        return -(-self.network.hidden_size // self.columns_per_element)
+
+    @property
+    def words(self) -> int:
+        """All words of the network."""
+        return self.input_words + self.state_words
+
+    @property
+    def passes(self) -> int:
+        """Column passes of a step."""
+        return -(-self.words // self.elements)
+
+    def place(self, word: int) -> tuple[int, int]:
+        """Return ``(column pass, element)`` of a word."""
+        return divmod(word, self.elements)
+
+    def columns(self, word: int) -> range:
+        """Return the columns of U (for a word below ``input_words``) or of W and V that a word holds."""
+        c, net = self.columns_per_element, self.network
+        if word < self.input_words:
+            return range(word * c, min((word + 1) * c, net.input_size))
+        first = (word - self.input_words) * c
+        return range(first, max(first, min(first + c, net.hidden_size)))
+
+    @property
+    def rows(self) -> int:
+        """Rows of a pass with an answer: n of ``[U W]``, then p of ``[0 V]``."""
+        return self.network.hidden_size + self.network.output_size
+
+    # -- weights ------------------------------------------------------------------------------------
+
+    @cached_property
+    def word_weights(self) -> IntArray:
+        """Every weight at its place, zero where there is none, (rows, passes * elements, columns)."""
+        net, c = self.network, self.columns_per_element
+        n = net.hidden_size
+        weights = np.zeros((self.rows, self.passes * self.elements, c), dtype=np.int64)
+        for word in range(self.words):
+            columns = self.columns(word)
+            if word < self.input_words:
+                weights[:n, word, : len(columns)] = net.input_weight[:, columns]
+            else:
+                weights[:n, word, : len(columns)] = net.recurrent_weight[:, columns]
+                weights[n:, word, : len(columns)] = net.output_weight[:, columns]
+        return weights
+
+    @cached_property
+    def weight_bits(self) -> tuple[int, ...]:
+        """Bits of a stored weight in each element: the widest block that it holds in any pass.
+
+        One bit means -1 and +1. An element with inputs needs zeros for its rows of V: at least two bits.
+        """
+        bits = self.network.weight_bits
+        of_input, of_state = max(bits.input, 2), max(bits.recurrent, bits.output)
+        result = [1] * self.elements
+        for word in range(self.words):
+            _, element = self.place(word)
+            result[element] = max(result[element], of_input if word < self.input_words else of_state)
+        return tuple(result)
+
+    # -- widths, proved from the weights --------------------------------------------------------------
+
+    @property
+    def input_operand_shift(self) -> int:
+        """Left shift of an input on its way into the chain: e, which puts it on the state's grid."""
+        return self.network.input_shift if self.network.vector_input else 0
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits of an element's signed operand: a state, or an input shifted to the state's grid."""
+        net = self.network
+        if not net.vector_input:
+            return net.state_bits
+        return max(net.state_bits, net.input_format.signed_bits + net.input_shift)
+
+    @cached_property
+    def _word_ranges(self) -> tuple[IntArray, IntArray]:
+        """Smallest and largest dot product of each row in each word, (rows, passes, elements)."""
+        low = np.zeros((self.rows, self.passes * self.elements), dtype=np.int64)
+        high = np.zeros_like(low)
+        i = self.input_words
+        state_low, state_high = product_ranges(self.word_weights[:, i:], *state_range(self.network))
+        low[:, i:], high[:, i:] = state_low.sum(axis=2), state_high.sum(axis=2)
+        if i:
+            input_low, input_high = product_ranges(self.word_weights[:, :i], *input_range(self.network))
+            shift = self.network.input_shift
+            low[:, :i], high[:, :i] = input_low.sum(axis=2) << shift, input_high.sum(axis=2) << shift
+        shape = (self.rows, self.passes, self.elements)
+        return low.reshape(shape), high.reshape(shape)
+
+    @cached_property
+    def dot_bits(self) -> tuple[int, ...]:
+        """Bits of the dot product of each element."""
+        low, high = self._word_ranges
+        return tuple(
+            bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
+        )
+
+    @cached_property
+    def partial_sum_bits(self) -> tuple[int, ...]:
+        """Bits of the partial sum that leaves each element, over all passes."""
+        low, high = (r.reshape(self.rows, -1).cumsum(axis=1) for r in self._word_ranges)
+        low = low.reshape(self.rows, self.passes, self.elements)
+        high = high.reshape(self.rows, self.passes, self.elements)
+        return tuple(
+            bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
+        )
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Bits of the accumulator that serves hidden units and logits."""
+        return accumulator_bounds(self.network).bits
+
+    @property
+    def activated_bits(self) -> int:
+        """Bits of a hidden unit's accumulator after the activation, the requantizer's input."""
+        return accumulator_bounds(self.network).state_bits
+
+    # -- times ----------------------------------------------------------------------------------------
+
+    @property
+    def dot_product_latency(self) -> int:
+        """Cycles of the dot product, the same in every element: that of the widest."""
+        return dot_product_latency(self.columns_per_element, max(self.weight_bits))
+
+    @property
+    def chain_latency(self) -> int:
+        """Cycles from a row's token at the first element to its partial sum out of the last.
+
+        A cycle for each element, one for the weight memory, and those of the dot product.
+        """
+        return self.elements + 1 + self.dot_product_latency
+
+    @property
+    def activation_latency(self) -> int:
+        """Cycles of the activation at accumulator precision."""
+        return MODRELU_LATENCY if self.network.activation is Activation.MODRELU else 0
+
+    @property
+    def tail_latency(self) -> int:
+        """Cycles from a row's partial sum to its state: bias, activation, requantizer (or table)."""
+        return 1 + self.activation_latency + requantizer_latency(self.activated_bits)
+
+    def period(self, rows: int) -> int:
+        """Return the cycles from one pass's launch to the next one's.
+
+        At least one a row, and long enough for a pass to leave the chain before the next but one enters
+        the tail: partial sums are read back, and a step's symbol is taken over, in that time.
+        """
+        return max(rows, self.chain_latency + 1)
+
+    @property
+    def answer_period(self) -> int:
+        """Period of a pass over the rows of V alone."""
+        return self.period(self.network.output_size)
+
+    @property
+    def update_period(self) -> int:
+        """Period of a pass over the rows of ``[U W]`` alone."""
+        return self.period(self.network.hidden_size)
+
+    @property
+    def joint_period(self) -> int:
+        """Period of a pass over all rows."""
+        return self.period(self.rows)
+
+    @cached_property
+    def step_gap(self) -> int:
+        """Cycles from the launch of a step's last pass to the earliest launch that may use its state.
+
+        Word w of the state is loaded ``q period + e`` cycles after a step's launch (pass q, element e) and
+        complete when the last of its units, u, is written: ``u + chain + tail`` cycles after the launch of
+        the last pass; two more cycles lead through the operand memory.
+        """
+        shortest = min(self.answer_period, self.update_period)
+        latency = self.chain_latency + self.tail_latency + 2
+        gap = 1
+        for word in range(self.input_words, self.words):
+            q, e = self.place(word)
+            gap = max(gap, self.columns(word)[-1] + latency - q * shortest - e)
+        return gap
+
+    @property
+    def cycles_per_step(self) -> int:
+        """Cycles from step to step within a sequence, inputs and outputs never waiting.
+
+        The simulation counts the same on the hardware (:mod:`sim`); the report carries the counted value.
+        """
+        every = self.network.output_mode is OutputMode.EVERY_STEP
+        period = self.joint_period if every else self.update_period
+        steady = (self.passes - 1) * period + max(period, self.step_gap)
+        return max(steady, self.input_cycles)
+
+    @property
+    def input_cycles(self) -> int:
+        """Cycles that a step's input takes to arrive, one word a cycle, at the rate of the input buffer."""
+        return self.network.input_size if self.network.vector_input else 1

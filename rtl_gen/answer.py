@@ -1,0 +1,96 @@
+"""Logits on their way out: argmax, and a queue that never makes the chain wait."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.design import Design
+
+__all__ = ["Answer", "answer_word_layout"]
+
+
+def answer_word_layout(bits: int) -> data.StructLayout:
+    """Return a word on the output stream.
+
+    Fields:
+        data: a logit, or (last word of an answer, if there is one) the index of the largest.
+        last: on the last word of the answer to a sequence's last step.
+    """
+    return data.StructLayout({"data": signed(bits), "last": 1})
+
+
+class Answer(wiring.Component):
+    """Collects the logits of an answer and streams it out.
+
+    The queue has room for two answers. Room is reserved when the sequencer launches an answer, long before
+    its logits arrive, so that a slow reader holds up launches and nothing that is under way.
+
+    Parameters:
+        design: sizes and output kind.
+
+    Members:
+        logit: In; V g + c of a row of V.
+        valid: In; there is one.
+        last: In; with it: the answer belongs to the last step of a sequence.
+        launch: In; pulse: an answer is launched.
+        room: Out; there is room for one more.
+        o: Out(stream); see :func:`answer_word_layout`; ``design.answer_words`` words an answer.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        super().__init__(
+            {
+                "logit": In(signed(design.schedule.accumulator_bits)),
+                "valid": In(1),
+                "last": In(1),
+                "launch": In(1),
+                "room": Out(1),
+                "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        net = self._design.network
+        kind = net.output_kind
+        words = self._design.answer_words
+        m.submodules.queue = queue = SyncFIFOBuffered(width=self._design.answer_bits + 1, depth=2 * words)
+
+        reserved = Signal(range(2 * words + 1))
+        leaves = self.o.valid & self.o.ready
+        m.d.sync += reserved.eq(reserved + Mux(self.launch, words, 0) - leaves)
+        m.d.comb += self.room.eq(reserved <= words)
+
+        row = Signal(range(net.output_size))
+        at_end = row == net.output_size - 1
+        with m.If(self.valid):
+            m.d.sync += row.eq(Mux(at_end, 0, row + 1))
+
+        word = data.View(answer_word_layout(self._design.answer_bits), queue.w_data)
+        if kind.has_logits:
+            m.d.comb += [
+                word.data.eq(self.logit),
+                word.last.eq(self.last & at_end & (not kind.has_argmax)),
+                queue.w_en.eq(self.valid),
+            ]
+        if kind.has_argmax:
+            best, index = Signal.like(self.logit), Signal(range(net.output_size))
+            done, done_last = Signal(), Signal()
+            # Strictly larger: the lowest index wins among equals.
+            with m.If(self.valid & ((row == 0) | (self.logit > best))):
+                m.d.sync += [best.eq(self.logit), index.eq(row)]
+            m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
+            # No logit can come in this cycle: passes with answers are further apart than that.
+            with m.If(done):
+                m.d.comb += [word.data.eq(index), word.last.eq(done_last), queue.w_en.eq(1)]
+        output = data.View(answer_word_layout(self._design.answer_bits), queue.r_data)
+        m.d.comb += [
+            self.o.payload.eq(output),
+            self.o.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.o.ready),
+        ]
+        return m

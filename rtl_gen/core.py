@@ -1,0 +1,192 @@
+"""The core: a whole recurrent network, input stream to output stream."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from qornn_hw.design import Design
+from qornn_hw.network import Activation
+from rtl_gen.activation import ModRelu
+from rtl_gen.answer import Answer, answer_word_layout
+from rtl_gen.operand_memory import OperandMemory, input_word_layout
+from rtl_gen.processing_element import token_layout
+from rtl_gen.requantizer import Requantizer
+from rtl_gen.rom import Rom
+from rtl_gen.sequencer import Sequencer
+from rtl_gen.systolic_chain import SystolicChain
+
+__all__ = ["Core"]
+
+
+class Core(wiring.Component):
+    """``g' = act(W g + (U x << e) + b)`` and ``y = V g' + c`` for streams of sequences.
+
+    Equals :class:`qornn_hw.integer_model.IntegerModel`, every hidden unit of every step, whatever the pauses
+    on either stream.
+
+    Parameters:
+        design: a compiled network.
+
+    Members:
+        i: In(stream): the words of an input, ``design.input_words_per_step`` of them a time step. ``first`` on
+            the first word of a sequence loads the initial state, as reset does; without it the state goes on.
+            ``last`` on the last word of a sequence; in the last-step mode it calls for the answer.
+        o: Out(stream): the words of an answer, ``design.answer_words`` of them: logits, then the argmax, as the
+            output kind says.
+        state: Out: every new hidden unit as it is written, in the order of the units, for benches; costs
+            nothing where it is not connected.
+
+    Latency: an answer's first word appears ``step_gap + chain_latency + 5`` cycles or a little more after the
+    last word of its input, in an idle core of one pass. Throughput: a step every
+    ``schedule.cycles_per_step`` cycles.
+
+    Verified range: hidden sizes 1 to 170, weights 1 to 8 bits, states 4 to 16 bits, every activation.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        net = design.network
+        super().__init__(
+            {
+                "i": In(stream.Signature(input_word_layout(net.input_format))),
+                "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
+                "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        design, s, net = self._design, self._design.schedule, self._design.network
+        m.submodules.sequencer = sequencer = Sequencer(design)
+        m.submodules.operands = operands = OperandMemory(design)
+        m.submodules.chain = chain = SystolicChain(design)
+        m.submodules.constants = constants = Rom(design.constant_image)
+        m.submodules.answer = answer = Answer(design)
+
+        connect(m, operands.i, flipped(self.i))
+        connect(m, flipped(self.o), answer.o)
+        m.d.comb += [
+            sequencer.input_ready.eq(operands.input_ready),
+            sequencer.input_first.eq(operands.input_first),
+            sequencer.input_last.eq(operands.input_last),
+            operands.input_taken.eq(sequencer.input_taken),
+            sequencer.room.eq(answer.room),
+            answer.launch.eq(sequencer.launch_answer),
+            operands.word.eq(sequencer.word),
+            operands.initial.eq(sequencer.initial),
+            chain.i_token.eq(sequencer.token),
+            chain.i_addr.eq(sequencer.addr),
+            chain.i_row.eq(sequencer.row),
+            chain.i_first.eq(sequencer.first_pass),
+            chain.bus.eq(operands.bus),
+        ]
+
+        # -- tail: the token follows its row out of the chain -----------------------------------------
+        # Stages are named by what is there: "address" two cycles before the sum leaves the chain.
+        def delay(value: Any, cycles: int, name: str) -> Any:
+            for i in range(cycles):
+                register = Signal.like(value, name=f"{name}_{i}")
+                m.d.sync += register.eq(value)
+                value = register
+            return value
+
+        early = delay(chain.o_token, s.dot_product_latency - 1, "tail_token")
+        token = Signal(token_layout())
+        row = Signal(range(s.rows))
+        m.d.sync += token.eq(early)
+        with m.If(early.start):
+            m.d.sync += row.eq(0)
+            with m.If(early.answer):
+                m.d.sync += row.eq(net.hidden_size)
+        with m.Else():
+            m.d.sync += row.eq(row + 1)
+        is_unit = row < net.hidden_size
+        stage = data.StructLayout({"unit": 1, "logit": 1, "store": 1, "last": 1})
+        address = Signal(stage)
+        m.d.comb += [
+            constants.addr.eq(row),
+            address.unit.eq(token.valid & token.final & is_unit),
+            address.logit.eq(token.valid & token.final & ~is_unit),
+            address.store.eq(token.valid & ~token.final),
+            address.last.eq(token.last),
+        ]
+        read = delay(address, 1, "read")
+        leave = delay(read, 1, "leave")
+        m.d.comb += [chain.o_store.eq(leave.store), chain.o_row.eq(delay(row, 2, "row"))]
+
+        # -- bias ----------------------------------------------------------------------------------
+        bias = constants.data[: design.bias_bits].as_signed()
+        addend = Signal(signed(s.accumulator_bits))
+        if net.activation is Activation.MODRELU:  # the bias of a unit is the activation's
+            m.d.sync += addend.eq(0)
+            with m.If(read.logit):
+                m.d.sync += addend.eq(bias)
+        else:
+            m.d.sync += addend.eq(bias)
+        if design.symbol_image is not None:
+            m.submodules.symbols = symbols = Rom(design.symbol_image)
+            launched, symbol = Signal.like(operands.symbol), Signal.like(operands.symbol)
+            with m.If(sequencer.launch_update):
+                m.d.sync += launched.eq(operands.symbol)
+            with m.If(early.start):
+                m.d.sync += symbol.eq(launched)
+            drive = Signal(signed(s.accumulator_bits))
+            m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
+            with m.If(read.unit):
+                m.d.comb += drive.eq(symbols.data.as_signed() << net.input_shift)
+            m.d.sync += addend.eq((0 if net.activation is Activation.MODRELU else bias) + drive)
+            if net.activation is Activation.MODRELU:
+                with m.If(read.logit):
+                    m.d.sync += addend.eq(bias)
+        accumulator = Signal(signed(s.accumulator_bits))
+        m.d.sync += accumulator.eq(chain.o_sum + addend)
+        accumulated = delay(leave, 1, "accumulated")
+        m.d.comb += [
+            answer.logit.eq(accumulator),
+            answer.valid.eq(accumulated.logit),
+            answer.last.eq(accumulated.last),
+        ]
+
+        # -- activation and requantizer ---------------------------------------------------------------
+        constant_at_accumulator = delay(constants.data, 2, "constant")
+        activated: Any = accumulator
+        if net.activation is Activation.MODRELU:
+            m.submodules.activation = modrelu = ModRelu(
+                value_bits=s.accumulator_bits,
+                bias_bits=design.bias_bits,
+                result_bits=s.activated_bits,
+            )
+            m.d.comb += [
+                modrelu.z.eq(accumulator),
+                modrelu.bias.eq(constant_at_accumulator[: design.bias_bits].as_signed()),
+            ]
+            activated = modrelu.result
+        m.submodules.requantizer = requantizer = Requantizer(
+            value_bits=s.activated_bits,
+            multiplier=design.multiplier,
+            multiplier_bits=design.multiplier_bits,
+            constant=design.rounding_constant,
+            shift=net.shift,
+            rounding=net.rounding,
+            bits=net.index_bits,
+            relu=net.activation is Activation.RELU,
+            table=design.table_image,
+        )
+        m.d.comb += requantizer.value.eq(activated)
+        if design.multiplier is None:
+            m.d.comb += requantizer.multiplier.eq(
+                delay(constant_at_accumulator, s.activation_latency, "factor")[design.bias_bits :]
+            )
+        latency = s.activation_latency + requantizer.latency
+        if 1 + latency != s.tail_latency:
+            raise AssertionError(f"the schedule counts {s.tail_latency} cycles of tail, not {1 + latency}")
+        done = delay(accumulated.unit, latency, "done")
+        m.d.comb += [
+            operands.state.eq(requantizer.result),
+            operands.state_valid.eq(done),
+            self.state.valid.eq(done),
+            self.state.data.eq(requantizer.result),
+        ]
+        return m

@@ -1,0 +1,161 @@
+"""The memory from which the elements load their operands: state, initial state, inputs."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.design import Design
+from qornn_hw.fixed import IntFormat
+
+__all__ = ["OperandMemory", "input_word_layout"]
+
+
+def input_word_layout(form: IntFormat) -> data.StructLayout:
+    """Return a word on the input stream.
+
+    Fields:
+        data: one entry of the input vector, or the index of the symbol.
+        first: on the first word of a sequence.
+        last: on the last word of a sequence.
+    """
+    return data.StructLayout(
+        {"data": signed(form.bits) if form.signed else unsigned(form.bits), "first": 1, "last": 1}
+    )
+
+
+class OperandMemory(wiring.Component):
+    """Block RAM with the words of the schedule in two halves, and the input buffer.
+
+    Word w of the running state is at w in the lower half, of the initial state at w in the upper half, which
+    is never written. Input words lie in both halves: one input is computed with while the next arrives.
+    A new state overwrites the old one: the schedule loads every word of a step before it is replaced.
+
+    Parameters:
+        design: schedule, formats and initial contents.
+
+    Members:
+        i: In(stream); input words, see :func:`input_word_layout`; one step's are
+            ``design.input_words_per_step``.
+        state: In(signed(state_bits)); a new hidden unit, in the order of the units.
+        state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.
+        input_ready, input_first, input_last: Out; see :class:`rtl_gen.sequencer.Sequencer`.
+        input_taken: In; likewise.
+        symbol: Out; the index of the complete input (one-hot only).
+        word, initial: In; likewise.
+        bus: Out; the operands of word ``word`` of the cycle before.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        s, net = design.schedule, design.network
+        super().__init__(
+            {
+                "i": In(stream.Signature(input_word_layout(net.input_format))),
+                "state": In(signed(net.state_bits)),
+                "state_valid": In(1),
+                "input_ready": Out(1),
+                "input_first": Out(1),
+                "input_last": Out(1),
+                "input_taken": In(1),
+                "symbol": Out(net.input_format.bits),
+                "word": In(range(design.operand_half)),
+                "initial": In(1),
+                "bus": Out(data.ArrayLayout(signed(s.operand_bits), s.columns_per_element)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        s, net = self._design.schedule, self._design.network
+        c, bits, half = s.columns_per_element, s.operand_bits, self._design.operand_half
+
+        m.submodules.memory = memory = Memory(
+            shape=unsigned(c * bits),
+            depth=2 * half,
+            init=self._design.operand_image.words,
+            attrs={"ram_style": "block"},
+        )
+        read = memory.read_port()
+        write = memory.write_port(granularity=bits)
+        upper = Signal()
+        m.d.comb += [read.addr.eq(Cat(self.word, upper)), self.bus.as_value().eq(read.data)]
+
+        # -- input buffer: two banks ----------------------------------------------------------------
+        full = Signal(2)
+        first = Signal(2)
+        last = Signal(2)
+        fill_bank = Signal()
+        use_bank = Signal()
+        m.d.comb += [
+            self.input_ready.eq(full.bit_select(use_bank, 1)),
+            self.input_first.eq(first.bit_select(use_bank, 1)),
+            self.input_last.eq(last.bit_select(use_bank, 1)),
+            self.i.ready.eq(~full.bit_select(fill_bank, 1) & ~self.state_valid),
+        ]
+        with m.If(self.input_taken):
+            m.d.sync += [full.bit_select(use_bank, 1).eq(0), use_bank.eq(~use_bank)]
+        accept = self.i.valid & self.i.ready
+        at_first_word, at_last_word = Signal(), Signal()
+        with m.If(accept):
+            with m.If(at_first_word):
+                m.d.sync += first.bit_select(fill_bank, 1).eq(self.i.p.first)
+            with m.If(at_last_word):
+                m.d.sync += [
+                    last.bit_select(fill_bank, 1).eq(self.i.p.last),
+                    full.bit_select(fill_bank, 1).eq(1),
+                    fill_bank.eq(~fill_bank),
+                ]
+
+        state_word, state_column = self._cursor(m, "state", s.input_words, net.hidden_size, self.state_valid)
+        if net.vector_input:
+            input_word, input_column = self._cursor(m, "input", 0, net.input_size, accept)
+            at_zero = (input_word == 0) & (input_column == 0)
+            end_word, end_column = divmod(net.input_size - 1, c)
+            m.d.comb += [
+                upper.eq(Mux(self.word < s.input_words, use_bank, self.initial)),
+                at_first_word.eq(at_zero),
+                at_last_word.eq((input_word == end_word) & (input_column == end_column)),
+            ]
+            operand = Signal(signed(bits))
+            column, enable = Signal(range(c)), Signal()
+            m.d.comb += [
+                operand.eq(Mux(self.state_valid, self.state, self.i.p.data << net.input_shift)),
+                column.eq(Mux(self.state_valid, state_column, input_column)),
+                enable.eq(self.state_valid | accept),
+                write.addr.eq(Mux(self.state_valid, state_word, Cat(input_word, fill_bank))),
+            ]
+        else:
+            m.d.comb += [upper.eq(self.initial), at_first_word.eq(1), at_last_word.eq(1)]
+            symbols = [Signal(net.input_format.bits, name=f"symbol_{bank}") for bank in range(2)]
+            for bank, symbol in enumerate(symbols):
+                with m.If(accept & (fill_bank == bank)):
+                    m.d.sync += symbol.eq(self.i.p.data)
+            m.d.comb += self.symbol.eq(Mux(use_bank, symbols[1], symbols[0]))
+            operand, column, enable = self.state, state_column, self.state_valid
+            m.d.comb += write.addr.eq(state_word)
+        # Every column of the word sees the operand; the enable picks one.
+        wide = Signal(signed(bits))
+        m.d.comb += [wide.eq(operand), write.data.eq(wide.replicate(c))]
+        for j in range(c):
+            m.d.comb += write.en[j].eq(enable & (column == j))
+        return m
+
+    def _cursor(
+        self, m: Module, name: str, first_word: int, count: int, advance: Any
+    ) -> tuple[Signal, Signal]:
+        """Return ``(word, column)`` of entry 0, 1, ... of ``count``, a step on with each ``advance``."""
+        c = self._design.schedule.columns_per_element
+        word = Signal(range(self._design.operand_half), init=first_word, name=f"{name}_word")
+        column = Signal(range(c), name=f"{name}_column")
+        end_word, end_column = divmod(count - 1, c)
+        with m.If(advance):
+            with m.If((word == first_word + end_word) & (column == end_column)):
+                m.d.sync += [word.eq(first_word), column.eq(0)]
+            with m.Elif(column == c - 1):
+                m.d.sync += [word.eq(word + 1), column.eq(0)]
+            with m.Else():
+                m.d.sync += column.eq(column + 1)
+        return word, column

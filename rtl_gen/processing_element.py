@@ -1,0 +1,108 @@
+"""One element of the systolic chain."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.rom import RomImage
+from rtl_gen.dot_product import ShiftAddDotProduct
+from rtl_gen.rom import Rom
+
+__all__ = ["ProcessingElement", "token_layout"]
+
+
+def token_layout() -> data.StructLayout:
+    """Return what travels along the chain beside a row's weight address.
+
+    Fields:
+        start: first row of a pass; an element loads its operands.
+        valid: there is a row.
+        answer: with start: the pass begins with the rows of V.
+        final: last column pass of the step; the sums that leave the chain are complete.
+        last: the answer belongs to the last step of a sequence.
+    """
+    return data.StructLayout({"start": 1, "valid": 1, "answer": 1, "final": 1, "last": 1})
+
+
+class ProcessingElement(wiring.Component):
+    """Weights and operands of a few columns, and one addition to the partial sum that passes.
+
+    For the row whose token arrives in cycle t: ``o_sum(t + 2 + dot_latency) = i_sum(t + 1 + dot_latency) +
+    sum_j weight_j(row) operand_j``, with the operands that were on ``bus`` at the last token with ``start``.
+
+    Parameters:
+        image: the weight memory, ``columns`` weights a word.
+        columns: columns of this element.
+        weight_bits: bits of a weight.
+        operand_bits: bits of a signed operand.
+        dot_bits: bits of the dot product, proved to hold it.
+        i_sum_bits, o_sum_bits: bits of the partial sums in and out, proved to hold them.
+        dot_latency: cycles of the dot product, the same all along the chain.
+
+    Members:
+        i_token, o_token: token in, and a cycle later out.
+        i_addr, o_addr: address of the row in the weight memory, with the token.
+        bus: In, ``columns`` operands; taken in a cycle in which ``i_token.start`` is high.
+        i_sum, o_sum: partial sums.
+
+    Latency: 1 cycle from token to token, ``2 + dot_latency`` from token to partial sum.
+    Throughput: 1 row a cycle.
+    """
+
+    def __init__(
+        self,
+        *,
+        image: RomImage,
+        columns: int,
+        weight_bits: int,
+        operand_bits: int,
+        dot_bits: int,
+        i_sum_bits: int,
+        o_sum_bits: int,
+        dot_latency: int,
+    ) -> None:
+        self._image = image
+        self._columns = columns
+        self._weight_bits = weight_bits
+        self._operand_bits = operand_bits
+        self._dot_bits = dot_bits
+        self._dot_latency = dot_latency
+        addr_bits = max(1, (image.depth - 1).bit_length())
+        super().__init__(
+            {
+                "i_token": In(token_layout()),
+                "o_token": Out(token_layout()),
+                "i_addr": In(addr_bits),
+                "o_addr": Out(addr_bits),
+                "bus": In(data.ArrayLayout(signed(operand_bits), columns)),
+                "i_sum": In(signed(i_sum_bits)),
+                "o_sum": Out(signed(o_sum_bits)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.weights = weights = Rom(self._image)
+        m.submodules.dot_product = dot_product = ShiftAddDotProduct(
+            columns=self._columns,
+            weight_bits=self._weight_bits,
+            operand_bits=self._operand_bits,
+            sum_bits=self._dot_bits,
+            latency=self._dot_latency,
+        )
+        operands = Signal.like(self.bus)
+        with m.If(self.i_token.start):
+            m.d.sync += operands.eq(self.bus)
+        m.d.sync += [
+            self.o_token.eq(self.i_token),
+            self.o_addr.eq(self.i_addr),
+            self.o_sum.eq(self.i_sum + dot_product.sum),
+        ]
+        m.d.comb += [
+            weights.addr.eq(self.i_addr),
+            dot_product.weights.eq(weights.data),
+            dot_product.operands.eq(operands),
+        ]
+        return m

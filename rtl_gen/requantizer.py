@@ -1,0 +1,127 @@
+"""From the accumulator's precision to the state's."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.fixed import IntFormat, Rounding
+from qornn_hw.rom import RomImage
+from qornn_hw.schedule import DSP_OPERAND_BITS, requantizer_latency
+from rtl_gen.rom import Rom
+
+__all__ = ["Requantizer"]
+
+
+class Requantizer(wiring.Component):
+    """``saturate((value * multiplier + constant) >> shift)``, then a table if there is one.
+
+    Equals :func:`qornn_hw.fixed.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A value
+    of more than 16 bits is multiplied in two halves, so that each product fits a hard 16x16 multiplier.
+    Saturation looks at whether the bits above the result are all alike; a compare of the whole sum would
+    set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``: rounding is monotonic and keeps zero, so
+    that clamping after it is the same as before.
+
+    Parameters:
+        value_bits: bits of the signed value.
+        multiplier: the factor of every row, or None if it comes with the row.
+        multiplier_bits: bits of the unsigned factor.
+        constant: what is added before the shift.
+        shift: right shift.
+        rounding: tie rule.
+        bits: bits of the signed result, or of the table index.
+        relu: clamp below at 0.
+        table: the table as an image, index modulo its depth as address, or None.
+        result_bits: bits of the signed output: those of a table entry, else ``bits``.
+
+    Members:
+        value: In(signed(value_bits)).
+        multiplier: In(multiplier_bits), of the same row; absent if all rows share it.
+        result: Out(signed(result_bits)).
+
+    Latency: 2 cycles, 3 where the value has more than 16 bits, with or without table (the table's read
+    takes the place of the last register). Throughput: 1 a cycle.
+    """
+
+    def __init__(
+        self,
+        *,
+        value_bits: int,
+        multiplier: int | None,
+        multiplier_bits: int,
+        constant: int,
+        shift: int,
+        rounding: Rounding,
+        bits: int,
+        relu: bool,
+        table: RomImage | None,
+    ) -> None:
+        self._value_bits = value_bits
+        self._multiplier = multiplier
+        self._multiplier_bits = multiplier_bits
+        self._constant = constant
+        self._shift = shift
+        self._rounding = rounding
+        self._bits = bits
+        self._relu = relu
+        self._table = table
+        members = {
+            "value": In(signed(value_bits)),
+            "result": Out(signed(bits if table is None else table.width)),
+        }
+        if multiplier is None:
+            members["multiplier"] = In(multiplier_bits)
+        super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from value to result."""
+        return requantizer_latency(self._value_bits)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # The factor as a signed number of one more bit: signed times signed is what a hard multiplier does.
+        factor = Signal(signed(self._multiplier_bits + 1))
+        m.d.comb += factor.eq(self._multiplier if self._multiplier is not None else self.multiplier)
+
+        product_bits = self._value_bits + self._multiplier_bits + 2
+        total = Signal(signed(product_bits))
+        if self._value_bits <= DSP_OPERAND_BITS:
+            m.d.sync += total.eq(self.value * factor + self._constant)
+        else:
+            cut = DSP_OPERAND_BITS - 1
+            low, high = self.value[:cut], self.value[cut:].as_signed()
+            low_total = Signal(signed(max(cut + self._multiplier_bits, self._constant.bit_length()) + 2))
+            high_product = Signal(signed(len(high) + self._multiplier_bits + 1))
+            m.d.sync += [
+                low_total.eq(low * factor + self._constant),
+                high_product.eq(high * factor),
+                total.eq((high_product << cut) + low_total),
+            ]
+
+        shifted = Signal(signed(max(product_bits - self._shift, self._bits + 1)))
+        m.d.comb += shifted.eq(total >> self._shift)
+        rounded = Signal.like(shifted)
+        m.d.comb += rounded.eq(shifted)
+        if self._rounding is Rounding.HALF_EVEN and self._shift:
+            # The constant is in: a tie has left only zeros below the point. Its neighbour below is even.
+            tie = total[: self._shift] == 0
+            m.d.comb += rounded[0].eq(shifted[0] & ~tie)
+
+        form = IntFormat(self._bits, signed=True)
+        saturated = Signal(signed(self._bits))
+        above = shifted[self._bits - 1 :]
+        negative = shifted[-1]
+        m.d.comb += saturated.eq(rounded)
+        with m.If(~negative & above.any()):
+            m.d.comb += saturated.eq(form.max)
+        with m.Elif(negative & (1 if self._relu else ~above.all())):
+            m.d.comb += saturated.eq(0 if self._relu else form.min)
+
+        if self._table is None:
+            m.d.sync += self.result.eq(saturated)
+        else:
+            m.submodules.table = table = Rom(self._table)
+            m.d.comb += [table.addr.eq(saturated), self.result.eq(table.data)]
+        return m

@@ -1,0 +1,46 @@
+"""Read-only memory in block RAM."""
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.rom import RomImage
+
+__all__ = ["Rom"]
+
+
+class Rom(wiring.Component):
+    """A :class:`~qornn_hw.rom.RomImage` in block RAM.
+
+    Parameters:
+        image: contents; word k is read at address k.
+
+    Members:
+        addr: In(ceil(log2 depth), at least 1); an address past the last word reads anything.
+        data: Out(width), the word at ``addr`` of the cycle before.
+
+    Latency: 1 cycle. Throughput: 1 word a cycle.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, image: RomImage) -> None:
+        self._image = image
+        super().__init__({"addr": In(max(1, (image.depth - 1).bit_length())), "data": Out(image.width)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # Without the attribute yosys turns shallow memories into logic: 64 x 128 bits cost 932 LUTs.
+        m.submodules.memory = memory = Memory(
+            shape=self._image.width,
+            # A memory of one word has no address bit.
+            depth=max(2, self._image.depth),
+            init=self._image.words,
+            attrs={"ram_style": "block"},
+        )
+        port = memory.read_port()
+        m.d.comb += [port.addr.eq(self.addr), self.data.eq(port.data)]
+        return m

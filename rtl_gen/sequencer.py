@@ -1,0 +1,176 @@
+"""The sequencer: decides which rows enter the chain, and when."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.design import Design
+from qornn_hw.network import OutputMode
+from rtl_gen.processing_element import token_layout
+
+__all__ = ["Sequencer"]
+
+
+class Sequencer(wiring.Component):
+    """Launches column passes and walks their rows.
+
+    Work to do is an *update* (the rows of ``[U W]``, when an input is there) and an *answer* (the rows of V,
+    after an update that calls for one). Both use the state of the last update, so an answer and the next
+    update share their passes if the next input is there in time and goes on from that state; otherwise the
+    answer goes alone, and is never kept waiting for an input. A launch waits until the state is written
+    back (``step_gap``), the pass before it has entered the chain (``period``), and for an answer until the
+    output has room: the chain itself never stalls.
+
+    Parameters:
+        design: schedule and sizes.
+
+    Members:
+        input_ready: In; an input is complete in the buffer.
+        input_first, input_last: In; that input begins or ends a sequence.
+        input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
+        launch_update: Out; pulse: an update begins, the tail must take over the input's symbol.
+        room: In; the output has room for an answer.
+        launch_answer: Out; pulse: an answer begins, its room is taken.
+        word: Out; word to read from the operand memory: the one of element e in the cycle before its token.
+        initial: Out; the state words come from the initial state.
+        token, addr, row, first_pass: Out; to the chain.
+
+    Latency: launch to ``word`` 1 cycle, to ``token`` 2 cycles.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        s = design.schedule
+        super().__init__(
+            {
+                "input_ready": In(1),
+                "input_first": In(1),
+                "input_last": In(1),
+                "input_taken": Out(1),
+                "launch_update": Out(1),
+                "room": In(1),
+                "launch_answer": Out(1),
+                "word": Out(range(design.operand_half)),
+                "initial": Out(1),
+                "token": Out(token_layout()),
+                "addr": Out(max(1, (s.passes * s.rows - 1).bit_length())),
+                "row": Out(max(1, (s.rows - 1).bit_length())),
+                "first_pass": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        s = self._design.schedule
+        net = s.network
+        n, p = net.hidden_size, net.output_size
+
+        # -- what to launch -----------------------------------------------------------------------
+        longest = max(s.joint_period, s.step_gap)
+        period_left = Signal(range(longest))
+        gap_left = Signal(range(longest))
+        with m.If(period_left != 0):
+            m.d.sync += period_left.eq(period_left - 1)
+        with m.If(gap_left != 0):
+            m.d.sync += gap_left.eq(gap_left - 1)
+
+        pass_index = Signal(range(s.passes))
+        # Reset stands before any sequence: the next update starts from the initial state, first or not.
+        fresh = Signal(init=1)
+        answer_due = Signal()
+        due_last = Signal()
+        update = Signal()
+        answer = Signal()
+        launch = Signal()
+        goes_on = Signal()
+        m.d.comb += goes_on.eq(self.input_ready & ~self.input_first)
+
+        held_update = Signal()
+        held_answer = Signal()
+        held_last = Signal()
+        in_step = pass_index != 0
+        begin = Signal()
+        with m.If(in_step):
+            m.d.comb += [update.eq(held_update), answer.eq(held_answer), launch.eq(period_left == 0)]
+        with m.Else():
+            m.d.comb += [
+                answer.eq(answer_due),
+                update.eq(Mux(answer_due, goes_on, self.input_ready)),
+                begin.eq((period_left == 0) & (gap_left == 0) & (update | answer) & (self.room | ~answer)),
+                launch.eq(begin),
+            ]
+        m.d.comb += [self.launch_update.eq(begin & update), self.launch_answer.eq(begin & answer)]
+        final = Signal()
+        m.d.comb += final.eq(pass_index == s.passes - 1)
+
+        taking = Signal()
+        # The elements have loaded by then: a period is longer than the chain.
+        m.d.comb += self.input_taken.eq(taking & (period_left == 1))
+        with m.If(self.input_taken):
+            m.d.sync += taking.eq(0)
+
+        with m.If(begin):
+            m.d.sync += [
+                held_update.eq(update),
+                held_answer.eq(answer),
+                held_last.eq(due_last),
+                answer_due.eq(0),
+            ]
+            m.d.sync += self.initial.eq(update & (self.input_first | fresh))
+            with m.If(update):
+                every = net.output_mode is OutputMode.EVERY_STEP
+                m.d.sync += [
+                    fresh.eq(0),
+                    due_last.eq(self.input_last),
+                    answer_due.eq(1 if every else self.input_last),
+                ]
+        with m.If(launch):
+            m.d.sync += pass_index.eq(Mux(final, 0, pass_index + 1))
+            m.d.sync += period_left.eq(
+                Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 1
+            )
+            with m.If(final & update):
+                m.d.sync += [gap_left.eq(s.step_gap - 1), taking.eq(1)]
+
+        # -- operand words: one a cycle, an element after the other -------------------------------------
+        word_base = Signal(range(self._design.operand_half + s.elements))
+        with m.If(launch):
+            m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
+            m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
+        with m.Else():
+            m.d.sync += self.word.eq(self.word + 1)
+
+        # -- rows: one a cycle -----------------------------------------------------------------------
+        pass_base = Signal(range(s.passes * s.rows + 1))
+        base = Mux(in_step, pass_base, 0)
+        rows_left = Signal(range(s.rows + 1))
+        start = Signal()
+        addr = Signal.like(self.addr)
+        row = Signal.like(self.row)
+        running = Signal.like(self.token)
+        first_pass = Signal()
+        m.d.sync += start.eq(launch)
+        with m.If(launch):
+            m.d.sync += [
+                pass_base.eq(base + s.rows),
+                addr.eq(base + Mux(update, 0, n)),
+                row.eq(Mux(update, 0, n)),
+                rows_left.eq(Mux(update, Mux(answer, n + p, n), p)),
+                running.answer.eq(~update),
+                running.final.eq(final),
+                running.last.eq(Mux(in_step, held_last, due_last)),
+                first_pass.eq(~in_step),
+            ]
+        with m.Elif(rows_left != 0):
+            m.d.sync += [addr.eq(addr + 1), row.eq(row + 1), rows_left.eq(rows_left - 1)]
+        m.d.sync += [
+            self.addr.eq(addr),
+            self.row.eq(row),
+            self.first_pass.eq(first_pass),
+            self.token.eq(running),
+            self.token.start.eq(start),
+            self.token.valid.eq(rows_left != 0),
+        ]
+        return m
