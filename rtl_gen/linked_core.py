@@ -1,0 +1,76 @@
+"""A core behind its UART link: what a board top and a simulation through the pins have in common."""
+
+from typing import Any
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.link_protocol import LinkFormat
+from rtl_gen.link import Link
+from rtl_gen.uart import UartReceiver, UartTransmitter
+
+__all__ = ["LinkedCore"]
+
+
+class LinkedCore(wiring.Component):
+    """UART, link and core in one clock domain, without clock generation and pins.
+
+    Parameters
+    ----------
+    core : wiring.Component
+        The core: member ``i`` takes a step's words, member ``o`` gives an answer's, in the layouts of
+        :func:`rtl_gen.link.step_layout` and :func:`rtl_gen.link.answer_layout`.
+    form : LinkFormat
+        Words of a step and of an answer.
+    clocks_per_bit : int
+        Clock cycles of one UART bit, at least 8.
+    timeout_bits : int
+        As in :class:`rtl_gen.link.Link`.
+
+    Members
+    -------
+    rx : In(1)
+        Serial line from the host.
+    tx : Out(1)
+        Serial line to the host.
+    busy : Out(1)
+        As in :class:`rtl_gen.link.Link`.
+    faulty : Out(1)
+        As in :class:`rtl_gen.link.Link`.
+    tick : Out(1)
+        As in :class:`rtl_gen.link.Link`.
+
+    Latency
+    -------
+    From the end of a request to the start of its answer: the core's latency and about 15 cycles.
+    """
+
+    def __init__(
+        self, *, core: wiring.Component, form: LinkFormat, clocks_per_bit: int, timeout_bits: int = 18
+    ) -> None:
+        self._core = core
+        self._form = form
+        self._clocks_per_bit = clocks_per_bit
+        self._timeout_bits = timeout_bits
+        super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
+        m = Module()
+        m.submodules.receiver = receiver = UartReceiver(clocks_per_bit=self._clocks_per_bit)
+        m.submodules.transmitter = transmitter = UartTransmitter(clocks_per_bit=self._clocks_per_bit)
+        m.submodules.link = link = Link(form=self._form, timeout_bits=self._timeout_bits)
+        m.submodules.core = ResetInserter(link.core_rst)(self._core)
+        wiring.connect(m, receiver.o, link.i_bytes)
+        wiring.connect(m, link.o_bytes, transmitter.i)
+        wiring.connect(m, link.o_step, self._core.i)
+        wiring.connect(m, self._core.o, link.i_answer)
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            self.busy.eq(link.busy),
+            self.faulty.eq(link.faulty),
+            self.tick.eq(link.tick),
+        ]
+        return m

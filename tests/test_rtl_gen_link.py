@@ -1,0 +1,346 @@
+# amaranth: UnusedElaboratable=no
+"""The link between byte streams and through UART pins, with a stand-in core."""
+
+import random
+
+import pytest
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+from stub_core import StubCore, stub_answers
+
+from qornn_hw.fixed import IntFormat
+from qornn_hw.link_protocol import (
+    Acknowledge,
+    Answer,
+    Fault,
+    FaultCode,
+    LinkFormat,
+    ReplyDecoder,
+    ResetDone,
+    encode_reset,
+    encode_step,
+)
+from rtl_gen.link import Link
+from rtl_gen.linked_core import LinkedCore
+from rtl_gen.uart import ReceivedByte
+
+FORM = LinkFormat(5, IntFormat(8, signed=True), 3, 20)
+WIDE = LinkFormat(3, IntFormat(14, signed=True), 1, 9)
+# So long a step that the buffer holds five.
+LONG = LinkFormat(100, IntFormat(8, signed=True), 3, 20)
+INDEX = LinkFormat(1, IntFormat(4, signed=False), 2, 17)
+BYTE_CYCLES = 16
+TIMEOUT_BITS = 7
+
+
+class ByteLink(wiring.Component):
+    """Link and stand-in core with the byte streams outside."""
+
+    def __init__(self, form, **options):
+        self.form = form
+        self.options = options
+        super().__init__(
+            {
+                "i": In(stream.Signature(ReceivedByte, always_ready=True)),
+                "o": Out(stream.Signature(8)),
+                "broken": Out(1),
+                "faulty": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Return the hardware."""
+        m = Module()
+        m.submodules.link = link = Link(form=self.form, timeout_bits=TIMEOUT_BITS)
+        core = StubCore(form=self.form, **self.options)
+        m.submodules.core = ResetInserter(link.core_rst)(core)
+        wiring.connect(m, wiring.flipped(self.i), link.i_bytes)
+        wiring.connect(m, wiring.flipped(self.o), link.o_bytes)
+        wiring.connect(m, link.o_step, core.i)
+        wiring.connect(m, core.o, link.i_answer)
+        m.d.comb += [self.broken.eq(link.broken), self.faulty.eq(link.faulty)]
+        return m
+
+
+def exchange(form, script, *, byte_cycles=BYTE_CYCLES, out_cycles=None, settle=3000, **options):
+    """Send a script of bytes, pauses (int: cycles) and bad bytes (None); return the replies.
+
+    One byte enters in ``byte_cycles`` cycles; one leaves in ``out_cycles``.
+    """
+    dut = ByteLink(form, **options)
+    out_cycles = out_cycles or byte_cycles
+    decoder = ReplyDecoder(form)
+    events = []
+    for item in script:
+        if isinstance(item, int):
+            events += [()] * item
+        elif item is None:
+            events += [(0x55, 1)] + [()] * (byte_cycles - 1)
+        else:
+            for byte in item:
+                events += [(byte, 0)] + [()] * (byte_cycles - 1)
+    replies = []
+
+    async def bench(ctx):
+        hold = 0
+        for event in events + [()] * settle:
+            ctx.set(dut.i.valid, bool(event))
+            if event:
+                ctx.set(dut.i.payload, {"data": event[0], "error": event[1]})
+            hold = max(0, hold - 1)
+            ready = hold == 0
+            ctx.set(dut.o.ready, ready)
+            if ready and ctx.get(dut.o.valid):
+                replies.extend(decoder.feed(bytes([ctx.get(dut.o.payload)])))
+                hold = out_cycles
+            await ctx.tick()
+        replies.append((ctx.get(dut.broken), ctx.get(dut.faulty)))
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+    assert decoder.pending == 0
+    return replies[:-1], replies[-1]
+
+
+def sequence(form, length, seed):
+    """Return the random steps of a sequence."""
+    rng = random.Random(seed)
+    word = form.word_format
+    return [[rng.randint(word.min, word.max) for _ in range(form.words_per_step)] for _ in range(length)]
+
+
+def frames(form, steps, **flags):
+    """Return the requests of a whole sequence."""
+    return [
+        encode_step(form, words, first=i == 0, last=i == len(steps) - 1, **flags)
+        for i, words in enumerate(steps)
+    ]
+
+
+def answers(form, steps):
+    """Return the answers that the stand-in core owes to a sequence."""
+    expected = stub_answers(form, steps)
+    return [Answer(w, last=i == len(expected) - 1) for i, w in enumerate(expected)]
+
+
+@pytest.mark.parametrize("form", [FORM, WIDE, INDEX])
+def test_sequences_come_back_right(form):
+    """Two sequences back to back at the full rate of the line give their answers, in order."""
+    one, two = sequence(form, 4, 1), sequence(form, 3, 2)
+    # The answer may be the longer frame: the host keeps to the window.
+    got, flags = exchange(form, [*frames(form, one), *frames(form, two)])
+    assert got == answers(form, one) + answers(form, two)
+    assert flags == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "word", [IntFormat(1, signed=True), IntFormat(9, signed=False), IntFormat(16, signed=True)]
+)
+def test_words_of_any_width_keep_their_value(word):
+    """Corner values of a word reach the core with their sign."""
+    form = LinkFormat(4, word, 1, 24)
+    steps = [[word.min, word.max, word.min, word.min], [word.max] * 4]
+    got, _ = exchange(form, frames(form, steps))
+    assert got == answers(form, steps)
+
+
+def test_only_the_last_step_is_answered():
+    """A core that answers the last step only makes one frame."""
+    steps = sequence(FORM, 6, 3)
+    got, _ = exchange(FORM, frames(FORM, steps), every_step=False)
+    assert got == answers(FORM, steps)[-1:]
+
+
+def test_slow_core_holds_the_steps_back():
+    """Steps wait in the buffer while the core works, and none is lost up to the window."""
+    steps = sequence(LONG, LONG.window, 4)
+    got, _ = exchange(LONG, frames(LONG, steps), byte_cycles=4, wait=2500, settle=14000)
+    assert got == answers(LONG, steps)
+
+
+def test_overflow_is_reported_and_breaks_the_sequence():
+    """Beyond the window: the steps in the buffer are answered, a fault comes, the next sequence is right."""
+    steps = sequence(LONG, LONG.window + 6, 5)
+    again = sequence(LONG, 2, 6)
+    got, flags = exchange(
+        LONG, [*frames(LONG, steps), 20000, *frames(LONG, again)], byte_cycles=4, wait=3000, settle=8000
+    )
+    faults = [r for r in got if isinstance(r, Fault)]
+    good = [r for r in got if isinstance(r, Answer)]
+    expected = answers(LONG, steps)
+    assert faults[0] == Fault(FaultCode.OVERFLOW)
+    assert {f.code for f in faults} <= {FaultCode.OVERFLOW, FaultCode.OUT_OF_SEQUENCE}
+    kept = len(good) - 2
+    assert LONG.window <= kept < len(steps)
+    assert good == expected[:kept] + answers(LONG, again)
+    assert flags == (0, 1)
+
+
+@pytest.mark.parametrize("bit", range(8, 8 * FORM.step_frame_bytes, 5))
+def test_flipped_bit_never_reaches_the_core(bit):
+    """A frame with a flipped bit is a fault, its successor is refused, and the next sequence is right."""
+    steps = sequence(FORM, 3, 7)
+    sent = frames(FORM, steps)
+    bad = bytearray(sent[1])
+    bad[bit // 8] ^= 1 << (bit % 8)
+    pause = 3 << TIMEOUT_BITS
+    got, flags = exchange(FORM, [sent[0], bytes(bad), pause, sent[2], pause, *sent])
+    expected = answers(FORM, steps)
+    assert got[0] == expected[0]
+    assert isinstance(got[1], Fault)
+    assert all(isinstance(r, Fault) for r in got[1:-3])
+    assert got[-4] == Fault(FaultCode.OUT_OF_SEQUENCE)
+    assert got[-3:] == expected
+    assert flags == (0, 1)
+
+
+@pytest.mark.parametrize("kept", range(1, FORM.step_frame_bytes))
+def test_truncated_frame_times_out(kept):
+    """A frame cut anywhere is a fault after a pause, and the next frame is right."""
+    steps = sequence(FORM, 1, 8)
+    (frame,) = frames(FORM, steps)
+    got, _ = exchange(FORM, [frame[:kept], 3 << TIMEOUT_BITS, frame])
+    assert got == [Fault(FaultCode.TRUNCATED), *answers(FORM, steps)]
+
+
+def test_slow_sender_does_not_time_out():
+    """A pause shorter than the timeout between bytes of a frame does no harm."""
+    steps = sequence(FORM, 2, 9)
+    got, _ = exchange(FORM, frames(FORM, steps), byte_cycles=(1 << TIMEOUT_BITS) - 1)
+    assert got == answers(FORM, steps)
+
+
+def test_garbage_between_frames_is_skipped():
+    """Bytes other than SYNC before a frame, bad ones too, are passed over in silence."""
+    steps = sequence(FORM, 2, 10)
+    one, two = frames(FORM, steps)
+    noise = bytes(b for b in random.Random(11).randbytes(40) if b != 0xA5)
+    got, flags = exchange(FORM, [noise, None, one, noise, None, two])
+    assert got == answers(FORM, steps)
+    assert flags == (0, 0)
+
+
+def test_random_bytes_never_reach_the_core():
+    """Any noise gives faults only, and after a pause a sequence is right."""
+    steps = sequence(FORM, 2, 12)
+    noise = random.Random(13).randbytes(600).replace(b"\x00", b"\xa5")
+    got, _ = exchange(FORM, [noise, 3 << TIMEOUT_BITS, *frames(FORM, steps)], byte_cycles=6)
+    assert all(isinstance(r, Fault) for r in got[:-2])
+    assert got[-2:] == answers(FORM, steps)
+
+
+def test_bad_byte_in_a_frame_is_a_fault():
+    """A byte with a low stop bit ends its frame."""
+    steps = sequence(FORM, 1, 14)
+    (frame,) = frames(FORM, steps)
+    got, _ = exchange(FORM, [frame[:4], None, 20, frame])
+    assert got == [Fault(FaultCode.BAD_BYTE), *answers(FORM, steps)]
+
+
+def test_unknown_command_is_a_fault():
+    """A command of a later version is refused at once."""
+    steps = sequence(FORM, 1, 15)
+    got, _ = exchange(FORM, [b"\xa5\x30\x00", 40, *frames(FORM, steps)])
+    assert got == [Fault(FaultCode.BAD_COMMAND), *answers(FORM, steps)]
+
+
+def test_a_sequence_must_start_with_first():
+    """After power-up a step without FIRST is refused."""
+    (frame,) = [encode_step(FORM, [0] * 5, last=True)]
+    got, flags = exchange(FORM, [frame])
+    assert got == [Fault(FaultCode.OUT_OF_SEQUENCE)]
+    assert flags == (1, 1)
+
+
+def test_steps_are_acknowledged_when_taken():
+    """The count of an acknowledge is that of the steps the core has taken."""
+    steps = sequence(FORM, 4, 16)
+    sent = frames(FORM, steps)
+    sent[1] = encode_step(FORM, steps[1], acknowledge=True)
+    sent[3] = encode_step(FORM, steps[3], last=True, acknowledge=True)
+    got, _ = exchange(FORM, [f for frame in sent for f in (frame, 100)], every_step=False)
+    assert got[0] == Acknowledge(2)
+    assert sorted(got[1:], key=repr) == sorted([Acknowledge(4), answers(FORM, steps)[-1]], key=repr)
+
+
+@pytest.mark.parametrize("pause", [0, 40, 90, 150, 200, 330, 400])
+def test_reset_drops_everything_at_any_time(pause):
+    """Whatever is in flight, a reset is acknowledged after whole frames, and a new sequence is right."""
+    steps = sequence(FORM, 4, 17)
+    new = sequence(FORM, 2, 18)
+    got, flags = exchange(
+        FORM,
+        [*frames(FORM, steps), pause, encode_reset(), 300, *frames(FORM, new)],
+        out_cycles=3 * BYTE_CYCLES,
+        wait=10,
+        settle=6000,
+    )
+    at = got.index(ResetDone(1))
+    before = [r for r in got[:at] if not r.aborted]
+    assert before == answers(FORM, steps)[: len(before)]
+    assert got[at + 1 :] == answers(FORM, new)
+    assert flags == (0, 0)
+
+
+def test_reset_in_the_middle_of_a_frame_ends_it():
+    """Half a step and then a reset: after the timeout the reset is obeyed."""
+    steps = sequence(FORM, 2, 19)
+    one, _ = frames(FORM, steps)
+    got, _ = exchange(FORM, [one[:4], 3 << TIMEOUT_BITS, encode_reset(), 100, *frames(FORM, steps)])
+    assert got == [Fault(FaultCode.TRUNCATED), ResetDone(1), *answers(FORM, steps)]
+
+
+def test_reset_clears_a_fault():
+    """The fault flag stays until a reset."""
+    got, flags = exchange(FORM, [b"\xa5\x33", 200, encode_reset()])
+    assert got == [Fault(FaultCode.BAD_COMMAND), ResetDone(1)]
+    assert flags == (1, 0)
+
+
+@pytest.mark.parametrize("clocks_per_bit", [8, 12])
+def test_through_the_uart_pins(clocks_per_bit):
+    """Steps on rx at the full rate of the line give their answers on tx."""
+    form = INDEX
+    steps = sequence(form, 5, 20)
+    dut = LinkedCore(
+        core=StubCore(form=form, every_step=False), form=form, clocks_per_bit=clocks_per_bit, timeout_bits=10
+    )
+    sent = b"".join(frames(form, steps))
+    got = bytearray()
+
+    async def send(ctx):
+        ctx.set(dut.rx, 1)
+        await ctx.tick().repeat(10)
+        for byte in sent:
+            for bit in [0, *((byte >> i) & 1 for i in range(8)), 1]:
+                ctx.set(dut.rx, bit)
+                await ctx.tick().repeat(clocks_per_bit)
+
+    async def receive(ctx):
+        while len(got) < form.answer_frame_bytes:
+            await ctx.tick().until(~dut.tx)
+            await ctx.tick().repeat(clocks_per_bit // 2)
+            byte = 0
+            for i in range(8):
+                await ctx.tick().repeat(clocks_per_bit)
+                byte |= ctx.get(dut.tx) << i
+            await ctx.tick().repeat(clocks_per_bit)
+            assert ctx.get(dut.tx) == 1
+            got.append(byte)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(send)
+    sim.add_testbench(receive)
+    sim.run()
+    assert ReplyDecoder(form).feed(bytes(got)) == answers(form, steps)[-1:]
+
+
+def test_rejects_a_bad_timeout():
+    """A timeout of no cycles is refused."""
+    with pytest.raises(ValueError, match=r"^timeout_bits must be at least 1, not 0$"):
+        Link(form=FORM, timeout_bits=0)
