@@ -11,7 +11,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -93,6 +93,10 @@ class Checkpoint:
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
         if self.float_weights is not None:
             object.__setattr__(self, "float_weights", _checked_floats(self.float_weights, self.network))
+
+    def with_metrics(self, metrics: dict[str, Any]) -> "Checkpoint":
+        """Return the same checkpoint with these metrics."""
+        return replace(self, metrics=metrics)
 
 
 def _plain(name: str, value: Any) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def dequantized(network: IntegerNetwork) -> RealNetwork:
     """Return the network with real states whose weights are the integer network's.
 
     With the scales s of accumulator, state h, input x and output y (docs/numerics.md):
-    ``W = Wi s_acc / s_h``, ``U = Ui 2**e s_acc / s_x``, ``b = bi s_acc``, ``V = Vi s_y / s_h``, ``c = ci s_y``, ``h0 = g0 s_h``.
+    ``W = Wi s_acc / s_h``, ``U = Ui 2**e s_acc / s_x``, ``b = bi s_acc``, ``V = Vi s_y / s_h``,
+    ``c = ci s_y``, ``h0 = g0 s_h``.
     """
     s = network.scales
     return RealNetwork(

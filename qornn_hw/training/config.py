@@ -1,0 +1,111 @@
+"""All hyper-parameters of a training run; the options of `qornn-hw train` are these fields."""
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+__all__ = ["CopyConfig", "MnistConfig", "command_line"]
+
+
+@dataclass(frozen=True)
+class CopyConfig:
+    """Training of the copy task; the defaults train the model in models/.
+
+    Attributes:
+        blank: T0, the blanks between the symbols and the marker.
+        hidden: hidden units n.
+        bits: bits of W and U.
+        output_bits: bits of V.
+        state_bits: bits of the state.
+        activation: identity, relu, modrelu, hardtanh or tanh.
+        seed: seed of the weights and of the sequences.
+        iterations: optimiser steps of the first stage, in which all is trained.
+        finetune_iterations: steps of the second stage: W stays, U, V and the biases learn to live with
+            the noise of the state's rounding.
+        batch: sequences a step.
+        learning_rate_recurrent: Adam's rate of W and of the bias inside the activation.
+        learning_rate_input: of U.
+        learning_rate_output: of V and its bias.
+        multiplier_bits: bits of the requantizer's factor.
+        rounding: half_up or half_even.
+        output_kind: logits, argmax or both.
+    """
+
+    blank: int = 200
+    hidden: int = 64
+    bits: int = 5
+    output_bits: int = 8
+    state_bits: int = 10
+    activation: str = "identity"
+    seed: int = 0
+    iterations: int = 2000
+    finetune_iterations: int = 800
+    batch: int = 128
+    learning_rate_recurrent: float = 1e-4
+    learning_rate_input: float = 5e-3
+    learning_rate_output: float = 1.5e-2
+    multiplier_bits: int = 12
+    rounding: str = "half_up"
+    output_kind: str = "both"
+
+
+@dataclass(frozen=True)
+class MnistConfig:
+    """Training of MNIST by rows; the defaults train the model in models/.
+
+    Attributes:
+        data: the folder with the MNIST files.
+        hidden: hidden units n.
+        bits: bits of W, U and V.
+        state_bits: bits of the state.
+        input_bits: bits of a pixel.
+        activation: identity, relu, modrelu, hardtanh or tanh.
+        orthogonal: whether W is kept near-orthogonal by Björck's iteration.
+        seed: seed of the weights and of the order of the images.
+        epochs: passes over the training images.
+        finetune_epochs: further passes in which the states are rounded as in the hardware.
+        batch: images a step.
+        learning_rate: Adam's rate, decayed to zero by a cosine.
+        learning_rate_recurrent: that of W.
+        multiplier_bits: bits of the requantizer's factor.
+        rounding: half_up or half_even.
+        output_kind: logits, argmax or both.
+    """
+
+    data: str
+    hidden: int = 64
+    bits: int = 4
+    state_bits: int = 8
+    input_bits: int = 4
+    activation: str = "relu"
+    orthogonal: bool = True
+    seed: int = 0
+    epochs: int = 20
+    finetune_epochs: int = 4
+    batch: int = 128
+    learning_rate: float = 3e-3
+    learning_rate_recurrent: float = 1e-3
+    multiplier_bits: int = 12
+    rounding: str = "half_up"
+    output_kind: str = "both"
+
+
+def command_line(task: str, config: Any) -> str:
+    """Return the command that repeats a run: the options that are not the defaults.
+
+    The data folder of the machine is of no use elsewhere and is given as DIR.
+
+    >>> command_line("copy", CopyConfig(blank=100, seed=3))
+    'qornn-hw train copy --blank 100 --seed 3 -o model.pt'
+    """
+    words = ["qornn-hw train", task]
+    for f in fields(config):
+        value = getattr(config, f.name)
+        option = "--" + f.name.replace("_", "-")
+        if f.name == "data":
+            words += [option, "DIR"]
+        elif f.default is MISSING or value != f.default:
+            if isinstance(value, bool):
+                words.append(option if value else option.replace("--", "--no-", 1))
+            else:
+                words += [option, str(value)]
+    return " ".join([*words, "-o model.pt"])

@@ -1,0 +1,80 @@
+"""What every training run shares: the learning-rate schedule, the best state, and the progress display."""
+
+import copy
+import math
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+__all__ = ["Best", "Reporter", "cosine"]
+
+
+def cosine(iteration: int, total: int, warmup: int = 50) -> float:
+    """Return the factor of the learning rate: a linear rise, then half a cosine to 0 at ``total``."""
+    rise = min(1.0, (iteration + 1) / warmup)
+    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, iteration / max(1, total))))
+
+
+class Best:
+    """Keeps the weights of a module at the best value of a score, larger is better."""
+
+    def __init__(self) -> None:
+        self.score = -math.inf
+        self._weights: dict[str, Any] | None = None
+
+    def offer(self, score: float, module: nn.Module) -> None:
+        """Remember the weights if ``score`` is the best so far; NaN never is."""
+        if score > self.score:
+            self.score = score
+            self._weights = copy.deepcopy(module.state_dict())
+
+    def restore(self, module: nn.Module) -> None:
+        """Put the best weights back."""
+        if self._weights is not None:
+            module.load_state_dict(self._weights)
+
+
+class Reporter:
+    """A progress bar on a terminal, a plain line every few seconds elsewhere; both on stderr."""
+
+    def __init__(self, title: str, total: int, quiet: bool = False, seconds: float = 10.0) -> None:
+        self.title, self.total, self.quiet, self.seconds = title, total, quiet, seconds
+        self.started = self._printed = time.monotonic()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} {task.fields[values]}"),
+                TimeRemainingColumn(),
+            )
+            self._progress = Progress(*columns, console=Console(stderr=True))
+            self._task = self._progress.add_task(self.title, total=self.total, values="")
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def update(self, done: int, **values: float) -> None:
+        """Show that ``done`` of the total are done, with the latest loss and metrics."""
+        text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done, values=text)
+            return
+        now = time.monotonic()
+        if not self.quiet and (now - self._printed >= self.seconds or done >= self.total):
+            self._printed = now
+            left = (now - self.started) / max(done, 1) * (self.total - done)
+            print(f"{self.title} {done}/{self.total} {text} {left:.0f} s left", file=sys.stderr, flush=True)
