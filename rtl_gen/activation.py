@@ -42,14 +42,17 @@ class ModRelu(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
-        moved = Signal.like(self.result)
-        negative, zero = Signal(), Signal()
+        moved = Signal.like(self.result, reset_less=True)
+        result = Signal.like(self.result, reset_less=True)
+        negative, zero = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
             moved.eq(Mux(self.z < 0, self.z - self.bias, self.z + self.bias)),
             negative.eq(self.z < 0),
             zero.eq(self.z == 0),
         ]
         crossed = (moved < 0) != negative
-        m.d.sync += self.result.eq(Mux(zero | crossed, 0, moved))
+        m.d.sync += result.eq(Mux(zero | crossed, 0, moved))
+        m.d.comb += self.result.eq(result)
         return m

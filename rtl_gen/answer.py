@@ -54,6 +54,7 @@ class Answer(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         net = self._design.network
         kind = net.output_kind
@@ -66,9 +67,10 @@ class Answer(wiring.Component):
         m.d.comb += self.room.eq(reserved <= words)
 
         row = Signal(range(net.output_size))
+        at_start = Signal(init=1)
         at_end = row == net.output_size - 1
         with m.If(self.valid):
-            m.d.sync += row.eq(Mux(at_end, 0, row + 1))
+            m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), at_start.eq(at_end)]
 
         word = data.View(answer_word_layout(self._design.answer_bits), queue.w_data)
         if kind.has_logits:
@@ -81,7 +83,7 @@ class Answer(wiring.Component):
             best, index = Signal.like(self.logit), Signal(range(net.output_size))
             done, done_last = Signal(), Signal()
             # Strictly larger: the lowest index wins among equals.
-            with m.If(self.valid & ((row == 0) | (self.logit > best))):
+            with m.If(self.valid & (at_start | (self.logit > best))):
                 m.d.sync += [best.eq(self.logit), index.eq(row)]
             m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
             # No logit can come in this cycle: passes with answers are further apart than that.

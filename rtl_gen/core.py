@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -30,11 +30,11 @@ class Core(wiring.Component):
         design: a compiled network.
 
     Members:
-        i: In(stream): the words of an input, ``design.input_words_per_step`` of them a time step. ``first`` on
-            the first word of a sequence loads the initial state, as reset does; without it the state goes on.
-            ``last`` on the last word of a sequence; in the last-step mode it calls for the answer.
-        o: Out(stream): the words of an answer, ``design.answer_words`` of them: logits, then the argmax, as the
-            output kind says.
+        i: In(stream): the words of an input, ``design.input_words_per_step`` of them a time step. ``first``
+            on the first word of a sequence loads the initial state, as reset does; without it the state
+            goes on. ``last`` on the last word of a sequence; in the last-step mode it calls for the answer.
+        o: Out(stream): the words of an answer, ``design.answer_words`` of them: logits, then the argmax, as
+            the output kind says.
         state: Out: every new hidden unit as it is written, in the order of the units, for benches; costs
             nothing where it is not connected.
 
@@ -57,6 +57,7 @@ class Core(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         design, s, net = self._design, self._design.schedule, self._design.network
         m.submodules.sequencer = sequencer = Sequencer(design)
@@ -85,9 +86,9 @@ class Core(wiring.Component):
 
         # -- tail: the token follows its row out of the chain -----------------------------------------
         # Stages are named by what is there: "address" two cycles before the sum leaves the chain.
-        def delay(value: Any, cycles: int, name: str) -> Any:
+        def delay(value: Any, cycles: int, name: str, *, reset_less: bool = False) -> Any:
             for i in range(cycles):
-                register = Signal.like(value, name=f"{name}_{i}")
+                register = Signal.like(value, name=f"{name}_{i}", reset_less=reset_less)
                 m.d.sync += register.eq(value)
                 value = register
             return value
@@ -114,33 +115,26 @@ class Core(wiring.Component):
         ]
         read = delay(address, 1, "read")
         leave = delay(read, 1, "leave")
-        m.d.comb += [chain.o_store.eq(leave.store), chain.o_row.eq(delay(row, 2, "row"))]
+        m.d.comb += [chain.o_store.eq(leave.store), chain.o_row.eq(delay(row, 2, "row", reset_less=True))]
 
         # -- bias ----------------------------------------------------------------------------------
         bias = constants.data[: design.bias_bits].as_signed()
-        addend = Signal(signed(s.accumulator_bits))
+        summand: Any = bias
         if net.activation is Activation.MODRELU:  # the bias of a unit is the activation's
-            m.d.sync += addend.eq(0)
-            with m.If(read.logit):
-                m.d.sync += addend.eq(bias)
-        else:
-            m.d.sync += addend.eq(bias)
+            summand = Mux(read.logit, bias, 0)
         if design.symbol_image is not None:
             m.submodules.symbols = symbols = Rom(design.symbol_image)
+            # The next input may be launched before the last rows of this one leave the chain.
             launched, symbol = Signal.like(operands.symbol), Signal.like(operands.symbol)
             with m.If(sequencer.launch_update):
                 m.d.sync += launched.eq(operands.symbol)
             with m.If(early.start):
                 m.d.sync += symbol.eq(launched)
-            drive = Signal(signed(s.accumulator_bits))
             m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
-            with m.If(read.unit):
-                m.d.comb += drive.eq(symbols.data.as_signed() << net.input_shift)
-            m.d.sync += addend.eq((0 if net.activation is Activation.MODRELU else bias) + drive)
-            if net.activation is Activation.MODRELU:
-                with m.If(read.logit):
-                    m.d.sync += addend.eq(bias)
-        accumulator = Signal(signed(s.accumulator_bits))
+            summand += Mux(read.unit, symbols.data.as_signed() << net.input_shift, 0)
+        addend = Signal(signed(s.accumulator_bits), reset_less=True)
+        m.d.sync += addend.eq(summand)
+        accumulator = Signal(signed(s.accumulator_bits), reset_less=True)
         m.d.sync += accumulator.eq(chain.o_sum + addend)
         accumulated = delay(leave, 1, "accumulated")
         m.d.comb += [
@@ -150,7 +144,7 @@ class Core(wiring.Component):
         ]
 
         # -- activation and requantizer ---------------------------------------------------------------
-        constant_at_accumulator = delay(constants.data, 2, "constant")
+        constant_at_accumulator = delay(constants.data, 2, "constant", reset_less=True)
         activated: Any = accumulator
         if net.activation is Activation.MODRELU:
             m.submodules.activation = modrelu = ModRelu(
@@ -177,7 +171,9 @@ class Core(wiring.Component):
         m.d.comb += requantizer.value.eq(activated)
         if design.multiplier is None:
             m.d.comb += requantizer.multiplier.eq(
-                delay(constant_at_accumulator, s.activation_latency, "factor")[design.bias_bits :]
+                delay(constant_at_accumulator, s.activation_latency, "factor", reset_less=True)[
+                    design.bias_bits :
+                ]
             )
         latency = s.activation_latency + requantizer.latency
         if 1 + latency != s.tail_latency:

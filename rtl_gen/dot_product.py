@@ -62,7 +62,7 @@ class ShiftAddDotProduct(wiring.Component):
         least = dot_product_latency(columns, weight_bits)
         if latency < least:
             raise ValueError(
-                f"latency of {columns} columns of {weight_bits} bits must be at least {least}, not {latency!r}"
+                f"latency of {columns} columns of {weight_bits} bits must be {least} or more, not {latency!r}"
             )
         self._columns = columns
         self._weight_bits = weight_bits
@@ -79,13 +79,16 @@ class ShiftAddDotProduct(wiring.Component):
         return self._latency
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         used = 0
+
+        # Data needs no reset: nothing reads it before a token has marked it valid.
 
         def register(values: list[Value], name: str) -> list[Value]:
             registers: list[Value] = []
             for i, value in enumerate(values):
-                r = Signal.like(value, name=f"{name}_{i}")
+                r = Signal.like(value, name=f"{name}_{i}", reset_less=True)
                 m.d.sync += r.eq(value)
                 registers.append(r)
             return registers

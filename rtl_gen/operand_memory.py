@@ -68,6 +68,7 @@ class OperandMemory(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         s, net = self._design.schedule, self._design.network
         c, bits, half = s.columns_per_element, s.operand_bits, self._design.operand_half

@@ -83,6 +83,7 @@ class ProcessingElement(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         m.submodules.weights = weights = Rom(self._image)
         m.submodules.dot_product = dot_product = ShiftAddDotProduct(
@@ -92,15 +93,20 @@ class ProcessingElement(wiring.Component):
             sum_bits=self._dot_bits,
             latency=self._dot_latency,
         )
-        operands = Signal.like(self.bus)
+        # Data needs no reset: nothing reads it before a token has marked it valid.
+        operands = Signal.like(self.bus, reset_less=True)
+        addr = Signal.like(self.i_addr, reset_less=True)
+        partial_sum = Signal.like(self.o_sum, reset_less=True)
         with m.If(self.i_token.start):
             m.d.sync += operands.eq(self.bus)
         m.d.sync += [
             self.o_token.eq(self.i_token),
-            self.o_addr.eq(self.i_addr),
-            self.o_sum.eq(self.i_sum + dot_product.sum),
+            addr.eq(self.i_addr),
+            partial_sum.eq(self.i_sum + dot_product.sum),
         ]
         m.d.comb += [
+            self.o_addr.eq(addr),
+            self.o_sum.eq(partial_sum),
             weights.addr.eq(self.i_addr),
             dot_product.weights.eq(weights.data),
             dot_product.operands.eq(operands),

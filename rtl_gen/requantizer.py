@@ -80,20 +80,23 @@ class Requantizer(wiring.Component):
         return requantizer_latency(self._value_bits)
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         # The factor as a signed number of one more bit: signed times signed is what a hard multiplier does.
         factor = Signal(signed(self._multiplier_bits + 1))
         m.d.comb += factor.eq(self._multiplier if self._multiplier is not None else self.multiplier)
 
         product_bits = self._value_bits + self._multiplier_bits + 2
-        total = Signal(signed(product_bits))
+        # Data needs no reset: nothing reads it before it is marked valid.
+        total = Signal(signed(product_bits), reset_less=True)
         if self._value_bits <= DSP_OPERAND_BITS:
             m.d.sync += total.eq(self.value * factor + self._constant)
         else:
             cut = DSP_OPERAND_BITS - 1
             low, high = self.value[:cut], self.value[cut:].as_signed()
-            low_total = Signal(signed(max(cut + self._multiplier_bits, self._constant.bit_length()) + 2))
-            high_product = Signal(signed(len(high) + self._multiplier_bits + 1))
+            low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
+            low_total = Signal(signed(low_bits), reset_less=True)
+            high_product = Signal(signed(len(high) + self._multiplier_bits + 1), reset_less=True)
             m.d.sync += [
                 low_total.eq(low * factor + self._constant),
                 high_product.eq(high * factor),
@@ -120,7 +123,9 @@ class Requantizer(wiring.Component):
             m.d.comb += saturated.eq(0 if self._relu else form.min)
 
         if self._table is None:
-            m.d.sync += self.result.eq(saturated)
+            result = Signal.like(self.result, reset_less=True)
+            m.d.sync += result.eq(saturated)
+            m.d.comb += self.result.eq(result)
         else:
             m.submodules.table = table = Rom(self._table)
             m.d.comb += [table.addr.eq(saturated), self.result.eq(table.data)]

@@ -32,6 +32,7 @@ class Rom(wiring.Component):
         super().__init__({"addr": In(max(1, (image.depth - 1).bit_length())), "data": Out(image.width)})
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         # Without the attribute yosys turns shallow memories into logic: 64 x 128 bits cost 932 LUTs.
         m.submodules.memory = memory = Memory(

@@ -37,7 +37,7 @@ class Sequencer(wiring.Component):
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
 
-    Latency: launch to ``word`` 1 cycle, to ``token`` 2 cycles.
+    Latency: decision to launch 1 cycle, launch to ``word`` 1 cycle, to ``token`` 2 cycles.
     """
 
     def __init__(self, design: Design) -> None:
@@ -62,77 +62,79 @@ class Sequencer(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         s = self._design.schedule
         net = s.network
         n, p = net.hidden_size, net.output_size
 
-        # -- what to launch -----------------------------------------------------------------------
+        # -- decision: in the cycle before the launch, so that neither is long -----------------------
+        # A count of 0 permits the decision; a launch in cycle t sets it to 0 again in t + count - 1.
         longest = max(s.joint_period, s.step_gap)
         period_left = Signal(range(longest))
         gap_left = Signal(range(longest))
-        with m.If(period_left != 0):
-            m.d.sync += period_left.eq(period_left - 1)
-        with m.If(gap_left != 0):
-            m.d.sync += gap_left.eq(gap_left - 1)
-
+        launch = Signal()
         pass_index = Signal(range(s.passes))
+        in_step = Signal()
+        m.d.comb += in_step.eq(pass_index != 0)
+        update, answer, last = Signal(), Signal(), Signal()
         # Reset stands before any sequence: the next update starts from the initial state, first or not.
         fresh = Signal(init=1)
-        answer_due = Signal()
-        due_last = Signal()
-        update = Signal()
-        answer = Signal()
-        launch = Signal()
-        goes_on = Signal()
-        m.d.comb += goes_on.eq(self.input_ready & ~self.input_first)
+        answer_due, due_last = Signal(), Signal()
 
-        held_update = Signal()
-        held_answer = Signal()
-        held_last = Signal()
-        in_step = pass_index != 0
-        begin = Signal()
-        with m.If(in_step):
-            m.d.comb += [update.eq(held_update), answer.eq(held_answer), launch.eq(period_left == 0)]
-        with m.Else():
-            m.d.comb += [
-                answer.eq(answer_due),
-                update.eq(Mux(answer_due, goes_on, self.input_ready)),
-                begin.eq((period_left == 0) & (gap_left == 0) & (update | answer) & (self.room | ~answer)),
-                launch.eq(begin),
-            ]
-        m.d.comb += [self.launch_update.eq(begin & update), self.launch_answer.eq(begin & answer)]
-        final = Signal()
-        m.d.comb += final.eq(pass_index == s.passes - 1)
-
-        taking = Signal()
-        # The elements have loaded by then: a period is longer than the chain.
-        m.d.comb += self.input_taken.eq(taking & (period_left == 1))
-        with m.If(self.input_taken):
-            m.d.sync += taking.eq(0)
-
+        wants_update, begin, follow = Signal(), Signal(), Signal()
+        m.d.comb += [
+            wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
+            begin.eq(
+                ~launch
+                & ~in_step
+                & (period_left == 0)
+                & (gap_left == 0)
+                & Mux(answer_due, self.room, self.input_ready)
+            ),
+            follow.eq(~launch & in_step & (period_left == 0)),
+            self.launch_update.eq(begin & wants_update),
+            self.launch_answer.eq(begin & answer_due),
+        ]
+        m.d.sync += launch.eq(begin | follow)
         with m.If(begin):
             m.d.sync += [
-                held_update.eq(update),
-                held_answer.eq(answer),
-                held_last.eq(due_last),
+                update.eq(wants_update),
+                answer.eq(answer_due),
+                last.eq(due_last),
                 answer_due.eq(0),
+                self.initial.eq(wants_update & (self.input_first | fresh)),
             ]
-            m.d.sync += self.initial.eq(update & (self.input_first | fresh))
-            with m.If(update):
+            with m.If(wants_update):
                 every = net.output_mode is OutputMode.EVERY_STEP
                 m.d.sync += [
                     fresh.eq(0),
                     due_last.eq(self.input_last),
                     answer_due.eq(1 if every else self.input_last),
                 ]
+
+        # -- launch ----------------------------------------------------------------------------------
+        final = Signal()
+        m.d.comb += final.eq(pass_index == s.passes - 1)
+        taking = Signal()
+        with m.If(period_left != 0):
+            m.d.sync += period_left.eq(period_left - 1)
+        with m.If(gap_left != 0):
+            m.d.sync += gap_left.eq(gap_left - 1)
+        # The elements have loaded by then, a period being longer than the chain, and the decision in the next
+        # cycle sees the next input.
+        m.d.comb += self.input_taken.eq(taking & (period_left == 1))
+        with m.If(self.input_taken):
+            m.d.sync += taking.eq(0)
         with m.If(launch):
-            m.d.sync += pass_index.eq(Mux(final, 0, pass_index + 1))
-            m.d.sync += period_left.eq(
-                Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 1
-            )
+            m.d.sync += [
+                pass_index.eq(Mux(final, 0, pass_index + 1)),
+                period_left.eq(
+                    Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 2
+                ),
+            ]
             with m.If(final & update):
-                m.d.sync += [gap_left.eq(s.step_gap - 1), taking.eq(1)]
+                m.d.sync += [gap_left.eq(s.step_gap - 2), taking.eq(1)]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.operand_half + s.elements))
@@ -160,7 +162,7 @@ class Sequencer(wiring.Component):
                 rows_left.eq(Mux(update, Mux(answer, n + p, n), p)),
                 running.answer.eq(~update),
                 running.final.eq(final),
-                running.last.eq(Mux(in_step, held_last, due_last)),
+                running.last.eq(last),
                 first_pass.eq(~in_step),
             ]
         with m.Elif(rows_left != 0):

@@ -26,8 +26,8 @@ class SystolicChain(wiring.Component):
         i_token, i_addr: In; token and weight address of the row that enters the first element.
         i_row: In; index of that row, for the waiting partial sums (several passes only).
         i_first: In; whether that row's pass is the step's first, so that its sum starts at zero.
-        bus: In; the operands of element e in the cycle in which the token with ``start`` reaches it, that is e
-            cycles after it enters.
+        bus: In; the operands of element e in the cycle in which the token with ``start`` reaches it, that is
+            e cycles after it enters.
         o_token: Out; the token as it reaches the last element, for the tail, ``elements - 1`` cycles after
             ``i_token``.
         o_row: In; index of the row whose sum is on ``o_sum`` (several passes only).
@@ -57,6 +57,7 @@ class SystolicChain(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
         m = Module()
         s = self._design.schedule
         sum_bits = s.partial_sum_bits
@@ -100,7 +101,7 @@ class SystolicChain(wiring.Component):
         row, first = self.i_row, self.i_first
         for i in range(s.dot_product_latency):
             delayed_row, delayed_first = (
-                Signal.like(self.i_row, name=f"row_{i}"),
+                Signal.like(self.i_row, name=f"row_{i}", reset_less=True),
                 Signal(name=f"first_{i}"),
             )
             m.d.sync += [delayed_row.eq(row), delayed_first.eq(first)]
