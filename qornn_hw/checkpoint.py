@@ -7,6 +7,7 @@ in a model file is ever executed: ``.pt`` is read with ``weights_only=True``, ``
 
 import json
 import os
+import pickletools
 import warnings
 import zipfile
 import zlib
@@ -398,6 +399,16 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return parsed, content
 
 
+def _is_pickle(path: Path) -> bool:
+    """Return whether a file is one whole pickle of any protocol; it is parsed, not executed."""
+    try:
+        with path.open("rb") as stream:
+            return sum(1 for _ in pickletools.genops(stream)) > 0
+    # The parser trips over foreign bytes in many ways.
+    except Exception:
+        return False
+
+
 def _read_pt(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     torch = _torch(path)
     try:
@@ -406,9 +417,8 @@ def _read_pt(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     # The unpickler raises whatever a damaged file leads it to.
     except Exception as error:
-        reason = (
-            _RUNS_CODE if "GLOBAL" in str(error) else f"{_NO_CHECKPOINT}: not a torch file, or a damaged one"
-        )
+        runs_code = "GLOBAL" in str(error) or _is_pickle(path)
+        reason = _RUNS_CODE if runs_code else f"{_NO_CHECKPOINT}: not a torch file, or a damaged one"
         raise CheckpointError(reason) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{_NO_CHECKPOINT}: must hold a dictionary, not {type(content).__name__}")

@@ -1,0 +1,457 @@
+"""Model files: both formats hold the same, nothing in them runs, and each complaint is one exact line."""
+
+import io
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import qornn_hw
+from qornn_hw.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from qornn_hw.errors import CheckpointError, OutputError
+from qornn_hw.exporting import export
+
+TENSORS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias", "multiplier")
+
+
+def make(activation="relu", input="vector", seed=0, **options):
+    """Return a checkpoint of a small random network."""
+    rng = np.random.default_rng(seed)
+    n, m, p = 5, 3, 2
+    x = rng.integers(0, m, (4, 9)) if input == "one_hot" else rng.normal(size=(4, 9, m))
+    defaults = {
+        "bias": rng.normal(size=n) * 0.1,
+        "output_bias": rng.normal(size=p),
+        "task": {"name": "mine", "list": [1, 2.5, None, True]},
+        "metrics": {"accuracy": 0.1},
+        "provenance": {"seed": 3},
+    }
+    return export(
+        np.linalg.qr(rng.normal(size=(n, n)))[0],
+        rng.normal(size=(n, m)),
+        rng.normal(size=(p, n)),
+        activation=activation,
+        calibration_inputs=x,
+        input=input,
+        **(defaults | options),
+    )
+
+
+def same(a: Checkpoint, b: Checkpoint):
+    """Assert that two checkpoints hold the same."""
+    x, y = a.network, b.network
+    for name in (*TENSORS, "initial_state"):
+        np.testing.assert_array_equal(getattr(x, name), getattr(y, name))
+    assert (x.table is None) == (y.table is None)
+    if x.table is not None:
+        np.testing.assert_array_equal(x.table, y.table)
+    for name in (
+        "activation",
+        "weight_bits",
+        "state_bits",
+        "input_kind",
+        "input_format",
+        "input_shift",
+        "shift",
+    ):
+        assert getattr(x, name) == getattr(y, name), name
+    assert (x.rounding, x.output_mode, x.output_kind) == (y.rounding, y.output_mode, y.output_kind)
+    assert x.scales == y.scales
+    assert (a.task, a.metrics, a.provenance) == (b.task, b.metrics, b.provenance)
+    assert (a.float_weights is None) == (b.float_weights is None)
+    if a.float_weights is not None:
+        assert a.float_weights.keys() == b.float_weights.keys()
+        for name, array in a.float_weights.items():
+            assert array.dtype == b.float_weights[name].dtype
+            np.testing.assert_array_equal(array, b.float_weights[name])
+
+
+@pytest.mark.parametrize(
+    "first, second", [(".pt", ".npz"), (".npz", ".pt"), (".pt", ".pt"), (".npz", ".npz")]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"activation": "tanh"},
+        {"activation": "modrelu", "input": "one_hot", "rounding": "half_even"},
+        {"activation": "hardtanh", "input": "one_hot", "weight_bits": 1, "output_kind": "argmax"},
+        {
+            "activation": "identity",
+            "state_bits": 16,
+            "initial_state": np.arange(5.0),
+            "output_mode": "last_step",
+        },
+        {"task": None, "metrics": None, "provenance": None},
+    ],
+)
+def test_round_trip(tmp_path, first, second, options):
+    """A checkpoint is the same bit for bit after a trip through either format and on into the other."""
+    checkpoint = make(**options)
+    save_checkpoint(tmp_path / f"a{first}", checkpoint)
+    once = load_checkpoint(tmp_path / f"a{first}")
+    same(checkpoint, once)
+    save_checkpoint(tmp_path / f"b{second}", once)
+    same(checkpoint, load_checkpoint(tmp_path / f"b{second}"))
+
+
+def test_without_float_weights(tmp_path):
+    """The float weights may be left out."""
+    checkpoint = Checkpoint(make().network)
+    for suffix in (".pt", ".npz"):
+        save_checkpoint(tmp_path / f"a{suffix}", checkpoint)
+        assert load_checkpoint(tmp_path / f"a{suffix}").float_weights is None
+
+
+def test_smallest_dtypes(tmp_path):
+    """Integers are stored in the smallest signed dtype that holds them."""
+    save_checkpoint(tmp_path / "a.npz", make(activation="tanh"))
+    with np.load(tmp_path / "a.npz") as archive:
+        assert archive["recurrent_weight"].dtype == np.int8
+        assert archive["table"].dtype == np.int8
+        assert archive["multiplier"].dtype == np.int16
+        assert archive["header"].dtype.kind == "U"
+
+
+def test_import_needs_no_torch():
+    """Neither import of the package and the loader nor reading and writing .npz imports torch."""
+    code = (
+        "import sys, numpy as np, qornn_hw, qornn_hw.checkpoint, qornn_hw.evaluate, qornn_hw.exporting\n"
+        "import qornn_hw.training.config\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    light = "import sys, qornn_hw; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", light], check=True)
+
+
+def test_package_names():
+    """The Python interface is reachable from the package itself, and misspelt names are attribute errors."""
+    assert qornn_hw.export is export
+    assert qornn_hw.load_checkpoint is load_checkpoint
+    assert "export_torch_rnn" in dir(qornn_hw)
+    with pytest.raises(AttributeError, match=r"^module 'qornn_hw' has no attribute 'exprot'$"):
+        _ = qornn_hw.exprot
+
+
+class Evil:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def content(path=None, **changes):
+    """Return header and tensors of a good file, changed by ``key=value``; None deletes, dots descend."""
+    stream_path = path / "good.npz"
+    save_checkpoint(stream_path, make())
+    with np.load(stream_path) as archive:
+        tensors = {name: archive[name] for name in archive.files}
+    header = json.loads(str(tensors.pop("header")))
+    for key, value in changes.items():
+        if key.startswith("header_"):
+            target = header
+            *parents, last = key.removeprefix("header_").split("__")
+            for parent in parents:
+                target = target[parent]
+        else:
+            target, last = tensors, key.replace("float_", "float.")
+        if value is None:
+            del target[last]
+        else:
+            target[last] = value(target.get(last)) if callable(value) else value
+    return header, tensors
+
+
+def write(path, header, tensors):
+    """Write a file without the checks of save_checkpoint."""
+    if path.suffix == ".npz":
+        np.savez(path, header=np.array(json.dumps(header)), **tensors)
+    else:
+        torch.save(
+            {**header, "tensors": {k: torch.from_numpy(np.asarray(v)) for k, v in tensors.items()}}, path
+        )
+
+
+def nan_at_1(array):
+    """Return the array with its second entry NaN."""
+    array = array.copy()
+    array.flat[1] = np.nan
+    return array
+
+
+NO_FORMAT = (
+    "not a qornn-hw checkpoint: entry 'format' must be 'qornn-hw', not absent; "
+    "make one with qornn_hw.export or after docs/checkpoint.md"
+)
+BROKEN = [
+    ({"header_format": "other"}, NO_FORMAT.replace("not absent", "not 'other'")),
+    ({"header_version": 2}, "version must be 1, not 2; a newer file needs a newer qornn-hw"),
+    ({"header_version": "1"}, "version must be 1, not '1'; a newer file needs a newer qornn-hw"),
+    ({"header_version": None}, "version must be 1, not absent; a newer file needs a newer qornn-hw"),
+    ({"header_more": 1}, "unexpected entry 'more'"),
+    ({"header_network__more": 1}, "unexpected entry 'network.more'"),
+    ({"header_network": None}, "entry 'network' is missing"),
+    ({"header_network": 3}, "network must be a dictionary, not 3"),
+    ({"header_task": None}, "entry 'task' is missing"),
+    ({"header_network__shift": None}, "entry 'network.shift' is missing"),
+    ({"header_network__shift": True}, "network.shift must be an integer, not True"),
+    ({"header_network__shift": 48}, "shift must be 0 to 47, not 48"),
+    ({"header_network__input_shift": 32}, "input_shift must be 0 to 31, not 32"),
+    ({"header_network__state_bits": 3}, "state_bits must be 4 to 16, not 3"),
+    ({"header_network__state_bits": 8.0}, "network.state_bits must be an integer, not 8.0"),
+    ({"header_network__activation": "gelu"},
+     "network.activation must be one of identity, relu, modrelu, hardtanh, tanh, not 'gelu'"),
+    ({"header_network__activation": "tanh"}, "tensor 'table' is missing"),
+    ({"header_network__rounding": "floor"},
+     "network.rounding must be one of half_up, half_even, not 'floor'"),
+    ({"header_network__weight_bits__recurrent": 0}, "weight_bits.recurrent must be 1 to 8, not 0"),
+    ({"header_network__weight_bits__input": 9}, "weight_bits.input must be 1 to 8, not 9"),
+    ({"header_network__weight_bits__output": None}, "entry 'network.weight_bits.output' is missing"),
+    ({"header_network__input_format__bits": 17}, "input_format.bits must be 1 to 16, not 17"),
+    ({"header_network__input_format__signed": 1}, "network.input_format.signed must be true or false, not 1"),
+    ({"header_network__scales__state": float("nan")}, "scales.state must be positive and finite, not nan"),
+    ({"header_network__scales__input": float("inf")}, "scales.input must be positive and finite, not inf"),
+    ({"header_network__scales__output": 0}, "scales.output must be positive and finite, not 0.0"),
+    ({"header_network__scales__output": "1"}, "network.scales.output must be a number, not '1'"),
+    ({"header_metrics": [1]}, r"metrics must be a dictionary, not \[1\]"),
+    ({"bias": None}, "tensor 'bias' is missing"),
+    ({"recurrent_weight": None}, "tensor 'recurrent_weight' is missing"),
+    ({"table": np.arange(8)}, "unexpected tensor 'table'"),
+    ({"extra": np.arange(8)}, "unexpected tensor 'extra'"),
+    ({"float_extra": np.arange(8.0)}, "unexpected tensor 'float.extra'"),
+    ({"float_bias": None}, r"tensor 'float.bias' is missing; give all of float.\* or none"),
+    ({"float_bias": nan_at_1}, r"float.bias must be finite, not nan at \[1\]"),
+    ({"float_bias": lambda a: a[:2]}, r"float.bias must have shape \(5,\), not \(2,\)"),
+    ({"float_bias": lambda a: a.astype(np.int32)}, "float.bias must be float32 or float64, not int32"),
+    ({"input_weight": lambda a: a.astype(np.float32)}, "input_weight must hold integers, not float32"),
+    ({"input_weight": lambda a: a[:4]}, r"input_weight must have shape \(5, 3\), not \(4, 3\)"),
+    ({"input_weight": lambda a: a * 0 + 8}, r"input_weight must lie in -8 to 7, not 8 at \[0, 0\]"),
+    ({"output_weight": lambda a: a[:, :4]}, r"output_weight must have shape \(2, 5\), not \(2, 4\)"),
+    ({"recurrent_weight": lambda a: a[0]},
+     "recurrent_weight, input_weight and output_weight must be matrices"),
+    ({"recurrent_weight": lambda a: a[:0, :0]}, "a network must have at least 1 of its hidden units, not 0"),
+    ({"output_weight": lambda a: a[:0]}, "a network must have at least 1 of its outputs, not 0"),
+    ({"multiplier": lambda a: a * 0}, r"multiplier must lie in 1 to 65535, not 0 at \[0\]"),
+    ({"initial_state": lambda a: a * 0 + 128 if a is None else np.full(5, 128)},
+     r"initial_state must lie in -128 to 127, not 128 at \[0\]"),
+    ({"header_network__input_shift": 31, "header_network__input_format__bits": 16},
+     "the accumulator must fit 48 bits, not [0-9]+"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+@pytest.mark.parametrize("changes, message", BROKEN, ids=[str(i) for i in range(len(BROKEN))])
+def test_broken_content(tmp_path, suffix, changes, message):
+    """Each defect of a file's content is named in one line, the same in both formats."""
+    header, tensors = content(tmp_path, **changes)
+    path = tmp_path / f"a{suffix}"
+    write(path, header, tensors)
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(path))}: {message}$"):
+        load_checkpoint(path)
+
+
+def state_dict(path):
+    """Write a plain state dictionary."""
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+
+
+def evil_pt(path):
+    """Write a torch file that would run code."""
+    torch.save({"format": "qornn-hw", "x": Evil(path.with_name("ran"))}, path)
+
+
+def evil_pickle(path):
+    """Write a pickle that would run code."""
+    path.write_bytes(pickle.dumps(Evil(path.with_name("ran"))))
+
+
+def evil_npz(path):
+    """Write an archive whose header would run code."""
+    np.savez(path, header=np.array([Evil(path.with_name("ran"))], dtype=object))
+
+
+def zipped(path):
+    """Write a zip file that is something else."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+def npz_header(text):
+    """Write an archive that holds only this header."""
+    return lambda path: np.savez(path, header=np.array(text))
+
+
+def tensor_pt(path):
+    """Write a torch file that holds one tensor."""
+    torch.save(torch.zeros(3), path)
+
+
+def tensors_missing(path):
+    """Write a torch file without tensors."""
+    torch.save({"format": "qornn-hw", "version": 1}, path)
+
+
+def sparse_pt(path):
+    """Write a torch file with a number in a tensor's place."""
+    header, tensors = content(path.parent)
+    as_torch = {k: torch.from_numpy(v) for k, v in tensors.items()}
+    torch.save({**header, "tensors": as_torch | {"bias": 3}}, path)
+
+
+def truncated(path):
+    """Write the first half of a good file."""
+    whole = path.with_name("whole" + path.suffix)
+    save_checkpoint(whole, make())
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+
+def damaged_npz(path):
+    """Write a good file with zeros over some of its compressed bytes."""
+    save_checkpoint(path, make())
+    data = bytearray(path.read_bytes())
+    start = data.index(b"recurrent_weight.npy") + 60
+    data[start : start + 40] = bytes(40)
+    path.write_bytes(bytes(data))
+
+
+NO_TORCH_FILE = "not a qornn-hw checkpoint: not a torch file, or a damaged one"
+NO_ZIP = "not a qornn-hw checkpoint: a .npz file must be a zip archive, this is none, or a damaged one"
+RUNS_CODE = (
+    "holds pickled Python objects other than tensors; unpickling them could run code, so it is not done"
+)
+FILES = [
+    ("a.pt", lambda path: None, "no such file"),
+    ("a.npz", lambda path: None, "no such file"),
+    ("a.pt", Path.mkdir, "is a directory, not a model file"),
+    ("a.npz", Path.mkdir, "is a directory, not a model file"),
+    ("a.pt", lambda path: path.write_bytes(os.urandom(1000)), NO_TORCH_FILE),
+    ("a.npz", lambda path: path.write_bytes(os.urandom(1000)), NO_ZIP),
+    ("a.pt", Path.touch, NO_TORCH_FILE),
+    ("a.npz", Path.touch, NO_ZIP),
+    ("a.pt", zipped, NO_TORCH_FILE),
+    ("a.npz", zipped, "not a qornn-hw checkpoint: entry 'header' must be one string, see docs/checkpoint.md"),
+    ("a.pt", truncated, NO_TORCH_FILE),
+    ("a.npz", truncated, NO_ZIP),
+    ("a.npz", damaged_npz, "not a qornn-hw checkpoint, or a damaged one"),
+    ("a.pt", state_dict, NO_FORMAT),
+    ("a.npz", npz_header("{}"), NO_FORMAT),
+    ("a.npz", npz_header("[]"), "entry 'header' must be a JSON object"),
+    ("a.npz", npz_header("{"), "entry 'header' must be JSON: .*"),
+    ("a.pt", evil_pt, RUNS_CODE),
+    ("a.pt", evil_pickle, RUNS_CODE),
+    ("a.npz", evil_npz, RUNS_CODE),
+    ("a.npz", evil_pickle, NO_ZIP),
+    ("a.pt", tensor_pt, "not a qornn-hw checkpoint: must hold a dictionary, not Tensor"),
+    ("a.pt", tensors_missing, "entry 'tensors' must be a dictionary of tensors"),
+    ("a.pt", sparse_pt, "bias must be a plain dense tensor, not 3"),
+    ("a.onnx", Path.touch, "a model file must end in .pt or .npz, not '.onnx'"),
+    ("a", Path.touch, "a model file must end in .pt or .npz, not ''"),
+]
+
+
+@pytest.mark.parametrize("name, make_file, message", FILES, ids=[f"{i}-{f[0]}" for i, f in enumerate(FILES)])
+def test_broken_files(tmp_path, name, make_file, message):
+    """What is no checkpoint is refused in one line, and nothing in it runs."""
+    path = tmp_path / name
+    make_file(path)
+    pattern = message if message.endswith(".*") else re.escape(message)
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(path))}: {pattern}$"):
+        load_checkpoint(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_evil_files_would_run(tmp_path):
+    """The dangerous files of the table do run when they are unpickled without care."""
+    evil_pickle(tmp_path / "a.pt")
+    pickle.loads((tmp_path / "a.pt").read_bytes())
+    assert (tmp_path / "ran").is_dir()
+
+
+def test_without_torch(tmp_path, monkeypatch):
+    """Without torch a .pt file says what to install, and .npz works."""
+    checkpoint = make()
+    save_checkpoint(tmp_path / "a.pt", checkpoint)
+    save_checkpoint(tmp_path / "a.npz", checkpoint)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    same(checkpoint, load_checkpoint(tmp_path / "a.npz"))
+    message = (
+        f"{tmp_path / 'a.pt'}: a .pt file needs torch, which is not installed: "
+        "pip install 'qornn-hw[train]', or use the .npz file of the same model"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        load_checkpoint(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        save_checkpoint(tmp_path / "a.pt", checkpoint)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch, suffix):
+    """A write that fails leaves the old file as it was and no partial file behind."""
+    path = tmp_path / f"a{suffix}"
+    save_checkpoint(path, make())
+    before = path.read_bytes()
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    message = re.escape(f"{path}: cannot be written: No space left on device")
+    with pytest.raises(OutputError, match=f"^{message}$"):
+        save_checkpoint(path, make(seed=1))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_unwritable_places(tmp_path):
+    """A folder that is not there, or a directory in the file's place, is an output error."""
+    missing = tmp_path / "no" / "a.npz"
+    with pytest.raises(OutputError, match=f"^{re.escape(str(missing))}: cannot be written: No such file or"):
+        save_checkpoint(missing, make())
+    (tmp_path / "a.npz").mkdir()
+    with pytest.raises(OutputError, match=f"^{re.escape(str(tmp_path / 'a.npz'))}: cannot be written: "):
+        save_checkpoint(tmp_path / "a.npz", make())
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    with pytest.raises(CheckpointError, match=r"a model file must end in .pt or .npz, not '.txt'$"):
+        save_checkpoint(tmp_path / "a.txt", make())
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("task", {"x": np.float32(1)}, "task must hold only finite numbers, strings, lists and such: .*"),
+        (
+            "metrics",
+            {"x": float("nan")},
+            "metrics must hold only finite numbers, strings, lists and such: .*",
+        ),
+        ("provenance", [1], "provenance must be a dictionary, not list"),
+    ],
+)
+def test_plain_data_only(field, value, message):
+    """Task, metrics and provenance must be what JSON can hold."""
+    with pytest.raises(CheckpointError, match=f"^{message}$"):
+        Checkpoint(make().network, **{field: value})
+
+
+def test_written_by_hand(tmp_path):
+    """The example of docs/checkpoint.md is a file that loads."""
+    text = (Path(__file__).parents[1] / "docs" / "checkpoint.md").read_text()
+    code = re.search(r"```python\n(# by hand.*?)```", text, re.DOTALL).group(1)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    network = load_checkpoint(tmp_path / "hand.npz").network
+    assert (network.hidden_size, network.input_size, network.output_size) == (2, 3, 2)
+    buffer = io.BytesIO((tmp_path / "hand.npz").read_bytes())
+    assert zipfile.is_zipfile(buffer)
