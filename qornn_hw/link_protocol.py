@@ -10,8 +10,9 @@ and the simulated board all feed bytes in and take frames out.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
+from qornn_hw.design import Design
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.fixed import IntFormat
 
@@ -62,7 +63,8 @@ class Command(IntEnum):
 class StepFlag(IntFlag):
     """Low bits of a STEP command.
 
-    FIRST: the step starts a sequence. LAST: it ends one. ACKNOWLEDGE: tell when the core has taken it.
+    FIRST: the step starts a sequence. LAST: it ends one. ACKNOWLEDGE: tell when the core has taken it; only
+    one such request may be on its way at a time.
     """
 
     NONE = 0
@@ -88,7 +90,7 @@ class AnswerTail(IntFlag):
 
     NONE = 0
     LAST = 1
-    ABORTED = 0x80
+    ABORTED = 2
 
 
 class FaultCode(IntEnum):
@@ -129,6 +131,16 @@ class LinkFormat:
         for name in ("words_per_step", "words_per_answer", "answer_bits"):
             if getattr(self, name) < 1:
                 raise FormatError(f"{name} of a link must be at least 1, not {getattr(self, name)!r}")
+
+    @classmethod
+    def of(cls, design: Design) -> Self:
+        """Return the format of the link of a compiled network."""
+        return cls(
+            words_per_step=design.input_words_per_step,
+            word_format=design.network.input_format,
+            words_per_answer=design.answer_words,
+            answer_bits=design.answer_bits,
+        )
 
     @property
     def word_bytes(self) -> int:
@@ -185,9 +197,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Acknowledge:
-    """The core has taken ``steps`` steps since the last reset, modulo 256."""
-
-    steps: int
+    """The core has taken the step that asked for it, and so every step before."""
 
 
 @dataclass(frozen=True)
@@ -271,9 +281,9 @@ def encode_answer(form: LinkFormat, words: Sequence[int], *, last: bool = False)
     return _frame(bytes([ReplyKind.ANSWER]) + payload + bytes([AnswerTail.LAST * last]))
 
 
-def encode_acknowledge(steps: int) -> bytes:
-    """Return the reply that says how many steps the core has taken."""
-    return _frame(bytes([ReplyKind.ACKNOWLEDGE, steps % 256]))
+def encode_acknowledge() -> bytes:
+    """Return the reply that says that the core has taken a step."""
+    return _frame(bytes([ReplyKind.ACKNOWLEDGE, 0]))
 
 
 def encode_reset_done() -> bytes:
@@ -352,7 +362,7 @@ class ReplyDecoder:
             )
             return Answer(words, bool(tail & AnswerTail.LAST), bool(tail & AnswerTail.ABORTED))
         if kind == ReplyKind.ACKNOWLEDGE:
-            return Acknowledge(tail)
+            return Acknowledge()
         if kind == ReplyKind.RESET_DONE:
             return ResetDone(tail)
         return Fault(FaultCode(tail) if tail in tuple(FaultCode) else tail)

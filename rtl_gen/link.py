@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -118,10 +118,12 @@ class Link(wiring.Component):
             shape=8,
             depth=depth,
             init=[],
-            # Never left to the synthesizer, which makes LUTs of small memories.
-            attrs={"ram_style": "block"},
+            # Never left to the synthesizer, which makes LUTs of small memories. The two ports meet on an
+            # address only when the buffer is empty and what is read is not used: without the second
+            # attribute yosys spends 40 logic cells on giving that byte a defined value.
+            attrs={"ram_style": "block", "no_rw_check": 1},
         )
-        write, read = buffer.write_port(), buffer.read_port()
+        write, read = buffer.write_port(), buffer.read_port(domain="comb")
         write_at = Signal(range(depth))
         commit_at = Signal(range(depth))
         read_at = Signal(range(depth))
@@ -130,9 +132,10 @@ class Link(wiring.Component):
         timer = Signal(self._timeout_bits)
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
+        acknowledge = self._feed_core(m, read, read_at, commit_at)
+        sending = self._send(m, acknowledge, fault_pending, fault_code)
+        # Last, so that a fault in the cycle in which another is taken stays pending.
         receiving = self._receive(m, write, write_at, commit_at, read_at, fault_pending, fault_code)
-        taken, acknowledge = self._feed_core(m, read, read_at, commit_at)
-        sending = self._send(m, taken, acknowledge, fault_pending, fault_code)
         m.d.comb += self.busy.eq(receiving | sending | (read_at != commit_at))
         with m.If(self.core_rst):
             m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0)]
@@ -157,91 +160,103 @@ class Link(wiring.Component):
         is_first = Signal()
         overflow = Signal()
         late = Signal()
-        timeout = Signal()
+        good = Signal()
+        cut = Signal()
+        store = Signal()
+        fail = Signal()
+        commit = Signal()
+        code = Signal(FaultCode)
+        next_at = Signal.like(write_at)
         full = Signal()
         m.d.comb += [
-            full.eq((write_at + 1)[: len(write_at)] == read_at),
-            timeout.eq(self.tick & late & ~strobe),
+            next_at.eq(write_at + 1),
+            good.eq(strobe & ~error),
+            cut.eq(Mux(strobe, error, self.tick & late)),
             write.addr.eq(write_at),
             write.data.eq(byte),
+            write.en.eq(store & ~full),
         ]
+        # A cycle late, which is short of the many between two bytes.
+        m.d.sync += full.eq(next_at == read_at)
         with m.If(strobe):
-            m.d.sync += [late.eq(0), crc.eq(_crc_step(crc, byte))]
+            m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
         m.d.sync += self.core_rst.eq(0)
 
-        def store() -> None:
-            # The core is behind: what is in the buffer stays, this frame is lost and says so.
-            with m.If(full):
-                m.d.sync += overflow.eq(1)
-            with m.Else():
-                m.d.comb += write.en.eq(1)
-                m.d.sync += write_at.eq(write_at + 1)
-
-        def fail(code: FaultCode) -> None:
-            # The first of several faults is the one that explains the others.
-            with m.If(~fault_pending):
-                m.d.sync += fault_code.eq(code)
-            m.d.sync += [
-                fault_pending.eq(1),
-                self.broken.eq(1),
-                self.faulty.eq(1),
-                write_at.eq(commit_at),
-            ]
-            m.next = "hunt"
-
-        def each_byte_else_fail() -> Any:
-            with m.If(timeout):
-                fail(FaultCode.TRUNCATED)
-            with m.If(strobe & error):
-                fail(FaultCode.BAD_BYTE)
-            return m.If(strobe & ~error)
-
         with m.FSM(name="receive") as fsm:
             with m.State("hunt"):
                 m.d.sync += overflow.eq(0)
-                with m.If(strobe):
-                    m.d.sync += crc.eq(CRC_INIT)
-                    with m.If(~error & (byte == SYNC)):
-                        m.next = "command"
+                with m.If(good & (byte == SYNC)):
+                    m.next = "command"
             with m.State("command"):
-                m.d.sync += [
-                    is_reset.eq(byte == Command.RESET),
-                    is_first.eq((byte & StepFlag.FIRST) != 0),
-                    count.eq(form.step_bytes - 1),
-                ]
-                with each_byte_else_fail():
+                with m.If(strobe):
+                    m.d.sync += [is_reset.eq(byte[5]), is_first.eq((byte & StepFlag.FIRST) != 0)]
+                with m.If(good):
                     with m.If(byte[3:] == Command.STEP >> 3):
-                        store()
+                        m.d.comb += store.eq(1)
                         m.next = "payload"
                     with m.Elif(byte == Command.RESET):
                         m.next = "crc"
                     with m.Else():
-                        fail(FaultCode.BAD_COMMAND)
+                        m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
+                        m.next = "hunt"
+                with m.If(cut):
+                    m.next = "hunt"
             with m.State("payload"):
-                with each_byte_else_fail():
-                    store()
-                    m.d.sync += count.eq(count - 1)
+                with m.If(good):
+                    m.d.comb += store.eq(1)
                     with m.If(count == 0):
                         m.next = "crc"
-            with m.State("crc"):
-                with each_byte_else_fail():
+                with m.If(cut):
                     m.next = "hunt"
+            with m.State("crc"):
+                with m.If(strobe | cut):
+                    m.next = "hunt"
+                with m.If(good):
                     with m.If(byte != crc):
-                        fail(FaultCode.BAD_CRC)
+                        m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(is_reset):
-                        m.d.sync += [self.core_rst.eq(1), self.broken.eq(1), self.faulty.eq(0)]
+                        m.d.sync += self.core_rst.eq(1)
                     with m.Elif(overflow):
-                        fail(FaultCode.OVERFLOW)
+                        m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
                     with m.Elif(self.broken & ~is_first):
-                        fail(FaultCode.OUT_OF_SEQUENCE)
+                        m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
-                        m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
-        return ~fsm.ongoing("hunt")
+                        m.d.comb += commit.eq(1)
+            hunting = fsm.ongoing("hunt")
+            starting = fsm.ongoing("command")
+        with m.If(~hunting & cut):
+            m.d.comb += [fail.eq(1), code.eq(Mux(strobe, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
-    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
-        """Committed bytes to the core's words; strobes: a step is taken, and it asked to be acknowledged."""
+        with m.If(hunting):
+            m.d.sync += crc.eq(CRC_INIT)
+        with m.Elif(strobe):
+            m.d.sync += crc.eq(_crc_step(crc, byte))
+        with m.If(starting):
+            m.d.sync += count.eq(form.step_bytes - 1)
+        with m.Elif(store):
+            m.d.sync += count.eq(count - 1)
+        # The core is behind: what is in the buffer stays, this frame is lost and will say so.
+        with m.If(store & full):
+            m.d.sync += overflow.eq(1)
+        with m.If(fail):
+            m.d.sync += write_at.eq(commit_at)
+        with m.Elif(write.en):
+            m.d.sync += write_at.eq(next_at)
+        with m.If(commit):
+            m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
+        with m.If(fail):
+            m.d.sync += [fault_pending.eq(1), self.broken.eq(1), self.faulty.eq(1)]
+            # The first of several faults is the one that explains the others.
+            with m.If(~fault_pending):
+                m.d.sync += fault_code.eq(code)
+        with m.If(self.core_rst):
+            m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
+        return ~hunting
+
+    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> Value:
+        """Committed bytes to the core's words; high for a cycle when a step is taken that asks to be told."""
         form = self._form
         word_bytes = form.word_bytes
         words_left = Signal(range(form.words_per_step))
@@ -250,25 +265,25 @@ class Link(wiring.Component):
         first = Signal()
         last = Signal()
         wants_acknowledge = Signal()
-        taken = Signal()
+        advance = Signal()
+        stored = Signal(8, reset_less=True)
+        word_done = Signal()
         final = words_left == 0
+        # Address in, byte out a cycle later: yosys takes this register into the block RAM.
+        m.d.sync += stored.eq(read.data)
         m.d.comb += [
             read.addr.eq(read_at),
-            read.en.eq(1),
-            self.o_step.payload.data.eq(Cat(low, read.data)),
+            self.o_step.payload.data.eq(Cat(low, stored)),
             self.o_step.payload.first.eq(first),
             self.o_step.payload.last.eq(last & final),
         ]
-        with m.FSM(name="feed"):
+        with m.FSM(name="feed") as fsm:
             with m.State("idle"):
-                m.d.sync += [words_left.eq(form.words_per_step - 1), bytes_left.eq(word_bytes - 1)]
                 with m.If((read_at != commit_at) & ~self.core_rst):
                     m.next = "flags"
             with m.State("flags"):
-                m.d.sync += [
-                    Cat(first, last, wants_acknowledge).eq(read.data),
-                    read_at.eq(read_at + 1),
-                ]
+                m.d.sync += Cat(first, last, wants_acknowledge).eq(stored)
+                m.d.comb += advance.eq(1)
                 m.next = "fetch"
                 with m.If(self.core_rst):
                     m.next = "idle"
@@ -277,54 +292,51 @@ class Link(wiring.Component):
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("byte"):
-                with m.If(bytes_left != 0):
-                    if word_bytes > 1:
-                        m.d.sync += low.eq(Cat(low, read.data)[8:])
-                    m.d.sync += [bytes_left.eq(bytes_left - 1), read_at.eq(read_at + 1)]
+                m.d.comb += self.o_step.valid.eq(bytes_left == 0)
+                m.d.comb += word_done.eq(self.o_step.valid & self.o_step.ready)
+                with m.If((bytes_left != 0) | self.o_step.ready):
+                    m.d.comb += advance.eq(1)
                     m.next = "fetch"
-                with m.Else():
-                    m.d.comb += self.o_step.valid.eq(1)
-                    with m.If(self.o_step.ready):
-                        m.d.sync += [
-                            bytes_left.eq(word_bytes - 1),
-                            words_left.eq(words_left - 1),
-                            read_at.eq(read_at + 1),
-                            first.eq(0),
-                        ]
-                        m.d.comb += taken.eq(final)
-                        m.next = "fetch"
-                        with m.If(final):
-                            m.next = "idle"
-                with m.If(self.core_rst):
+                with m.If((word_done & final) | self.core_rst):
                     m.next = "idle"
-        return taken, taken & wants_acknowledge
+            idle = fsm.ongoing("idle")
+            flags = fsm.ongoing("flags")
+        with m.If(advance):
+            m.d.sync += read_at.eq(read_at + 1)
+            if word_bytes > 1:
+                m.d.sync += low.eq(Cat(low, stored)[8:])
+        with m.If(flags | word_done):
+            m.d.sync += bytes_left.eq(word_bytes - 1)
+        with m.Elif(advance):
+            m.d.sync += bytes_left.eq(bytes_left - 1)
+        with m.If(idle):
+            m.d.sync += words_left.eq(form.words_per_step - 1)
+        with m.Elif(word_done):
+            m.d.sync += [words_left.eq(words_left - 1), first.eq(0)]
+        return word_done & final & wants_acknowledge
 
-    def _send(
-        self, m: Module, taken: Value, acknowledge: Value, fault_pending: Signal, fault_code: Signal
-    ) -> Value:
+    def _send(self, m: Module, acknowledge: Value, fault_pending: Signal, fault_code: Signal) -> Value:
         """Replies: faults first, answers last, because the core can wait."""
         form = self._form
         answer = self.i_answer
         out = self.o_bytes
         # Only bits that differ between the kinds become flip-flops.
         kind = Signal(8, init=ReplyKind.ANSWER)
-        tail = Signal(8)
+        tail = Signal(3)
         crc = Signal(8)
         words_left = Signal(range(form.words_per_answer))
         byte_at = Signal(range(form.answer_word_bytes))
         word = Signal(signed(8 * form.answer_word_bytes))
-        steps = Signal(8)
         acknowledge_pending = Signal()
         reset_pending = Signal()
-        aborted = tail[7]
-        m.d.comb += word.eq(answer.payload.data)
+        word_done = Signal()
+        sent = Signal()
+        is_answer = kind == ReplyKind.ANSWER
+        aborted = tail[1]
+        m.d.comb += [word.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
 
-        with m.If(taken):
-            m.d.sync += steps.eq(steps + 1)
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
-        with m.If(out.valid & out.ready):
-            m.d.sync += crc.eq(_crc_step(crc, out.payload))
 
         def start(reply: ReplyKind, content: Any) -> None:
             m.d.sync += [kind.eq(reply), tail.eq(content)]
@@ -332,7 +344,6 @@ class Link(wiring.Component):
 
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
-                m.d.sync += [words_left.eq(form.words_per_answer - 1), byte_at.eq(0)]
                 with m.If(self.core_rst):
                     # Everything pending dies in this cycle.
                     pass
@@ -344,51 +355,55 @@ class Link(wiring.Component):
                     start(ReplyKind.FAULT, fault_code)
                 with m.Elif(acknowledge_pending):
                     m.d.sync += acknowledge_pending.eq(acknowledge)
-                    start(ReplyKind.ACKNOWLEDGE, steps)
+                    start(ReplyKind.ACKNOWLEDGE, 0)
                 with m.Elif(answer.valid):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
                 m.d.comb += [out.valid.eq(1), out.payload.eq(SYNC)]
-                with m.If(out.ready):
-                    m.d.sync += crc.eq(CRC_INIT)
+                with m.If(sent):
                     m.next = "kind"
             with m.State("kind"):
                 m.d.comb += [out.valid.eq(1), out.payload.eq(kind)]
-                with m.If(out.ready):
+                with m.If(sent):
                     m.next = "tail"
-                    with m.If(kind == ReplyKind.ANSWER):
+                    with m.If(is_answer):
                         m.next = "payload"
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
                     out.valid.eq(answer.valid | aborted),
                     out.payload.eq(word.word_select(byte_at, 8)),
+                    word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
-                with m.If(out.valid & out.ready):
-                    with m.If(byte_at == form.answer_word_bytes - 1):
-                        m.d.comb += answer.ready.eq(~aborted)
-                        m.d.sync += [byte_at.eq(0), words_left.eq(words_left - 1)]
-                        with m.If(words_left == 0):
-                            m.d.sync += tail[0].eq(answer.payload.last)
-                            m.next = "tail"
-                    with m.Else():
-                        m.d.sync += byte_at.eq(byte_at + 1)
+                with m.If(word_done & (words_left == 0)):
+                    m.next = "tail"
             with m.State("tail"):
                 m.d.comb += [out.valid.eq(1), out.payload.eq(tail)]
-                with m.If(out.ready):
+                with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
                 m.d.comb += [out.valid.eq(1), out.payload.eq(crc)]
-                with m.If(out.ready):
+                with m.If(sent):
                     m.next = "idle"
+            idle = fsm.ongoing("idle")
+            in_sync = fsm.ongoing("sync")
+            in_payload = fsm.ongoing("payload")
+            before_tail = in_sync | fsm.ongoing("kind") | in_payload
+        m.d.comb += answer.ready.eq(word_done & ~aborted)
+        with m.If(in_sync):
+            m.d.sync += crc.eq(CRC_INIT)
+        with m.Elif(sent):
+            m.d.sync += crc.eq(_crc_step(crc, out.payload))
+        with m.If(idle):
+            m.d.sync += words_left.eq(form.words_per_answer - 1)
+        with m.Elif(word_done):
+            m.d.sync += [words_left.eq(words_left - 1), tail[0].eq(answer.payload.last)]
+        with m.If(idle | word_done):
+            m.d.sync += byte_at.eq(0)
+        with m.Elif(sent & in_payload):
+            m.d.sync += byte_at.eq(byte_at + 1)
         with m.If(self.core_rst):
-            m.d.sync += [
-                reset_pending.eq(1),
-                fault_pending.eq(0),
-                acknowledge_pending.eq(0),
-                steps.eq(0),
-            ]
-            in_words = fsm.ongoing("sync") | fsm.ongoing("kind") | fsm.ongoing("payload")
-            with m.If(in_words & (kind == ReplyKind.ANSWER)):
+            m.d.sync += [reset_pending.eq(1), fault_pending.eq(0), acknowledge_pending.eq(0)]
+            with m.If(before_tail & is_answer):
                 m.d.sync += tail.eq(AnswerTail.ABORTED)
-        return ~fsm.ongoing("idle")
+        return ~idle

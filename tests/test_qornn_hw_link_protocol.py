@@ -28,7 +28,7 @@ FORM = LinkFormat(3, IntFormat(12, signed=True), 2, 20)
 REPLIES = [
     (encode_answer(FORM, [-1, 524287]), Answer((-1, 524287), last=False)),
     (encode_answer(FORM, [-524288, 0], last=True), Answer((-524288, 0), last=True)),
-    (encode_acknowledge(300), Acknowledge(44)),
+    (encode_acknowledge(), Acknowledge()),
     (encode_reset_done(), ResetDone(1)),
     (encode_fault(FaultCode.OVERFLOW), Fault(FaultCode.OVERFLOW)),
 ]
