@@ -1,0 +1,334 @@
+"""Export: quantized weights, one accumulator scale, calibration; the fake-quantized forward is the model."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from qornn_hw.errors import FormatError, QornnError
+from qornn_hw.exporting import (
+    export,
+    export_torch_rnn,
+    grid_step,
+    quantize_weights,
+    tanh_table,
+    weight_step,
+)
+from qornn_hw.float_model import (
+    RealNetwork,
+    dequantized,
+    dequantized_inputs,
+    quantized_inputs,
+    run_fake_quantized,
+    run_real,
+)
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation, WeightBits
+
+ACTIVATIONS = [str(a) for a in Activation]
+HOMOGENEOUS = ["identity", "relu", "modrelu"]
+
+
+def arrays(n=12, m=5, p=4, seed=0, input="vector", gain=1.0):
+    """Return weights, biases and 30 input sequences of 25 steps."""
+    rng = np.random.default_rng(seed)
+    w = gain * np.linalg.qr(rng.normal(size=(n, n)))[0]
+    x = rng.integers(0, m, (30, 25)) if input == "one_hot" else rng.normal(size=(30, 25, m))
+    return (
+        (w, rng.normal(size=(n, m)), rng.normal(size=(p, n))),
+        {
+            "bias": rng.normal(size=n) * 0.1,
+            "output_bias": rng.normal(size=p),
+            "calibration_inputs": x,
+            "input": input,
+        },
+    )
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("input", ["one_hot", "vector"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"state_bits": 12, "weight_bits": 6, "rounding": "half_even", "multiplier_bits": 16},
+        {
+            "state_bits": 4,
+            "weight_bits": WeightBits(2, 3, 8),
+            "multiplier_bits": 1,
+            "output_mode": "last_step",
+        },
+        {"weight_bits": 1, "initial_state": np.linspace(-1, 1, 12), "multiplier_bits": 4},
+    ],
+)
+def test_fake_quantized_forward_is_the_integer_model(activation, input, options):
+    """Real arithmetic on rounded weights, inputs and states gives the integer model's states, all of them."""
+    weights, rest = arrays(input=input)
+    network = export(*weights, activation=activation, **(rest | options)).network
+    x = quantized_inputs(network, rest["calibration_inputs"])
+    trace = IntegerModel(network).run(x)
+    states, logits = run_fake_quantized(network, x)
+    in_units = states / network.scales.state
+    np.testing.assert_allclose(in_units, np.rint(in_units), atol=1e-6)
+    np.testing.assert_array_equal(np.rint(in_units), trace.states)
+    np.testing.assert_array_equal(np.rint(logits / network.scales.output), trace.logits)
+    assert len(np.unique(trace.states)) > 3
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("input", ["one_hot", "vector"])
+def test_fine_network_approaches_the_real_one(activation, input):
+    """With many bits the integers times their scales come near the trained network in real numbers."""
+    weights, rest = arrays(input=input, gain=0.8)
+    checkpoint = export(
+        *weights,
+        activation=activation,
+        weight_bits=8,
+        state_bits=14,
+        multiplier_bits=16,
+        input_bits=8,
+        **rest,
+    )
+    network = checkpoint.network
+    x = quantized_inputs(network, rest["calibration_inputs"])
+    got = IntegerModel(network).run(x).logits * network.scales.output
+    _, near = run_real(dequantized(network), dequantized_inputs(network, x))
+    _, real = run_real(RealNetwork.trained(checkpoint), rest["calibration_inputs"])
+    scale = np.abs(real).max()
+    assert np.abs(got - near).max() < 2e-3 * scale
+    assert np.abs(got - real).max() < 0.08 * scale
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("input", ["one_hot", "vector"])
+def test_scales_belong_together(activation, input):
+    """The accumulator's unit is that of W g and, shifted, of U x; the requantizer leads on to the state's."""
+    weights, rest = arrays(input=input)
+    network = export(*weights, activation=activation, weight_bits=5, **rest).network
+    s = network.scales
+    w, u = dequantized(network).recurrent_weight, dequantized(network).input_weight
+    assert np.abs(w - weights[0]).max() < 1.01 * weight_step(weights[0], 5)
+    assert np.abs(u - weights[1]).max() < 2.02 * weight_step(weights[1], 5)
+    factor = network.multiplier[0] / 2.0**network.shift
+    if activation == "tanh":
+        top = (len(network.table) // 2) * s.accumulator / factor
+        assert top == pytest.approx(4.0, rel=1e-3)
+    else:
+        assert factor == pytest.approx(s.accumulator / s.state, rel=1e-12)
+    if activation in ("tanh", "hardtanh"):
+        assert s.state == 2.0**-7
+
+
+def test_quantizer_rule():
+    """q_k is symmetric around zero but for the clip of the largest, ties go to even, one bit has no zero."""
+    w = np.array([-8.0, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5, 7.4, 8.0])
+    assert weight_step(w, 4) == 1.0
+    assert quantize_weights(w, 4, 1.0).tolist() == [-8, -2, 0, 0, 0, 2, 2, 7, 7]
+    assert quantize_weights(w, 1, weight_step(w, 1)).tolist() == [-1, -1, -1, 1, 1, 1, 1, 1, 1]
+    assert weight_step([-1.0, 3.0], 1) == 2.0
+    assert weight_step([0.0, 0.0], 3) == 0.25
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_already_quantized(bits, dtype):
+    """Weights on a grid are found again exactly, whatever the step and the largest level in use."""
+    rng = np.random.default_rng(bits)
+    for _ in range(20):
+        limit = 2 ** (bits - 1)
+        if bits == 1:
+            integers = rng.choice([-1, 1], size=(6, 6))
+        else:
+            integers = rng.integers(-limit, limit, size=(6, 6))
+            integers[0, :2] = 1, 0
+        step = rng.uniform(0.01, 1)
+        found = grid_step("w", (integers * step).astype(dtype), bits)
+        assert found == pytest.approx(step, rel=1e-5)
+        np.testing.assert_array_equal(quantize_weights(integers * step, bits, found), integers)
+    with pytest.raises(
+        FormatError, match=r"^w must lie on a grid of 4 bits where already_quantized is set; "
+    ):
+        grid_step("w", rng.normal(size=(9, 9)), 4)
+
+
+def test_already_quantized_export():
+    """An export of dequantized weights gives the same integers."""
+    weights, rest = arrays()
+    first = export(*weights, activation="relu", **rest).network
+    real = dequantized(first)
+    again = export(
+        real.recurrent_weight,
+        real.input_weight,
+        real.output_weight,
+        activation="relu",
+        already_quantized=True,
+        **rest,
+    ).network
+    for name in ("recurrent_weight", "input_weight", "output_weight", "multiplier"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+
+
+def test_tanh_table_is_the_rounded_function():
+    """The table holds tanh at the index's centre, rises, is odd but for its ends, and saturates."""
+    table = tanh_table(10, 4.0 / 512, 8)
+    assert len(table) == 1024
+    assert table[512] == 0 and table[0] == -128 and table[-1] == 127
+    assert np.all(np.diff(table) >= 0)
+    np.testing.assert_array_equal(table[513:900], -table[511:124:-1])
+    assert table[512 + 64] == round(128 * np.tanh(0.5))
+
+
+@pytest.mark.parametrize("activation", HOMOGENEOUS)
+def test_state_range(activation):
+    """A given range fits the state, within a factor of two; the calibrated one gives near logits."""
+    weights, rest = arrays()
+    for reach in (1.0, 7.0, 100.0):
+        network = export(
+            *weights, activation=activation, state_range=reach, **(rest | {"state_bits": 12})
+        ).network
+        full = network.scales.state * 2**11
+        assert reach <= full * (1 + 1e-9) and full < 2 * reach
+    chosen = export(*weights, activation=activation, **rest).network
+    x = quantized_inputs(chosen, rest["calibration_inputs"])
+    _, wanted = run_real(dequantized(chosen), dequantized_inputs(chosen, x))
+    got = IntegerModel(chosen).run(x).logits * chosen.scales.output
+    assert np.abs(got - wanted).mean() < 0.15 * np.abs(wanted).mean()
+
+
+def test_input_bits_follow_the_state():
+    """By default a vector has as many bits as the state's range allows, at most 8; given ones are kept."""
+    weights, rest = arrays()
+    fine = export(*weights, activation="relu", **(rest | {"state_bits": 14})).network
+    coarse = export(*weights, activation="relu", **(rest | {"state_bits": 4})).network
+    kept = export(*weights, activation="relu", **(rest | {"state_bits": 4, "input_bits": 8})).network
+    assert (fine.input_format.bits, coarse.input_format.bits, kept.input_format.bits) == (8, 4, 8)
+    assert fine.input_format.signed
+    assert fine.input_shift >= 0 and kept.input_shift == 0
+
+
+def test_unsigned_inputs():
+    """Inputs without negative values are unsigned with full scale at the largest; the caller may fix both."""
+    weights, rest = arrays()
+    x = np.abs(rest["calibration_inputs"])
+    rest["calibration_inputs"] = x
+    network = export(*weights, activation="tanh", **rest).network
+    assert (network.input_format.bits, network.input_format.signed) == (8, False)
+    assert network.scales.input == pytest.approx(x.max() / 255)
+    assert quantized_inputs(network, x).max() == 255
+    fixed = export(*weights, activation="tanh", input_scale=0.25, input_signed=True, **rest).network
+    assert fixed.scales.input == 0.25 and fixed.input_format.signed
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_torch_rnn(nonlinearity, bias):
+    """An exported torch.nn.RNN with its readout answers as torch does, up to its rounding."""
+    torch.manual_seed(0)
+    rnn = torch.nn.RNN(4, 10, nonlinearity=nonlinearity, bias=bias, batch_first=True)
+    readout = torch.nn.Linear(10, 3, bias=bias)
+    x = torch.rand(20, 15, 4)
+    with torch.no_grad():
+        wanted = readout(rnn(x)[0]).numpy()
+    checkpoint = export_torch_rnn(rnn, readout, x, input="vector", weight_bits=8, state_bits=14)
+    assert checkpoint.network.activation == nonlinearity
+    _, real = run_real(RealNetwork.trained(checkpoint), x.numpy())
+    np.testing.assert_allclose(real, wanted, atol=1e-5)
+    network = checkpoint.network
+    model = IntegerModel(network).run(quantized_inputs(network, x.numpy()))
+    assert np.abs(model.logits * network.scales.output - wanted).max() < 0.03
+
+
+def rnn(*args, **options):
+    """Return a torch.nn.RNN."""
+    return torch.nn.RNN(*args, **options)
+
+
+@pytest.mark.parametrize(
+    "module, readout, message",
+    [
+        (rnn(4, 10, 2), torch.nn.Linear(10, 3), "rnn must have 1 layer, not 2"),
+        (
+            rnn(4, 10, bidirectional=True),
+            torch.nn.Linear(20, 3),
+            "rnn must go in one direction, not both: pass bidirectional=False",
+        ),
+        (
+            torch.nn.LSTM(4, 10),
+            torch.nn.Linear(10, 3),
+            "rnn must be a torch.nn.RNN, not LSTM: gated cells have no hardware here",
+        ),
+        (
+            torch.nn.GRU(4, 10),
+            torch.nn.Linear(10, 3),
+            "rnn must be a torch.nn.RNN, not GRU: gated cells have no hardware here",
+        ),
+        (
+            rnn(4, 10),
+            torch.nn.Linear(9, 3),
+            "readout must take the rnn's 10 hidden units, not 9 features",
+        ),
+        (rnn(4, 10), torch.nn.ReLU(), "readout must be a torch.nn.Linear, not ReLU"),
+    ],
+)
+def test_torch_rnn_refused(module, readout, message):
+    """What has no hardware is refused in one line that says why."""
+    with pytest.raises(FormatError, match=f"^{re.escape(message)}$"):
+        export_torch_rnn(module, readout, torch.rand(2, 3, 4), input="vector")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"activation": "gelu"},
+            "activation must be one of identity, relu, modrelu, hardtanh, tanh, not 'gelu'",
+        ),
+        ({"input": "pixels"}, "input must be one of one_hot, vector, not 'pixels'"),
+        ({"output_mode": "first"}, "output_mode must be one of every_step, last_step, not 'first'"),
+        ({"output_kind": "max"}, "output_kind must be one of logits, argmax, both, not 'max'"),
+        ({"rounding": "floor"}, "rounding must be one of half_up, half_even, not 'floor'"),
+        ({"weight_bits": 0}, "weight_bits.recurrent must be 1 to 8, not 0"),
+        ({"weight_bits": WeightBits(4, 4, 9)}, "weight_bits.output must be 1 to 8, not 9"),
+        ({"state_bits": 3}, "state_bits must be 4 to 16, not 3"),
+        ({"multiplier_bits": 17}, "multiplier_bits must be 1 to 16, not 17"),
+        ({"input_bits": 17}, "input_format.bits must be 1 to 16, not 17"),
+        ({"recurrent_weight": np.zeros((3, 4))}, "recurrent_weight must have shape (3, 3), not (3, 4)"),
+        ({"recurrent_weight": np.zeros(3)}, "recurrent_weight must have shape (any, any), not (3,)"),
+        ({"recurrent_weight": np.zeros((0, 0))}, "recurrent_weight must have shape (any, any), not (0, 0)"),
+        ({"input_weight": np.zeros((3, 4))}, "input_weight must have shape (12, any), not (3, 4)"),
+        ({"output_weight": np.zeros((3, 4))}, "output_weight must have shape (any, 12), not (3, 4)"),
+        ({"bias": np.zeros(3)}, "bias must have shape (12), not (3,)"),
+        ({"bias": np.full(12, np.nan)}, "bias must be finite, but has 12 NaN or infinite entries"),
+        ({"bias": ["a"] * 12}, "bias must hold real numbers, not <U1"),
+        ({"output_bias": np.zeros(3)}, "output_bias must have shape (4), not (3,)"),
+        ({"initial_state": np.zeros(3)}, "initial_state must have shape (12), not (3,)"),
+        (
+            {"calibration_inputs": np.zeros((3, 4))},
+            "calibration_inputs must have shape (any, any, 5), not (3, 4)",
+        ),
+        (
+            {"calibration_inputs": np.full((3, 4), 5), "input": "one_hot"},
+            "calibration_inputs must be indices from 0 to 4",
+        ),
+        ({"input_signed": False}, "calibration_inputs must not be negative for unsigned inputs, not -"),
+        (
+            {"calibration_inputs": np.zeros((1, 2, 5)), "bias": None, "activation": "relu"},
+            "the largest state on the calibration inputs must be positive, not 0.0",
+        ),
+    ],
+)
+def test_export_errors(changes, message):
+    """Each wrong argument is named in one line."""
+    (w, u, v), rest = arrays()
+    arguments = {
+        "recurrent_weight": w,
+        "input_weight": u,
+        "output_weight": v,
+        "activation": "relu",
+        **rest,
+        **changes,
+    }
+    with pytest.raises(QornnError, match=f"^{re.escape(message)}") as caught:
+        export(**arguments)
+    assert "\n" not in str(caught.value)
