@@ -1,0 +1,121 @@
+"""The cocotb bench of the core: plays input words, records everything that goes in and comes out.
+
+Runs inside the simulator on the harness of :mod:`sim.core_simulation`; what it recorded is judged there. One
+Python call a clock cycle: at the falling edge it reads what the harness sampled at the rising edge before,
+and sets what the core will see at the next one.
+"""
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
+__all__ = ["PLAN_VARIABLE", "pauses", "run_core"]
+
+PLAN_VARIABLE = "QORNN_BENCH_PLAN"
+RESET_CYCLES = 3
+
+
+def pauses(pattern: str, seed: int) -> Callable[[], bool]:
+    """Return a function that says, cycle by cycle, whether to pause.
+
+    ``none`` never, ``periodic`` three cycles of four, ``random`` at random, with now and then a long pause.
+    """
+    if pattern == "none":
+        return lambda: False
+    if pattern == "periodic":
+        count = 0
+
+        def periodic() -> bool:
+            nonlocal count
+            count = (count + 1) % 4
+            return count != 0
+
+        return periodic
+    if pattern != "random":
+        raise ValueError(f"a pattern must be none, periodic or random, not {pattern!r}")
+    rng = random.Random(seed)
+    left = 0
+
+    def at_random() -> bool:
+        nonlocal left
+        if left:
+            left -= 1
+            return True
+        left = rng.randrange(200) if rng.random() < 0.01 else 0
+        return rng.random() < 0.5
+
+    return at_random
+
+
+@cocotb.test()
+async def run_core(dut: Any) -> None:
+    """Play the plan and write the record."""
+    plan = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text())
+    word_bits: int = plan["word_bits"]
+    ready_bit, valid_bit, reset_bit = 1 << word_bits, 2 << word_bits, 4 << word_bits
+    idle = pauses(plan["idle"], seed=plan["seed"])
+    block = pauses(plan["back_pressure"], seed=plan["seed"] + 1)
+    quiet_cycles, flush_cycles = plan["quiet_cycles"], plan["flush_cycles"]
+
+    drive, fired, word, answer, unit = dut.drive, dut.fired, dut.word, dut.answer, dut.unit
+    Clock(dut.clk, 10, unit="ns").start()
+    edge = FallingEdge(dut.clk)
+    cycle = 0
+    record: dict[str, Any] = {"segments": [], "undefined": None}
+    try:
+        for segment in plan["segments"]:
+            words: list[int] = segment["words"]
+            units_wanted, answers_wanted = segment["units"], segment["answers"]
+            seen_words: list[int] = []
+            units: list[int] = []
+            unit_cycles: list[int] = []
+            answers: list[int] = []
+            record["segments"].append(
+                {"words": seen_words, "units": units, "unit_cycles": unit_cycles, "answers": answers}
+            )
+            drive.value = reset_bit
+            for _ in range(RESET_CYCLES):
+                await edge
+            next_word = 0
+            offered = False
+            quiet = flush = 0
+            driven = None
+            while True:
+                if not offered and next_word < len(words) and not idle():
+                    offered = True
+                new = (valid_bit | words[next_word] if offered else 0) | (0 if block() else ready_bit)
+                if new != driven:
+                    drive.value = driven = new
+                await edge
+                cycle += 1
+                events = fired.value.to_unsigned()
+                if events:
+                    quiet = 0
+                    if events & 1:
+                        seen_words.append(word.value.to_unsigned())
+                        next_word += 1
+                        offered = False
+                    if events & 2:
+                        answers.append(answer.value.to_unsigned())
+                    if events & 4:
+                        units.append(unit.value.to_signed())
+                        unit_cycles.append(cycle)
+                else:
+                    quiet += 1
+                    if quiet > quiet_cycles:
+                        break
+                if len(units) >= units_wanted and len(answers) >= answers_wanted:
+                    flush += 1
+                    if flush > (0 if segment["cut"] else flush_cycles):
+                        break
+    except ValueError as error:  # of to_unsigned: x or z
+        record["undefined"] = f"cycle {cycle}: {error}"
+    record["cycles"] = cycle
+    Path(plan["record"]).write_text(json.dumps(record))

@@ -1,0 +1,367 @@
+"""The core as Verilog in a simulator, every hidden unit and every answer compared with the integer model."""
+
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qornn_hw.compare import Observation, compare_observations
+from qornn_hw.design import Design
+from qornn_hw.errors import FormatError, MismatchError
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import IntegerNetwork, OutputMode
+from rtl_gen.emit import emit_core_verilog
+from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
+
+__all__ = [
+    "PATTERNS",
+    "CoreBuild",
+    "SimulationResult",
+    "build_core",
+    "cycles_from_step_to_step",
+    "input_words",
+    "simulate_core",
+    "work_folder",
+]
+
+IntArray = NDArray[np.int64]
+
+PATTERNS = ("none", "periodic", "random")
+CORE_NAME = "qornn_core"
+BENCH = "sim.core_bench"
+# Must be that of sim.core_bench, which is imported only inside the simulator.
+PLAN_VARIABLE = "QORNN_BENCH_PLAN"
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """A simulation in which every integer was right.
+
+    Attributes:
+        simulator: name of the simulator.
+        sequences: sequences that were played to their end.
+        steps: time steps of these.
+        integers_compared: hidden units and answer words.
+        mismatches: 0; a mismatch raises.
+        cycles_per_step: clock cycles from step to step in the steady state, nothing waiting; None if the
+            streams were made to wait or no sequence has the four steps that it takes to see it.
+        cycles: clock cycles of the whole run.
+        build_seconds: emission and compilation.
+        seconds: the run itself.
+        waves: the file with the signal traces, if asked for.
+    """
+
+    simulator: str
+    sequences: int
+    steps: int
+    integers_compared: int
+    cycles_per_step: int | None
+    cycles: int
+    build_seconds: float
+    seconds: float
+    waves: Path | None = None
+    mismatches: int = 0
+
+
+@dataclass(frozen=True)
+class CoreBuild:
+    """A core compiled for a simulator; one build serves any number of runs."""
+
+    design: Design
+    bench: BenchBuild
+    seconds: float
+
+    def run(
+        self,
+        sequences: Sequence[ArrayLike],
+        *,
+        idle: str = "none",
+        back_pressure: str = "none",
+        reset_after: int | None = None,
+        seed: int = 0,
+        waves: Path | None = None,
+        run_dir: Path | None = None,
+    ) -> SimulationResult:
+        """Play sequences and compare; arguments as in :func:`simulate_core`."""
+        for name, pattern in (("idle", idle), ("back_pressure", back_pressure)):
+            if pattern not in PATTERNS:
+                raise FormatError(f"{name} must be one of {', '.join(PATTERNS)}, not {pattern!r}")
+        if waves is not None and not self.bench.traced:
+            raise FormatError("waves must be asked for when the core is built")
+        start = time.perf_counter()
+        net = self.design.network
+        checked = [_check_sequence(net, sequence) for sequence in sequences]
+        words = [word for sequence in checked for word in input_words(net, sequence)]
+        steps = [len(sequence) for sequence in checked]
+        per_step = self.design.answer_words
+        every = net.output_mode is OutputMode.EVERY_STEP
+        whole = {
+            "words": _pack(words, net.input_format.bits),
+            "units": sum(steps) * net.hidden_size,
+            "answers": (sum(steps) if every else len(steps)) * per_step,
+            "cut": False,
+        }
+        segments = [whole]
+        if reset_after is not None:
+            if not 0 <= reset_after < sum(steps):
+                raise FormatError(f"reset_after must be 0 to {sum(steps) - 1}, not {reset_after!r}")
+            units = reset_after * net.hidden_size + (net.hidden_size + 1) // 2
+            segments.insert(0, {**whole, "units": units, "answers": 0, "cut": True})
+        s = self.design.schedule
+        slowest = 4 * (s.passes * s.joint_period + s.step_gap + self.design.input_words_per_step + per_step)
+        folder = (run_dir or self.bench.folder / "run").resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        plan_file, record_file = folder / "plan.json", folder / "record.json"
+        record_file.unlink(missing_ok=True)
+        plan = {
+            "segments": segments,
+            "word_bits": net.input_format.bits + 2,
+            "idle": idle,
+            "back_pressure": back_pressure,
+            "seed": seed,
+            "quiet_cycles": 2 * slowest + 500,
+            "flush_cycles": slowest,
+            "record": str(record_file),
+        }
+        plan_file.write_text(json.dumps(plan))
+        waves = self.bench.run(
+            BENCH, run_dir=folder, environment={PLAN_VARIABLE: str(plan_file)}, waves=waves
+        )
+        record = json.loads(record_file.read_text())
+        if record["undefined"] is not None:
+            raise MismatchError(f"the hardware gave an undefined value: {record['undefined']}")
+        observations = [
+            Observation(
+                inputs=_unpack(seen["words"], net.input_format.bits, net.input_format.signed),
+                states=seen["units"],
+                answers=_unpack_answers(seen["answers"], self.design.answer_bits),
+                complete=not segment["cut"],
+            )
+            for segment, seen in zip(segments, record["segments"], strict=True)
+        ]
+        if observations[-1].inputs != words:
+            raise MismatchError(
+                f"the hardware must take {len(words)} input words as they are, "
+                f"and took {len(observations[-1].inputs)}"
+            )
+        compared = compare_observations(net, observations)
+        if reset_after is not None and not observations[0].states:
+            raise MismatchError("the hardware gave no hidden unit before the reset")
+        waiting = idle != "none" or back_pressure != "none"
+        return SimulationResult(
+            simulator=self.bench.simulator.name,
+            sequences=len(checked),
+            steps=sum(steps),
+            integers_compared=compared,
+            cycles_per_step=(
+                None
+                if waiting
+                else cycles_from_step_to_step(
+                    record["segments"][-1]["unit_cycles"][:: net.hidden_size], steps
+                )
+            ),
+            cycles=record["cycles"],
+            build_seconds=self.seconds,
+            seconds=time.perf_counter() - start,
+            waves=waves,
+        )
+
+
+def build_core(
+    design: Design,
+    simulator: Simulator,
+    build_dir: Path,
+    *,
+    sources: Sequence[Path] = (),
+    defines: Mapping[str, object] | None = None,
+    name: str = CORE_NAME,
+    traced: bool = False,
+) -> CoreBuild:
+    """Compile a core for a simulator.
+
+    Args:
+        design: what is built, and what the answers are compared with.
+        simulator: for what.
+        build_dir: folder for everything that is written.
+        sources: Verilog with a module ``name`` that has the ports of the core, for example a netlist with its
+            cells; the emitted core where empty.
+        defines: Verilog macros.
+        name: module of the core.
+        traced: let runs write waves.
+    """
+    start = time.perf_counter()
+    build_dir = build_dir.resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    if not sources:
+        core = build_dir / f"{name}.v"
+        core.write_text(emit_core_verilog(design, name=name))
+        sources = [core]
+    harness = build_dir / "core_harness.v"
+    harness.write_text(_harness(design, name))
+    bench = build_bench(
+        simulator,
+        sources=[*sources, harness],
+        top="core_harness",
+        build_dir=build_dir / simulator.name,
+        defines=defines,
+        traced=traced,
+    )
+    return CoreBuild(design, bench, time.perf_counter() - start)
+
+
+def simulate_core(
+    design: Design,
+    sequences: Sequence[ArrayLike],
+    *,
+    simulator: str | None = None,
+    idle: str = "none",
+    back_pressure: str = "none",
+    reset_after: int | None = None,
+    seed: int = 0,
+    waves: Path | None = None,
+    work_dir: Path | None = None,
+) -> SimulationResult:
+    """Simulate the Verilog of a core and compare every hidden unit and every answer with the integer model.
+
+    Args:
+        design: a compiled network.
+        sequences: back to back, (steps,) symbols or (steps, m) vectors each, lengths as they like.
+        simulator: ``icarus`` or ``verilator``; whichever is there, where absent.
+        idle: pauses of the input stream: ``none``, ``periodic`` (three cycles of four) or ``random``.
+        back_pressure: pauses of the output stream, likewise.
+        reset_after: first play the sequences until, after that many whole steps, half of the units of the
+            next have come out; reset the core there, and begin anew.
+        seed: of the random pauses.
+        waves: write signal traces there (the simulator decides between .fst and .vcd).
+        work_dir: folder for what is written, kept; a temporary one, kept only after an error, where absent.
+
+    Raises:
+        MismatchError: the first integer that differs.
+        ToolError: a tool is missing or failed.
+        FormatError: a sequence does not fit the network's input.
+    """
+    found = find_simulator(simulator)
+    with work_folder(work_dir) as folder:
+        build = build_core(design, found, folder, traced=waves is not None)
+        return build.run(
+            sequences,
+            idle=idle,
+            back_pressure=back_pressure,
+            reset_after=reset_after,
+            seed=seed,
+            waves=waves,
+        )
+
+
+@contextmanager
+def work_folder(work_dir: Path | None) -> Iterator[Path]:
+    """Yield ``work_dir``, or a temporary folder that goes if all goes well and stays for a look if not."""
+    if work_dir is not None:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        yield work_dir.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="qornn-sim-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def input_words(network: IntegerNetwork, sequence: IntArray) -> list[tuple[int, int, int]]:
+    """Return the words (data, first, last) of a sequence on the input stream."""
+    rows = sequence.reshape(len(sequence), -1).tolist()
+    count = sum(len(row) for row in rows)
+    flat = [int(value) for row in rows for value in row]
+    return [(value, int(at == 0), int(at == count - 1)) for at, value in enumerate(flat)]
+
+
+def cycles_from_step_to_step(first_units: Sequence[int], steps: Sequence[int]) -> int | None:
+    """Return the steady distance of steps from the cycles of their first units.
+
+    The first two distances of a sequence are left out: there the pipeline fills.
+    """
+    distances: Counter[int] = Counter()
+    at = 0
+    for count in steps:
+        cycles = first_units[at : at + count]
+        distances.update(b - a for a, b in pairwise(cycles[2:]))
+        at += count
+    return distances.most_common(1)[0][0] if distances else None
+
+
+def _check_sequence(network: IntegerNetwork, sequence: ArrayLike) -> IntArray:
+    checked: IntArray = IntegerModel(network).check_inputs(np.asarray(sequence)[np.newaxis])[0]
+    return checked
+
+
+def _pack(words: Sequence[tuple[int, int, int]], bits: int) -> list[int]:
+    mask = (1 << bits) - 1
+    return [data & mask | first << bits | last << (bits + 1) for data, first, last in words]
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def _unpack(payloads: Sequence[int], bits: int, signed: bool) -> list[tuple[int, int, int]]:
+    mask = (1 << bits) - 1
+    data = [p & mask for p in payloads]
+    if signed:
+        data = [_signed(value, bits) for value in data]
+    return [(v, p >> bits & 1, p >> (bits + 1) & 1) for v, p in zip(data, payloads, strict=True)]
+
+
+def _unpack_answers(payloads: Sequence[int], bits: int) -> list[tuple[int, int]]:
+    mask = (1 << bits) - 1
+    return [(_signed(p & mask, bits), p >> bits) for p in payloads]
+
+
+def _harness(design: Design, name: str) -> str:
+    """Return a module around the core that samples, at each rising edge, what goes in and out at it.
+
+    Sampled in Verilog, it is the same in every simulator, whatever order it runs Python and logic in.
+    """
+    values: dict[str, Any] = {
+        "name": name,
+        "w": design.network.input_format.bits + 2,
+        "a": design.answer_bits + 1,
+        "u": design.network.state_bits,
+    }
+    return _HARNESS.format(**values, w1=values["w"] + 1, w2=values["w"] + 2)
+
+
+_HARNESS = """\
+`timescale 1ns/1ps
+module core_harness (
+  input clk,
+  input [{w2}:0] drive,
+  output reg [2:0] fired,
+  output reg [{w}-1:0] word,
+  output reg [{a}-1:0] answer,
+  output reg signed [{u}-1:0] unit
+);
+  wire i_ready, o_valid, state_valid;
+  wire [{a}-1:0] o_payload;
+  wire signed [{u}-1:0] state_data;
+  {name} core (
+    .clk(clk), .rst(drive[{w2}]),
+    .i__payload(drive[{w}-1:0]), .i__valid(drive[{w1}]), .i__ready(i_ready),
+    .o__payload(o_payload), .o__valid(o_valid), .o__ready(drive[{w}]),
+    .state__valid(state_valid), .state__data(state_data)
+  );
+  always @(posedge clk) begin
+    fired <= {{state_valid, o_valid & drive[{w}], drive[{w1}] & i_ready}};
+    word <= drive[{w}-1:0];
+    answer <= o_payload;
+    unit <= state_data;
+  end
+endmodule
+"""

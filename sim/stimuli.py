@@ -1,0 +1,197 @@
+"""Seeded random networks with lively states, and input sequences with their corner cases."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.bounds import state_range
+from qornn_hw.fixed import IntFormat, Rounding, scale_to_multiplier
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import (
+    SHIFT_MAX,
+    Activation,
+    InputKind,
+    IntegerNetwork,
+    OutputKind,
+    OutputMode,
+    Scales,
+    WeightBits,
+)
+
+__all__ = ["corner_sequences", "is_lively", "random_network", "random_sequences"]
+
+IntArray = NDArray[np.int64]
+
+ATTEMPTS = 200
+# The widest operand that the dot product is verified for.
+OPERAND_BITS_MAX = 17
+
+
+def random_network(
+    *,
+    seed: int,
+    hidden_size: int,
+    input_size: int,
+    output_size: int,
+    activation: Activation = Activation.IDENTITY,
+    weight_bits: WeightBits | int = 4,
+    state_bits: int = 8,
+    input_kind: InputKind = InputKind.VECTOR,
+    input_format: IntFormat | None = None,
+    rounding: Rounding = Rounding.HALF_UP,
+    output_mode: OutputMode = OutputMode.EVERY_STEP,
+    output_kind: OutputKind = OutputKind.BOTH,
+    index_bits: int | None = None,
+    shared_multiplier: bool = False,
+) -> IntegerNetwork:
+    """Return a random network whose states are neither stuck nor all saturated (:func:`is_lively`).
+
+    Args:
+        seed: same seed and sizes, same network.
+        hidden_size: units n.
+        input_size: entries of an input vector, or symbols, m.
+        output_size: logits p.
+        activation: any.
+        weight_bits: of W, U and V, or one number for all.
+        state_bits: bits of a unit.
+        input_kind: vector or one-hot.
+        input_format: of an entry of a vector; 4 bits unsigned where absent. One-hot has its own.
+        rounding: tie rule.
+        output_mode: answers after every step or the last.
+        output_kind: logits, argmax or both.
+        index_bits: tanh only: bits of the table index; 2 more than the state's, at most 10, where absent.
+        shared_multiplier: one M for all units instead of one each.
+
+    Raises:
+        ValueError: no lively network was found, as for a shape that leaves no room for one.
+    """
+    if isinstance(weight_bits, int):
+        weight_bits = WeightBits(weight_bits, weight_bits, weight_bits)
+    one_hot = input_kind is InputKind.ONE_HOT
+    form = input_format or IntFormat(4, signed=False)
+    if one_hot:
+        form = IntegerNetwork.index_format(input_size)
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, attempt])
+        w = _weights(rng, (hidden_size, hidden_size), weight_bits.recurrent)
+        u = _weights(rng, (hidden_size, input_size), weight_bits.input)
+        v = _weights(rng, (output_size, hidden_size), weight_bits.output)
+        target = 0.4 * 2 ** (state_bits - 1)
+        recurrent_std = max(1.0, target * _rms(w) * hidden_size**0.5)
+        if one_hot:
+            input_std, shift_max = _rms(u), 31
+        else:
+            input_std = _rms(u) * _rms(rng.integers(form.min, form.max + 1, 256)) * input_size**0.5
+            shift_max = max(0, min(31, OPERAND_BITS_MAX - form.signed_bits))
+        input_shift = int(np.clip(np.round(np.log2(recurrent_std / max(input_std, 0.5))), 0, shift_max))
+        std = float(np.hypot(recurrent_std, input_std * 2**input_shift))
+        center = np.zeros(hidden_size)
+        if activation is not Activation.MODRELU and not one_hot:
+            center += u.sum(axis=1) * 2.0**input_shift * (form.min + form.max) / 2
+        if activation is Activation.RELU:
+            center += w.sum(axis=1) * target / 2
+        bias = np.round(0.3 * std * rng.standard_normal(hidden_size) - center).astype(np.int64)
+        table, result_bits = None, state_bits
+        if activation is Activation.TANH:
+            result_bits = index_bits or min(state_bits + 2, 10)
+            half, top = 1 << (result_bits - 1), (1 << (state_bits - 1)) - 1
+            table = np.round(np.tanh(np.arange(-half, half) * (3 / half)) * top).astype(np.int64)
+        spread = np.ones(hidden_size) if shared_multiplier else rng.uniform(0.7, 1.4, hidden_size)
+        scale = 0.4 * 2 ** (result_bits - 1) / std
+        multiplier, shift = scale_to_multiplier(scale, 8, SHIFT_MAX)
+        # Factors of two were removed from it; put them back so that the spread has something to act on.
+        while multiplier < 128 and shift < SHIFT_MAX:
+            multiplier, shift = 2 * multiplier, shift + 1
+        network = IntegerNetwork(
+            activation=activation,
+            recurrent_weight=w,
+            input_weight=u,
+            output_weight=v,
+            bias=bias,
+            output_bias=np.round(0.5 * target * _rms(v) * rng.standard_normal(output_size)).astype(np.int64),
+            weight_bits=weight_bits,
+            state_bits=state_bits,
+            input_kind=input_kind,
+            input_format=form,
+            input_shift=input_shift,
+            multiplier=np.maximum(1, np.round(multiplier * spread)).astype(np.int64),
+            shift=shift,
+            rounding=rounding,
+            initial_state=_initial_state(rng, activation, state_bits, hidden_size),
+            output_mode=output_mode,
+            output_kind=output_kind,
+            scales=Scales(1.0, 1.0, 1.0, 1.0),
+            table=table,
+        )
+        if is_lively(network):
+            return network
+    raise ValueError(f"no lively network of {hidden_size} units found for seed {seed} in {ATTEMPTS} attempts")
+
+
+def is_lively(network: IntegerNetwork) -> bool:
+    """Return whether random inputs move the states: not stuck, not all zero, not all saturated."""
+    sequences = random_sequences(network, batch=2, steps=12, seed=0)
+    trace = IntegerModel(network).run(np.stack(sequences))
+    later = trace.states[:, 2:]
+    low, high = state_range(network)
+    at_end = (later == network.state_format.min) | (later == network.state_format.max)
+    moving = np.any(np.diff(later, axis=1) != 0, axis=2).mean()
+    return bool(
+        np.mean(at_end) < 0.7
+        and np.mean(later != 0) > 0.2
+        and moving > 0.6
+        and len(np.unique(later)) >= min(4, high - low + 1)
+    )
+
+
+def random_sequences(network: IntegerNetwork, *, batch: int, steps: int, seed: int) -> list[IntArray]:
+    """Return ``batch`` sequences of uniformly random inputs, (steps,) symbols or (steps, m) vectors."""
+    rng = np.random.default_rng(seed)
+    if network.vector_input:
+        form = network.input_format
+        shape = (batch, steps, network.input_size)
+        return list(rng.integers(form.min, form.max + 1, shape, dtype=np.int64))
+    return list(rng.integers(0, network.input_size, (batch, steps), dtype=np.int64))
+
+
+def corner_sequences(network: IntegerNetwork, *, steps: int) -> dict[str, IntArray]:
+    """Return named sequences at the ends of the input's format.
+
+    One-hot: the first and the last symbol, and the largest index, which stands for no symbol if it lies
+    past the last one.
+    """
+    form = network.input_format
+    low, high = form.min, form.max
+    shape = (steps, network.input_size) if network.vector_input else (steps,)
+    odd = np.indices(shape).sum(axis=0) % 2
+    corners = {
+        "all_min": np.full(shape, low),
+        "all_max": np.full(shape, high),
+        "alternating": np.where(odd == 1, high, low),
+        "zero": np.zeros(shape),
+    }
+    if not network.vector_input:
+        corners["last_symbol"] = np.full(shape, network.input_size - 1)
+    return {name: values.astype(np.int64) for name, values in corners.items()}
+
+
+def _weights(rng: np.random.Generator, shape: tuple[int, int], bits: int) -> IntArray:
+    if bits == 1:
+        return rng.choice(np.array([-1, 1], dtype=np.int64), shape)
+    form = IntFormat(bits, signed=True)
+    weights = rng.integers(form.min, form.max + 1, shape, dtype=np.int64)
+    weights.reshape(-1)[0] = form.min  # the one weight without a positive twin is always there
+    return weights
+
+
+def _initial_state(
+    rng: np.random.Generator, activation: Activation, state_bits: int, hidden_size: int
+) -> IntArray:
+    form = IntFormat(state_bits, signed=True)
+    low = 0 if activation is Activation.RELU else form.min
+    return rng.integers(low, form.max + 1, hidden_size, dtype=np.int64)
+
+
+def _rms(values: Sequence[int] | IntArray) -> float:
+    return float(np.sqrt(np.mean(np.square(np.asarray(values, dtype=np.float64)))))
