@@ -135,7 +135,7 @@ class QORNN(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Run sequences, (batch, steps) or (batch, steps, m); return states (batch, steps, n) and logits."""
         q = self.quantized()
-        h = torch.zeros(x.shape[0], len(self.recurrent_weight))
+        h = self.bias.new_zeros(x.shape[0], len(self.bias))
         states = []
         for t in range(x.shape[1]):
             h = self.step(q, h, x[:, t])

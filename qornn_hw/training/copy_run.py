@@ -44,10 +44,10 @@ def blank_states(q: Quantized, state: Tensor, steps: int, keep: int) -> tuple[Te
         all, (batch, n).
     """
     n = state.shape[1]
-    last_row = torch.zeros(1, n + 1)
+    last_row = state.new_zeros(1, n + 1)
     last_row[0, n] = 1.0
     power = torch.cat([torch.cat([q.recurrent, q.input[:, :1]], dim=1), last_row]).T
-    end = torch.cat([state, torch.ones(len(state), 1)], dim=1)
+    end = torch.cat([state, state.new_ones(len(state), 1)], dim=1)
     run = (end[:keep] @ power).unsqueeze(1)
     left = steps
     while True:

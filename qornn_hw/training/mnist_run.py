@@ -115,7 +115,7 @@ def _train(
 
 def _last_logits(cell: QORNN, x: Tensor) -> Tensor:
     q = cell.quantized()
-    h = torch.zeros(len(x), len(cell.recurrent_weight))
+    h = cell.bias.new_zeros(len(x), len(cell.bias))
     for t in range(x.shape[1]):
         h = cell.step(q, h, x[:, t])
     return cell.logits(q, h)

@@ -42,7 +42,7 @@ def quantize(weight: Tensor, bits: int, step: float | None = None) -> Tensor:
     with torch.no_grad():
         d = step_of(weight, bits) if step is None else step
         if bits == 1:
-            q = torch.where(weight < 0, -d, d)
+            q = d * torch.where(weight < 0, -torch.ones_like(weight), torch.ones_like(weight))
         else:
             c = 2 ** (bits - 1)
             q = d * torch.clamp(torch.round(weight / d), -c, c - 1)

@@ -1,0 +1,210 @@
+"""The parts of training: quantizer, Björck, cells, schedule, progress, configuration."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from qornn_hw.exporting import export, quantize_weights, weight_step
+from qornn_hw.fixed import scale_to_multiplier
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation
+from qornn_hw.training.bjorck import orthogonalize
+from qornn_hw.training.cells import QORNN
+from qornn_hw.training.config import CopyConfig, MnistConfig, command_line
+from qornn_hw.training.copy_run import blank_states
+from qornn_hw.training.loop import Best, Reporter, cosine
+from qornn_hw.training.orthogonality import orthogonality
+from qornn_hw.training.quantizer import quantize, round_state, snapped, step_of
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_quantizer_is_the_exports(bits):
+    """Training and export round weights to the same integers with the same step."""
+    weight = torch.randn(40, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(bits))
+    step = step_of(weight, bits)
+    assert step == pytest.approx(weight_step(weight.numpy(), bits), rel=1e-15)
+    integers = quantize_weights(weight.numpy(), bits, step)
+    np.testing.assert_allclose(quantize(weight, bits).numpy(), integers * step, rtol=1e-12, atol=1e-12)
+    assert len(np.unique(integers)) <= 2**bits
+
+
+def test_quantizer_gradient_is_the_identity():
+    """The gradient passes straight through q_k, also where the largest entry is clipped."""
+    weight = torch.randn(5, 5, requires_grad=True)
+    coefficients = torch.randn(5, 5)
+    (quantize(weight, 3) * coefficients).sum().backward()
+    torch.testing.assert_close(weight.grad, coefficients)
+
+
+def test_zero_weights_stay_zero():
+    """A weight that is zero throughout quantizes to zero, not to NaN."""
+    assert torch.equal(quantize(torch.zeros(3, 3), 4), torch.zeros(3, 3))
+
+
+def test_round_state():
+    """States go to their grid half up and saturate; beyond the saturation no gradient passes."""
+    state = torch.tensor([-9.0, -1.5, -0.5, 0.5, 0.9, 3.4, 9.0], requires_grad=True)
+    rounded = round_state(state, 1.0, 3)
+    assert rounded.tolist() == [-4.0, -1.0, 0.0, 1.0, 1.0, 3.0, 3.0]
+    rounded.sum().backward()
+    assert state.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def test_snapped_step_is_a_multiplier():
+    """A snapped step is M / 2**s with M of the given bits, within its precision."""
+    for step in (0.3, 0.0123, 1.7):
+        near = snapped(step, 8)
+        multiplier, shift = scale_to_multiplier(near, 8, 47)
+        assert near == multiplier / 2**shift
+        assert near == pytest.approx(step, rel=2**-8)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_bjorck_orthogonalizes(size):
+    """Fifteen iterations make a matrix that is near orthogonal orthogonal."""
+    torch.manual_seed(size)
+    start = torch.nn.init.orthogonal_(torch.empty(size, size, dtype=torch.float64))
+    w = orthogonalize(3 * start + 0.3 / size * torch.randn(size, size, dtype=torch.float64))
+    torch.testing.assert_close(w @ w.T, torch.eye(size, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_bjorck_gradient():
+    """The gradient through spectral normalization and iterations is that of finite differences."""
+    torch.manual_seed(0)
+    weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: orthogonalize(w, 3), weight)
+
+
+def test_orthogonality_measures():
+    """A scaled rotation has the known measures, an orthogonal matrix the error 0."""
+    rotation = 1.1 * np.array([[0.0, -1.0], [1.0, 0.0]])
+    measures = orthogonality(rotation)
+    assert measures == pytest.approx(
+        {"error": 0.21, "singular_min": 1.1, "singular_max": 1.1, "spectral_radius": 1.1}
+    )
+    assert orthogonality(np.eye(5))["error"] == 0.0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 8, 33])
+def test_blank_states_equal_the_loop(steps):
+    """Doubling gives every state of the blanks that the loop gives, and the last one of all sequences."""
+    torch.manual_seed(0)
+    cell = QORNN(10, 6, 9, Activation.IDENTITY, 5, 8).double()
+    q = cell.quantized()
+    start = torch.randn(5, 6, dtype=torch.float64)
+    run, end = blank_states(q, start, steps, 3)
+    state = start
+    for t in range(steps):
+        state = cell.step(q, state, torch.zeros(5, dtype=torch.long))
+        torch.testing.assert_close(run[:, t], state[:3])
+    torch.testing.assert_close(end, state)
+
+
+# A one-hot input of tanh and hardtanh is rounded to the accumulator's precision by the export only.
+CELLS = [(activation, True) for activation in Activation] + [(a, False) for a in list(Activation)[:3]]
+
+
+@pytest.mark.parametrize("activation, vector", CELLS)
+def test_trained_cell_is_the_integer_model(activation, vector):
+    """A cell with rounded states, float64 and biases on their grid gives the integer model's states;
+    for tanh, whose table has an index of its own, within a step at first."""
+    torch.manual_seed(1)
+    scale, bits = 2.0**-5, 8
+    tied = activation in (Activation.TANH, Activation.HARDTANH)
+    cell = QORNN(4, 11, 3, activation, 4, 4, fixed_scales=(bits, scale) if tied else None).double()
+    integers = torch.randint(0, 32, (20, 15, 4)) if vector else torch.randint(0, 4, (20, 15))
+    x = integers * scale if vector else integers
+    cell.state_bits, cell.input_scale, cell.state_shift = bits, scale if vector else 1.0, 0 if vector else 5
+    with torch.no_grad():
+        q = cell.quantized()
+        unit = q.steps[0] * q.state_step
+        if activation is not Activation.IDENTITY:
+            cell.bias.copy_(torch.randint(-40, 40, (11,)) * unit)
+        states, _ = cell(x.double() if vector else x)
+    network = export(
+        q.recurrent,
+        q.input,
+        q.output,
+        bias=cell.bias,
+        activation=activation,
+        calibration_inputs=x,
+        input="vector" if vector else "one_hot",
+        input_bits=5,
+        input_signed=False,
+        input_scale=scale,
+        state_bits=bits,
+        weight_steps=q.steps,
+        state_range=0.75 * q.state_step * 2 ** (bits - 1),
+    ).network
+    assert network.scales.state == pytest.approx(q.state_step, rel=1e-12)
+    model = IntegerModel(network).run(integers.numpy())
+    found = np.rint(states.numpy() / q.state_step)
+    if activation is Activation.TANH:
+        # The table holds tanh at the centre of an index, up to a quarter of a step of the state off.
+        differences = np.abs(found - model.states)
+        assert differences[:, 0].max() <= 1
+        assert differences.mean() < 1
+    else:
+        np.testing.assert_array_equal(found, model.states)
+    assert len(np.unique(model.states)) > 20
+
+
+def test_cosine_schedule():
+    """The rate rises over the warm-up, falls as half a cosine, and stays at zero from the end on."""
+    assert cosine(0, 1000) == pytest.approx(1 / 50)
+    assert cosine(499, 1000) == pytest.approx(0.5, abs=0.01)
+    assert cosine(1000, 1000) == cosine(2000, 1000) == 0.0
+    values = [cosine(i, 1000) for i in range(60, 1000)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_best_weights_are_kept():
+    """The weights of the best score come back; NaN is never best."""
+    module = torch.nn.Linear(1, 1)
+    best = Best()
+    best.restore(module)
+    for value, score in ((1.0, 0.5), (2.0, 0.9), (3.0, math.nan), (4.0, 0.7)):
+        torch.nn.init.constant_(module.weight, value)
+        best.offer(score, module)
+    best.restore(module)
+    assert module.weight.item() == 2.0
+
+
+def test_reporter_without_terminal(capsys):
+    """Without a terminal progress is plain lines on stderr, and none if quiet."""
+    with Reporter("copy", 4, seconds=0.0) as reporter:
+        for i in range(4):
+            reporter.update(i + 1, loss=0.25)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 4 and lines[-1].startswith("copy 4/4 loss 0.25 ")
+    with Reporter("copy", 1, quiet=True) as reporter:
+        reporter.update(1)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "task, config, line",
+    [
+        ("copy", CopyConfig(), "qornn-hw train copy -o model.pt"),
+        (
+            "copy",
+            CopyConfig(blank=7, state_bits=9),
+            "qornn-hw train copy --blank 7 --state-bits 9 -o model.pt",
+        ),
+        ("mnist", MnistConfig(data="/here"), "qornn-hw train mnist --data DIR -o model.pt"),
+    ],
+)
+def test_command_line(task, config, line):
+    """The recorded command has the options that are not the defaults, and no path of this machine."""
+    assert command_line(task, config) == line
+
+
+def test_command_line_of_switches():
+    """A switch is recorded by its name where it is not the default."""
+    on = MnistConfig(data="x").orthogonal
+    word = "--no-orthogonal" if on else "--orthogonal"
+    assert word in command_line("mnist", MnistConfig(data="x", orthogonal=not on)).split()
