@@ -1,0 +1,224 @@
+"""Evaluation: task definitions, metrics of the three rungs, data errors, and what info says."""
+
+import gzip
+import re
+
+import numpy as np
+import pytest
+
+from qornn_hw.checkpoint import Checkpoint
+from qornn_hw.errors import CheckpointError, DataError
+from qornn_hw.evaluate import evaluate, info
+from qornn_hw.exporting import export
+from qornn_hw.training.tasks import copy, mnist
+
+
+def copy_checkpoint(task=None, outputs=9, **options):
+    """Return an untrained network of the copy task's shape."""
+    rng = np.random.default_rng(0)
+    w = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    inputs, _ = copy.sequences(rng, 5, 6)
+    return export(
+        w,
+        rng.normal(size=(8, 10)),
+        rng.normal(size=(outputs, 8)),
+        activation="identity",
+        calibration_inputs=inputs,
+        task={"name": "copy", "blank": 6} if task is None else task,
+        **options,
+    )
+
+
+def mnist_checkpoint():
+    """Return an untrained network of the MNIST task's shape."""
+    rng = np.random.default_rng(0)
+    return export(
+        np.linalg.qr(rng.normal(size=(8, 8)))[0],
+        rng.normal(size=(8, 28)),
+        rng.normal(size=(10, 8)),
+        activation="relu",
+        calibration_inputs=rng.random((5, 28, 28)),
+        input="vector",
+        input_bits=4,
+        input_scale=1 / 16,
+        output_mode="last_step",
+        task={"name": "mnist", "order": "rows"},
+    )
+
+
+def idx(path, array):
+    """Write an IDX file of bytes, gzipped."""
+    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes(), 1))
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """A folder with 300 training and 100 test images of noise."""
+    monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 300), ("t10k", 100)):
+        idx(tmp_path / f"{name}-images-idx3-ubyte.gz", rng.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", rng.integers(0, 10, count, dtype=np.uint8))
+    return tmp_path
+
+
+def test_copy_sequences():
+    """Ten symbols, T0 blanks, the marker, nine blanks; the targets are the symbols from the marker on."""
+    inputs, targets = copy.sequences(np.random.default_rng(0), 50, 7)
+    assert inputs.shape == targets.shape == (50, 27)
+    assert set(np.unique(inputs[:, :10])) == set(range(1, 9))
+    assert np.all(inputs[:, 10:17] == 0) and np.all(inputs[:, 17] == 9) and np.all(inputs[:, 18:] == 0)
+    assert np.all(targets[:, :17] == 0)
+    np.testing.assert_array_equal(targets[:, 17:], inputs[:, :10])
+    assert copy.blind_baseline(1000) == pytest.approx(0.020387, abs=1e-6)
+
+
+def test_copy_metrics_of_a_blind_network():
+    """A network that always says blank has the metrics that can be worked out by hand."""
+    plain = copy_checkpoint()
+    network = export(
+        np.eye(8),
+        np.eye(8, 10),
+        np.zeros((9, 8)),
+        activation="identity",
+        calibration_inputs=copy.sequences(np.random.default_rng(0), 5, 6)[0],
+        output_bias=np.eye(9)[0] * 0.5,
+        state_bits=12,
+        task=plain.task,
+    )
+    result = evaluate(network)
+    step = network.network.scales.output
+    bias = round(0.5 / step) * step
+    blank, other = np.log(np.exp(bias) + 8) - bias, np.log(np.exp(bias) + 8)
+    assert result["sequences"] == 1000
+    for rung in ("float", "fake_quantized", "integer"):
+        assert result[rung]["recall_accuracy"] == result[rung]["sequence_accuracy"] == 0
+        assert result[rung]["blank_accuracy"] == 1
+        assert result[rung]["cross_entropy"] == pytest.approx((16 * blank + 10 * other) / 26, abs=1e-3)
+
+
+def test_evaluation_repeats_exactly():
+    """Two evaluations give the same numbers, and a limit takes the first sequences only."""
+    checkpoint = copy_checkpoint()
+    first = evaluate(checkpoint, limit=150)
+    assert first == evaluate(checkpoint, limit=150)
+    assert first["sequences"] == 150
+    assert first["blind_cross_entropy"] == float(f"{copy.blind_baseline(6):.6g}")
+    assert list(first) == ["task", "sequences", "blind_cross_entropy", "float", "fake_quantized", "integer"]
+
+
+def test_float_column_needs_float_weights():
+    """Without float weights there is no float column."""
+    checkpoint = copy_checkpoint()
+    result = evaluate(Checkpoint(checkpoint.network, task=checkpoint.task), limit=10)
+    assert "float" not in result and "integer" in result
+
+
+def test_mnist_metrics(small_mnist):
+    """The folder is found under both of its names, and all rungs are measured on the test images."""
+    result = evaluate(mnist_checkpoint(), small_mnist)
+    assert result["sequences"] == 100
+    assert 0 <= result["integer"]["accuracy"] < 0.4
+    (small_mnist / "up").mkdir()
+    (small_mnist / "up" / "mnist").symlink_to(small_mnist)
+    assert evaluate(mnist_checkpoint(), small_mnist / "up") == result
+
+
+def test_mnist_pixels():
+    """A pixel keeps its highest bits."""
+    image = np.array([[0, 15, 16, 255]], dtype=np.uint8)
+    assert mnist.quantize_pixels(image, 4).tolist() == [[0, 0, 1, 15]]
+    assert mnist.quantize_pixels(image, 8).tolist() == [[0, 15, 16, 255]]
+    assert mnist.quantize_pixels(image, 1).tolist() == [[0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda p: p.unlink(), "no such file; put the four MNIST files (*-ubyte.gz) there, or pass another"),
+        (
+            lambda p: p.write_bytes(b"hello"),
+            "must be a gzip file: Not a gzipped file (b'he'); fetch it again",
+        ),
+        (lambda p: p.write_bytes(p.read_bytes()[:-20]), "must be a gzip file: Compressed file ended before"),
+        (
+            lambda p: p.write_bytes(gzip.compress(b"hello")),
+            "must begin with the IDX header of bytes of rank 1, not b'hell'",
+        ),
+        (lambda p: idx(p, np.zeros(99, np.uint8)), "must hold (100,) bytes, not (99,) (99 bytes)"),
+    ],
+)
+def test_mnist_data_errors(small_mnist, damage, message):
+    """Absent or damaged data are named in one line."""
+    path = small_mnist / "t10k-labels-idx1-ubyte.gz"
+    damage(path)
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}"):
+        evaluate(mnist_checkpoint(), small_mnist)
+
+
+def test_mnist_without_folder():
+    """Without a data folder the error says which option to pass."""
+    message = "the mnist task needs its data: pass --data DIR, the folder with the four MNIST files"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        evaluate(mnist_checkpoint())
+
+
+def test_mnist_in_an_empty_folder(tmp_path):
+    """A folder without the files is named."""
+    with pytest.raises(DataError, match=f"^{re.escape(str(tmp_path))}.*: no such file; put the four MNIST"):
+        evaluate(mnist_checkpoint(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "checkpoint, message",
+    [
+        (
+            copy_checkpoint(task={}),
+            (
+                "task.name must be copy or mnist to be evaluated, not None; "
+                "use the integer model (qornn_hw.integer_model) on your own data"
+            ),
+        ),
+        (
+            copy_checkpoint(task={"name": "copy"}),
+            "task.blank of the copy task must be a positive integer, not None",
+        ),
+        (
+            copy_checkpoint(task={"name": "copy", "blank": 5}, outputs=3),
+            (
+                "a network of the copy task must have 10 one-hot inputs and 9 outputs, "
+                "not 10 one_hot inputs and 3 outputs"
+            ),
+        ),
+        (
+            copy_checkpoint(task={"name": "mnist"}),
+            (
+                "a network of the mnist task must have 28 vector inputs and 10 outputs, "
+                "not 10 one_hot inputs and 9 outputs"
+            ),
+        ),
+    ],
+)
+def test_evaluate_errors(checkpoint, message):
+    """A checkpoint that does not fit its task is refused in one line."""
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        evaluate(checkpoint)
+
+
+def test_info():
+    """Shapes, memory, proven widths and orthogonality are those of the network."""
+    found = info(copy_checkpoint(weight_bits=5, metrics={"x": 1}, provenance={"command": "c"}))
+    assert (found["hidden_size"], found["input_size"], found["output_size"]) == (8, 10, 9)
+    assert found["memory_bits"] == {
+        "recurrent": 320,
+        "input": 400,
+        "output": 360,
+        "table": 0,
+        "total": 1080,
+    }
+    assert found["accumulator_bits"] >= max(found["state_accumulator_bits"], found["output_accumulator_bits"])
+    assert 0 < found["orthogonality"]["error"] < 0.5
+    assert found["macs_per_step"] == 8 * 8 + 9 * 8
+    assert found["metrics"] == {"x": 1}
+    assert found["provenance"]["command"] == "c"
