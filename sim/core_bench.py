@@ -7,8 +7,6 @@ and sets what the core will see at the next one.
 
 import json
 import os
-import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +14,12 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-__all__ = ["PLAN_VARIABLE", "pauses", "run_core"]
+from sim.pauses import pauses
+
+__all__ = ["PLAN_VARIABLE", "run_core"]
 
 PLAN_VARIABLE = "QORNN_BENCH_PLAN"
 RESET_CYCLES = 3
-
-
-def pauses(pattern: str, seed: int) -> Callable[[], bool]:
-    """Return a function that says, cycle by cycle, whether to pause.
-
-    ``none`` never, ``periodic`` three cycles of four, ``random`` at random, with now and then a long pause.
-    """
-    if pattern == "none":
-        return lambda: False
-    if pattern == "periodic":
-        count = 0
-
-        def periodic() -> bool:
-            nonlocal count
-            count = (count + 1) % 4
-            return count != 0
-
-        return periodic
-    if pattern != "random":
-        raise ValueError(f"a pattern must be none, periodic or random, not {pattern!r}")
-    rng = random.Random(seed)
-    left = 0
-
-    def at_random() -> bool:
-        nonlocal left
-        if left:
-            left -= 1
-            return True
-        left = rng.randrange(200) if rng.random() < 0.01 else 0
-        return rng.random() < 0.5
-
-    return at_random
 
 
 @cocotb.test()

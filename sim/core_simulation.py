@@ -21,11 +21,12 @@ from qornn_hw.errors import FormatError, MismatchError
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import IntegerNetwork, OutputMode
 from rtl_gen.emit import emit_core_verilog
+from sim.pauses import PATTERNS
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
 __all__ = [
-    "PATTERNS",
     "CoreBuild",
+    "Play",
     "SimulationResult",
     "build_core",
     "cycles_from_step_to_step",
@@ -36,7 +37,6 @@ __all__ = [
 
 IntArray = NDArray[np.int64]
 
-PATTERNS = ("none", "periodic", "random")
 CORE_NAME = "qornn_core"
 BENCH = "sim.core_bench"
 # Must be that of sim.core_bench, which is imported only inside the simulator.
@@ -93,85 +93,136 @@ class CoreBuild:
         run_dir: Path | None = None,
     ) -> SimulationResult:
         """Play sequences and compare; arguments as in :func:`simulate_core`."""
-        for name, pattern in (("idle", idle), ("back_pressure", back_pressure)):
-            if pattern not in PATTERNS:
-                raise FormatError(f"{name} must be one of {', '.join(PATTERNS)}, not {pattern!r}")
         if waves is not None and not self.bench.traced:
             raise FormatError("waves must be asked for when the core is built")
         start = time.perf_counter()
-        net = self.design.network
-        checked = [_check_sequence(net, sequence) for sequence in sequences]
-        words = [word for sequence in checked for word in input_words(net, sequence)]
-        steps = [len(sequence) for sequence in checked]
-        per_step = self.design.answer_words
-        every = net.output_mode is OutputMode.EVERY_STEP
-        whole = {
-            "words": _pack(words, net.input_format.bits),
-            "units": sum(steps) * net.hidden_size,
-            "answers": (sum(steps) if every else len(steps)) * per_step,
-            "cut": False,
-        }
-        segments = [whole]
-        if reset_after is not None:
-            if not 0 <= reset_after < sum(steps):
-                raise FormatError(f"reset_after must be 0 to {sum(steps) - 1}, not {reset_after!r}")
-            units = reset_after * net.hidden_size + (net.hidden_size + 1) // 2
-            segments.insert(0, {**whole, "units": units, "answers": 0, "cut": True})
-        s = self.design.schedule
-        slowest = 4 * (s.passes * s.joint_period + s.step_gap + self.design.input_words_per_step + per_step)
+        play = Play.of(self.design, sequences, idle, back_pressure, reset_after, seed)
         folder = (run_dir or self.bench.folder / "run").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         plan_file, record_file = folder / "plan.json", folder / "record.json"
         record_file.unlink(missing_ok=True)
+        plan_file.write_text(json.dumps(play.plan | {"record": str(record_file)}))
+        waves = self.bench.run(
+            BENCH, run_dir=folder, environment={PLAN_VARIABLE: str(plan_file)}, waves=waves
+        )
+        return play.judge(
+            json.loads(record_file.read_text()),
+            simulator=self.bench.simulator.name,
+            build_seconds=self.seconds,
+            start=start,
+            waves=waves,
+        )
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a bench of the core plays, and the judgement of what it records.
+
+    Attributes:
+        design: the core's.
+        sequences: checked inputs.
+        plan: plain data for :mod:`sim.core_bench` and :mod:`sim.amaranth_bench`.
+    """
+
+    design: Design
+    sequences: list[IntArray]
+    plan: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        design: Design,
+        sequences: Sequence[ArrayLike],
+        idle: str,
+        back_pressure: str,
+        reset_after: int | None,
+        seed: int,
+    ) -> "Play":
+        """Return the play of ``sequences``; arguments as in :func:`simulate_core`."""
+        for name, pattern in (("idle", idle), ("back_pressure", back_pressure)):
+            if pattern not in PATTERNS:
+                raise FormatError(f"{name} must be one of {', '.join(PATTERNS)}, not {pattern!r}")
+        net, s = design.network, design.schedule
+        if not sequences:
+            raise FormatError("there must be at least 1 sequence, not 0")
+        checked = [_check_sequence(net, sequence) for sequence in sequences]
+        steps = sum(len(sequence) for sequence in checked)
+        every = net.output_mode is OutputMode.EVERY_STEP
+        whole = {
+            "words": _pack([w for q in checked for w in input_words(net, q)], net.input_format.bits),
+            "units": steps * net.hidden_size,
+            "answers": (steps if every else len(checked)) * design.answer_words,
+            "cut": False,
+        }
+        segments = [whole]
+        if reset_after is not None:
+            if not 0 <= reset_after < steps:
+                raise FormatError(f"reset_after must be 0 to {steps - 1}, not {reset_after!r}")
+            units = reset_after * net.hidden_size + (net.hidden_size + 1) // 2
+            segments.insert(0, {**whole, "units": units, "answers": 0, "cut": True})
+        a_step = s.passes * s.joint_period + s.step_gap + design.input_words_per_step + design.answer_words
         plan = {
             "segments": segments,
             "word_bits": net.input_format.bits + 2,
             "idle": idle,
             "back_pressure": back_pressure,
             "seed": seed,
-            "quiet_cycles": 2 * slowest + 500,
-            "flush_cycles": slowest,
-            "record": str(record_file),
+            # Longer than any pause of a core that works.
+            "quiet_cycles": 8 * a_step + 500,
+            # Long enough for words that nobody asked for to come out.
+            "flush_cycles": 4 * a_step,
         }
-        plan_file.write_text(json.dumps(plan))
-        waves = self.bench.run(
-            BENCH, run_dir=folder, environment={PLAN_VARIABLE: str(plan_file)}, waves=waves
-        )
-        record = json.loads(record_file.read_text())
+        return cls(design, checked, plan)
+
+    def judge(
+        self,
+        record: Mapping[str, Any],
+        *,
+        simulator: str,
+        build_seconds: float,
+        start: float,
+        waves: Path | None = None,
+    ) -> SimulationResult:
+        """Compare a bench's record with the integer model.
+
+        Raises:
+            MismatchError: the first integer that differs.
+        """
+        design, net = self.design, self.design.network
         if record["undefined"] is not None:
             raise MismatchError(f"the hardware gave an undefined value: {record['undefined']}")
         observations = [
             Observation(
                 inputs=_unpack(seen["words"], net.input_format.bits, net.input_format.signed),
                 states=seen["units"],
-                answers=_unpack_answers(seen["answers"], self.design.answer_bits),
+                answers=_unpack_answers(seen["answers"], design.answer_bits),
                 complete=not segment["cut"],
             )
-            for segment, seen in zip(segments, record["segments"], strict=True)
+            for segment, seen in zip(self.plan["segments"], record["segments"], strict=True)
         ]
-        if observations[-1].inputs != words:
-            raise MismatchError(
-                f"the hardware must take {len(words)} input words as they are, "
-                f"and took {len(observations[-1].inputs)}"
-            )
         compared = compare_observations(net, observations)
-        if reset_after is not None and not observations[0].states:
-            raise MismatchError("the hardware gave no hidden unit before the reset")
-        waiting = idle != "none" or back_pressure != "none"
+        for segment, seen in zip(self.plan["segments"], record["segments"], strict=True):
+            wanted = segment["words"]
+            if seen["words"] != wanted[: len(seen["words"])] or (
+                not segment["cut"] and len(seen["words"]) != len(wanted)
+            ):
+                raise MismatchError(
+                    f"the hardware must take all {len(wanted)} input words as they are, "
+                    f"and took {len(seen['words'])}"
+                )
+            if not seen["units"]:
+                raise MismatchError("the hardware must give hidden units before it is reset, and gave none")
+        waiting = self.plan["idle"] != "none" or self.plan["back_pressure"] != "none"
+        steps = [len(sequence) for sequence in self.sequences]
+        first_units = record["segments"][-1]["unit_cycles"][:: net.hidden_size]
         return SimulationResult(
-            simulator=self.bench.simulator.name,
-            sequences=len(checked),
+            simulator=simulator,
+            sequences=len(steps),
             steps=sum(steps),
             integers_compared=compared,
-            cycles_per_step=(
-                None
-                if waiting
-                else cycles_from_step_to_step(
-                    record["segments"][-1]["unit_cycles"][:: net.hidden_size], steps
-                )
-            ),
+            cycles_per_step=None if waiting else cycles_from_step_to_step(first_units, steps),
             cycles=record["cycles"],
-            build_seconds=self.seconds,
+            build_seconds=build_seconds,
             seconds=time.perf_counter() - start,
             waves=waves,
         )
