@@ -326,14 +326,17 @@ class Link(wiring.Component):
         crc = Signal(8)
         words_left = Signal(range(form.words_per_answer))
         byte_at = Signal(range(form.answer_word_bytes))
-        word = Signal(signed(8 * form.answer_word_bytes))
+        extended = Signal(signed(8 * form.answer_word_bytes))
+        # Unsigned before a byte is picked: yosys 0.70 drops the copies of the sign from a signed operand of
+        # a variable part select (its wreduce pass, on a $shift cell).
+        word = extended.as_unsigned()
         acknowledge_pending = Signal()
         reset_pending = Signal()
         word_done = Signal()
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
-        m.d.comb += [word.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
+        m.d.comb += [extended.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
 
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
