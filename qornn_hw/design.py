@@ -1,12 +1,9 @@
 """A compiled network: the plain data from which the hardware is generated, bit for bit."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
-from qornn_hw.bounds import accumulator_bounds
-from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, InputKind, IntegerNetwork
 from qornn_hw.rom import RomImage, pack_fields, pack_weights
 from qornn_hw.schedule import Schedule
@@ -24,9 +21,9 @@ class Design:
     Attributes:
         schedule: where and when everything happens; holds the network.
         weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
-        constant_image: per row, b or c in ``bias_bits`` and, where the units differ in it, M above it.
+        constant_image: per row, b or c in ``schedule.bias_bits`` and above it M, where the units differ in it.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
-        operand_image: initial contents of the operand memory, see :attr:`operand_half`.
+        operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
         table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
         rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
@@ -62,51 +59,22 @@ class Design:
             *(image for image in optional if image is not None),
         )
 
-    @cached_property
-    def bias_bits(self) -> int:
-        """Bits of the bias field of ``constant_image``."""
-        return self.constant_image.width - self.multiplier_field_bits
-
-    @cached_property
-    def multiplier_bits(self) -> int:
-        """Bits of the largest M."""
-        return int(self.network.multiplier.max()).bit_length()
-
-    @property
-    def multiplier_field_bits(self) -> int:
-        """Bits of the multiplier field of ``constant_image``; 0 if all units share one M."""
-        return 0 if self.multiplier is not None else self.multiplier_bits
-
-    @property
-    def operand_half(self) -> int:
-        """Words in each half of the operand memory, a power of two.
-
-        Word w of the schedule is at w in either half: a state word in the lower half holds the running
-        state and in the upper the initial state; an input word is double-buffered in the two.
-        """
-        s = self.schedule
-        return 1 << (s.passes * s.elements - 1).bit_length()
-
     # -- the ports of the core ------------------------------------------------------------------------
 
     @property
     def input_words_per_step(self) -> int:
         """Words on the input stream for a time step: one an input, or the index of the symbol."""
-        return self.network.input_size if self.network.vector_input else 1
+        return self.schedule.input_words_per_step
 
     @property
     def answer_words(self) -> int:
         """Words on the output stream for an answer: logits, then the argmax, as the output kind says."""
-        kind = self.network.output_kind
-        return (self.network.output_size if kind.has_logits else 0) + int(kind.has_argmax)
+        return self.schedule.answer_words
 
-    @cached_property
+    @property
     def answer_bits(self) -> int:
         """Bits of a signed word on the output stream."""
-        kind = self.network.output_kind
-        logits = accumulator_bounds(self.network).output_bits if kind.has_logits else 1
-        index = bits_for_range(0, self.network.output_size - 1) if kind.has_argmax else 1
-        return max(logits, index)
+        return self.schedule.answer_bits
 
 
 def compile_network(network: IntegerNetwork, *, columns_per_element: int, elements: int) -> Design:
@@ -119,8 +87,8 @@ def compile_network(network: IntegerNetwork, *, columns_per_element: int, elemen
     return Design(
         schedule=s,
         weight_images=tuple(_weight_image(s, e) for e in range(elements)),
-        constant_image=_constant_image(network),
-        multiplier=_shared_multiplier(network),
+        constant_image=_constant_image(s),
+        multiplier=int(network.multiplier[0]) if s.shares_multiplier else None,
         operand_image=_operand_image(s),
         symbol_image=_symbol_image(network),
         table_image=_table_image(network),
@@ -138,25 +106,21 @@ def _weight_image(s: Schedule, element: int) -> RomImage:
     return RomImage(f"weights_{element}", bits * s.columns_per_element, tuple(words))
 
 
-def _shared_multiplier(network: IntegerNetwork) -> int | None:
-    first = int(network.multiplier[0])
-    return first if np.all(network.multiplier == first) else None
-
-
-def _constant_image(network: IntegerNetwork) -> RomImage:
-    constants = np.concatenate([network.bias, network.output_bias])
-    bias_bits = bits_for_range(int(constants.min()), int(constants.max()))
-    if _shared_multiplier(network) is not None:
-        return RomImage("constants", bias_bits, tuple(pack_fields([int(b)], [bias_bits]) for b in constants))
-    multipliers = np.concatenate([network.multiplier, np.zeros_like(network.output_bias)])
-    widths = [bias_bits, int(network.multiplier.max()).bit_length()]
+def _constant_image(s: Schedule) -> RomImage:
+    net = s.network
+    constants = np.concatenate([net.bias, net.output_bias])
+    if s.shares_multiplier:
+        words = [pack_fields([int(b)], [s.bias_bits]) for b in constants]
+        return RomImage("constants", s.bias_bits, tuple(words))
+    multipliers = np.concatenate([net.multiplier, np.zeros_like(net.output_bias)])
+    widths = [s.bias_bits, s.multiplier_bits]
     words = [pack_fields([int(b), int(m)], widths) for b, m in zip(constants, multipliers, strict=True)]
     return RomImage("constants", sum(widths), tuple(words))
 
 
 def _operand_image(s: Schedule) -> RomImage:
     c, bits = s.columns_per_element, s.operand_bits
-    half = 1 << (s.passes * s.elements - 1).bit_length()
+    half = s.operand_half
     words = [0] * (2 * half)
     for word in range(s.input_words, s.words):
         initial = [int(g) for g in s.network.initial_state[list(s.columns(word))]]

@@ -196,14 +196,25 @@ class Schedule:
         )
 
     @cached_property
+    def _partial_sum_ranges(self) -> tuple[IntArray, IntArray]:
+        """Smallest and largest partial sum of each row behind each word, (rows, passes, elements)."""
+        shape = (self.rows, self.passes, self.elements)
+        low, high = (r.reshape(self.rows, -1).cumsum(axis=1).reshape(shape) for r in self._word_ranges)
+        return low, high
+
+    @cached_property
     def partial_sum_bits(self) -> tuple[int, ...]:
         """Bits of the partial sum that leaves each element, over all passes."""
-        low, high = (r.reshape(self.rows, -1).cumsum(axis=1) for r in self._word_ranges)
-        low = low.reshape(self.rows, self.passes, self.elements)
-        high = high.reshape(self.rows, self.passes, self.elements)
+        low, high = self._partial_sum_ranges
         return tuple(
             bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
         )
+
+    @cached_property
+    def waiting_sum_bits(self) -> int:
+        """Bits of a partial sum that waits for the next pass; of no use with a single pass."""
+        low, high = (r[:, : self.passes - 1, -1] for r in self._partial_sum_ranges)
+        return bits_for_range(int(low.min()), int(high.max())) if self.passes > 1 else 1
 
     @property
     def accumulator_bits(self) -> int:
@@ -214,6 +225,52 @@ class Schedule:
     def activated_bits(self) -> int:
         """Bits of a hidden unit's accumulator after the activation, the requantizer's input."""
         return accumulator_bounds(self.network).state_bits
+
+    @property
+    def bias_bits(self) -> int:
+        """Bits of the widest entry of b and c."""
+        constants = np.concatenate([self.network.bias, self.network.output_bias])
+        return bits_for_range(int(constants.min()), int(constants.max()))
+
+    @property
+    def multiplier_bits(self) -> int:
+        """Bits of the largest M."""
+        return int(self.network.multiplier.max()).bit_length()
+
+    @property
+    def shares_multiplier(self) -> bool:
+        """Whether all units have the same M, which is then no part of a memory."""
+        return bool(np.all(self.network.multiplier == self.network.multiplier[0]))
+
+    @property
+    def operand_half(self) -> int:
+        """Words in each half of the operand memory, a power of two.
+
+        Word w is at w in either half: a state word in the lower half holds the running state and in the upper
+        the initial state; an input word is double-buffered in the two.
+        """
+        return 1 << (self.passes * self.elements - 1).bit_length()
+
+    # -- the ports of the core ------------------------------------------------------------------------
+
+    @property
+    def input_words_per_step(self) -> int:
+        """Words on the input stream for a time step: one an input, or the index of the symbol."""
+        return self.network.input_size if self.network.vector_input else 1
+
+    @property
+    def answer_words(self) -> int:
+        """Words on the output stream for an answer: logits, then the argmax, as the output kind says."""
+        kind = self.network.output_kind
+        return (self.network.output_size if kind.has_logits else 0) + int(kind.has_argmax)
+
+    @property
+    def answer_bits(self) -> int:
+        """Bits of a signed word on the output stream."""
+        kind = self.network.output_kind
+        logits = accumulator_bounds(self.network).output_bits if kind.has_logits else 1
+        index = bits_for_range(0, self.network.output_size - 1) if kind.has_argmax else 1
+        return max(logits, index)
 
     # -- times ----------------------------------------------------------------------------------------
 
@@ -292,5 +349,5 @@ class Schedule:
 
     @property
     def input_cycles(self) -> int:
-        """Cycles that a step's input takes to arrive, one word a cycle, at the rate of the input buffer."""
-        return self.network.input_size if self.network.vector_input else 1
+        """Cycles that a step's input takes to arrive, one word a cycle."""
+        return self.input_words_per_step

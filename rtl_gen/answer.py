@@ -37,7 +37,7 @@ class Answer(wiring.Component):
         last: In; with it: the answer belongs to the last step of a sequence.
         launch: In; pulse: an answer is launched.
         room: Out; there is room for one more.
-        o: Out(stream); see :func:`answer_word_layout`; ``design.answer_words`` words an answer.
+        o: Out(stream); see :func:`answer_word_layout`; ``design.schedule.answer_words`` words an answer.
     """
 
     def __init__(self, design: Design) -> None:
@@ -49,7 +49,7 @@ class Answer(wiring.Component):
                 "last": In(1),
                 "launch": In(1),
                 "room": Out(1),
-                "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
+                "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
             }
         )
 
@@ -58,8 +58,10 @@ class Answer(wiring.Component):
         m = Module()
         net = self._design.network
         kind = net.output_kind
-        words = self._design.answer_words
-        m.submodules.queue = queue = SyncFIFOBuffered(width=self._design.answer_bits + 1, depth=2 * words)
+        words = self._design.schedule.answer_words
+        m.submodules.queue = queue = SyncFIFOBuffered(
+            width=self._design.schedule.answer_bits + 1, depth=2 * words
+        )
 
         reserved = Signal(range(2 * words + 1))
         leaves = self.o.valid & self.o.ready
@@ -72,7 +74,7 @@ class Answer(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), at_start.eq(at_end)]
 
-        word = data.View(answer_word_layout(self._design.answer_bits), queue.w_data)
+        word = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.w_data)
         if kind.has_logits:
             m.d.comb += [
                 word.data.eq(self.logit),
@@ -89,7 +91,7 @@ class Answer(wiring.Component):
             # No logit can come in this cycle: passes with answers are further apart than that.
             with m.If(done):
                 m.d.comb += [word.data.eq(index), word.last.eq(done_last), queue.w_en.eq(1)]
-        output = data.View(answer_word_layout(self._design.answer_bits), queue.r_data)
+        output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.r_data)
         m.d.comb += [
             self.o.payload.eq(output),
             self.o.valid.eq(queue.r_rdy),

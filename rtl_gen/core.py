@@ -51,7 +51,7 @@ class Core(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(input_word_layout(net.input_format))),
-                "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
+                "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
                 "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
             }
         )
@@ -118,7 +118,7 @@ class Core(wiring.Component):
         m.d.comb += [chain.o_store.eq(leave.store), chain.o_row.eq(delay(row, 2, "row", reset_less=True))]
 
         # -- bias ----------------------------------------------------------------------------------
-        bias = constants.data[: design.bias_bits].as_signed()
+        bias = constants.data[: design.schedule.bias_bits].as_signed()
         summand: Any = bias
         if net.activation is Activation.MODRELU:  # the bias of a unit is the activation's
             summand = Mux(read.logit, bias, 0)
@@ -149,18 +149,18 @@ class Core(wiring.Component):
         if net.activation is Activation.MODRELU:
             m.submodules.activation = modrelu = ModRelu(
                 value_bits=s.accumulator_bits,
-                bias_bits=design.bias_bits,
+                bias_bits=design.schedule.bias_bits,
                 result_bits=s.activated_bits,
             )
             m.d.comb += [
                 modrelu.z.eq(accumulator),
-                modrelu.bias.eq(constant_at_accumulator[: design.bias_bits].as_signed()),
+                modrelu.bias.eq(constant_at_accumulator[: design.schedule.bias_bits].as_signed()),
             ]
             activated = modrelu.result
         m.submodules.requantizer = requantizer = Requantizer(
             value_bits=s.activated_bits,
             multiplier=design.multiplier,
-            multiplier_bits=design.multiplier_bits,
+            multiplier_bits=design.schedule.multiplier_bits,
             constant=design.rounding_constant,
             shift=net.shift,
             rounding=net.rounding,
@@ -172,7 +172,7 @@ class Core(wiring.Component):
         if design.multiplier is None:
             m.d.comb += requantizer.multiplier.eq(
                 delay(constant_at_accumulator, s.activation_latency, "factor", reset_less=True)[
-                    design.bias_bits :
+                    design.schedule.bias_bits :
                 ]
             )
         latency = s.activation_latency + requantizer.latency

@@ -38,7 +38,7 @@ class OperandMemory(wiring.Component):
 
     Members:
         i: In(stream); input words, see :func:`input_word_layout`; one step's are
-            ``design.input_words_per_step``.
+            ``design.schedule.input_words_per_step``.
         state: In(signed(state_bits)); a new hidden unit, in the order of the units.
         state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.
         input_ready, input_first, input_last: Out; see :class:`rtl_gen.sequencer.Sequencer`.
@@ -61,7 +61,7 @@ class OperandMemory(wiring.Component):
                 "input_last": Out(1),
                 "input_taken": In(1),
                 "symbol": Out(net.input_format.bits),
-                "word": In(range(design.operand_half)),
+                "word": In(range(design.schedule.operand_half)),
                 "initial": In(1),
                 "bus": Out(data.ArrayLayout(signed(s.operand_bits), s.columns_per_element)),
             }
@@ -71,7 +71,7 @@ class OperandMemory(wiring.Component):
         """Return the hardware."""
         m = Module()
         s, net = self._design.schedule, self._design.network
-        c, bits, half = s.columns_per_element, s.operand_bits, self._design.operand_half
+        c, bits, half = s.columns_per_element, s.operand_bits, self._design.schedule.operand_half
 
         m.submodules.memory = memory = Memory(
             shape=unsigned(c * bits),
@@ -149,7 +149,7 @@ class OperandMemory(wiring.Component):
     ) -> tuple[Signal, Signal]:
         """Return ``(word, column)`` of entry 0, 1, ... of ``count``, a step on with each ``advance``."""
         c = self._design.schedule.columns_per_element
-        word = Signal(range(self._design.operand_half), init=first_word, name=f"{name}_word")
+        word = Signal(range(self._design.schedule.operand_half), init=first_word, name=f"{name}_word")
         column = Signal(range(c), name=f"{name}_column")
         end_word, end_column = divmod(count - 1, c)
         with m.If(advance):

@@ -52,7 +52,7 @@ class Sequencer(wiring.Component):
                 "launch_update": Out(1),
                 "room": In(1),
                 "launch_answer": Out(1),
-                "word": Out(range(design.operand_half)),
+                "word": Out(range(design.schedule.operand_half)),
                 "initial": Out(1),
                 "token": Out(token_layout()),
                 "addr": Out(max(1, (s.passes * s.rows - 1).bit_length())),
@@ -137,7 +137,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += [gap_left.eq(s.step_gap - 2), taking.eq(1)]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
-        word_base = Signal(range(self._design.operand_half + s.elements))
+        word_base = Signal(range(self._design.schedule.operand_half + s.elements))
         with m.If(launch):
             m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
             m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)

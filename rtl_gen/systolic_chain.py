@@ -62,7 +62,7 @@ class SystolicChain(wiring.Component):
         s = self._design.schedule
         sum_bits = s.partial_sum_bits
         # The first element's sum arrives 1 + dot_latency cycles after its token.
-        carried = Signal(signed(sum_bits[-1] if s.passes > 1 else 1))
+        carried = Signal(signed(s.waiting_sum_bits))
         if s.passes > 1:
             self._build_waiting_sums(m, carried)
         token, addr, partial_sum = self.i_token, self.i_addr, carried
@@ -93,7 +93,7 @@ class SystolicChain(wiring.Component):
     def _build_waiting_sums(self, m: Module, carried: Signal) -> None:
         s = self._design.schedule
         m.submodules.waiting_sums = memory = Memory(
-            shape=unsigned(s.partial_sum_bits[-1]), depth=s.rows, init=[], attrs={"ram_style": "block"}
+            shape=unsigned(s.waiting_sum_bits), depth=s.rows, init=[], attrs={"ram_style": "block"}
         )
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [write.addr.eq(self.o_row), write.data.eq(self.o_sum), write.en.eq(self.o_store)]

@@ -1,0 +1,151 @@
+"""Chooses the chain for a network and a device: how many columns in an element, how many elements."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from qornn_hw.design import Design, compile_network
+from qornn_hw.errors import CapacityError, FormatError
+from qornn_hw.estimate import Resources, estimate_core
+from qornn_hw.fixed import IntFormat
+from qornn_hw.network import IntegerNetwork, WeightBits
+from qornn_hw.schedule import Schedule
+
+__all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "plan"]
+
+# Beyond 8 columns an element's weight word outgrows what a lane saves in chain registers.
+MAX_COLUMNS_PER_ELEMENT = 8
+# Logic cells that the planner leaves to placement: fuller than this, routing eats the clock.
+FILL_LIMIT = 0.88
+# What does not fit on a chain as short as this one does not fit on a longer one.
+SMALL_CHAIN_LANES = 16
+
+
+def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
+    """Return ``(columns_per_element, elements)`` with at most ``lanes`` lanes and the fewest cycles a step.
+
+    Among equals the one with fewer elements, whose chain is shorter.
+    """
+    if lanes < 1:
+        raise FormatError(f"lanes must be at least 1, not {lanes!r}")
+    best = min(
+        (s for s in _schedules(network) if s.lanes <= lanes), key=lambda s: (s.cycles_per_step, s.elements)
+    )
+    return best.columns_per_element, best.elements
+
+
+def _schedules(network: IntegerNetwork) -> Iterator[Schedule]:
+    """Yield the sensible chains: each width of an element, each number of passes at its fewest elements."""
+    for columns in range(1, MAX_COLUMNS_PER_ELEMENT + 1):
+        words = Schedule(network, columns, 1).words
+        elements = None
+        for passes in range(1, words + 1):
+            if elements != (elements := -(-words // passes)):
+                yield Schedule(network, columns, elements)
+
+
+def plan(network: IntegerNetwork, available: Resources, *, name: str, lanes: int | None = None) -> Design:
+    """Return the design with the fewest cycles a step that fits ``available``.
+
+    Args:
+        network: what to build.
+        available: what the core may use: the device less what the board's own logic takes.
+        name: of the board, for the message.
+        lanes: at most this many multiply-accumulates a cycle; as many as fit where None.
+
+    Raises:
+        CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
+    """
+    fitting: list[tuple[tuple[int, int], Schedule]] = []
+    smallest: tuple[float, Schedule] | None = None
+    if lanes is not None and lanes < 1:
+        raise FormatError(f"lanes must be at least 1, not {lanes!r}")
+    for schedule in sorted(_schedules(network), key=lambda s: (s.cycles_per_step, s.lanes)):
+        if lanes is not None and schedule.lanes > lanes:
+            continue
+        if fitting and schedule.cycles_per_step > fitting[0][0][0]:
+            break
+        need = estimate_core(schedule)
+        load = max(need.lut / (FILL_LIMIT * available.lut), need.bram / available.bram)
+        if load <= 1 and need.dsp <= available.dsp:
+            fitting.append(((schedule.cycles_per_step, need.lut), schedule))
+        elif smallest is None or load < smallest[0]:
+            smallest = (load, schedule)
+    if fitting:
+        best = min(fitting, key=lambda f: f[0])[1]
+        return compile_network(network, columns_per_element=best.columns_per_element, elements=best.elements)
+    assert smallest is not None
+    raise CapacityError(_refusal(smallest[1], available, name, lanes))
+
+
+def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None) -> str:
+    need = estimate_core(schedule)
+    limit = replace(available, lut=int(FILL_LIMIT * available.lut))
+    label = {"lut": "logic cells", "bram": "block RAMs", "dsp": "multipliers"}
+    parts = [
+        f"{getattr(need, r)} {label[r]} where the core may use {getattr(limit, r)} ({over} too many)"
+        for r, over in need.excess(limit).items()
+    ]
+    asked = "" if lanes is None else f" with {lanes} lanes at most"
+    return (
+        f"network must fit {name}{asked}, but its smallest design ({schedule.lanes} lanes) needs about "
+        f"{' and '.join(parts)}; {_what_would_fit(schedule.network, available, name)}"
+    )
+
+
+def _what_would_fit(network: IntegerNetwork, available: Resources, name: str) -> str:
+    """Try the same network with fewer weight bits, then with fewer hidden units."""
+
+    def fits(candidate: IntegerNetwork) -> bool:
+        for schedule in _schedules(candidate):
+            if schedule.lanes > SMALL_CHAIN_LANES:
+                continue
+            need = estimate_core(schedule)
+            if need.lut <= FILL_LIMIT * available.lut and not replace(need, lut=0).excess(available):
+                return True
+        return False
+
+    hints = []
+    most = max(network.weight_bits.recurrent, network.weight_bits.output)
+    for bits in range(most - 1, 1, -1):
+        if fits(_narrowed(network, bits)):
+            hints.append(f"{bits}-bit weights")
+            break
+    low, high = 0, network.hidden_size
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(_shrunk(network, middle)) else (low, middle)
+    if low:
+        hints.append(f"{low} hidden units")
+    return f"{' or '.join(hints)} would fit" if hints else f"no network of this kind fits {name}"
+
+
+def _narrowed(network: IntegerNetwork, bits: int) -> IntegerNetwork:
+    """Return the network with W, U and V clipped to ``bits`` bits: of the same shape, for its cost alone."""
+    form = IntFormat(bits, signed=True)
+
+    def clip(weights: np.ndarray) -> np.ndarray:
+        return np.clip(weights, form.min, form.max)
+
+    old = network.weight_bits
+    return replace(
+        network,
+        recurrent_weight=clip(network.recurrent_weight) if old.recurrent > bits else network.recurrent_weight,
+        output_weight=clip(network.output_weight) if old.output > bits else network.output_weight,
+        input_weight=clip(network.input_weight) if old.input > bits else network.input_weight,
+        weight_bits=WeightBits(min(old.recurrent, bits), min(old.input, bits), min(old.output, bits)),
+    )
+
+
+def _shrunk(network: IntegerNetwork, hidden: int) -> IntegerNetwork:
+    """Return the network's first ``hidden`` units: for its cost alone."""
+    return replace(
+        network,
+        recurrent_weight=network.recurrent_weight[:hidden, :hidden],
+        input_weight=network.input_weight[:hidden],
+        output_weight=network.output_weight[:, :hidden],
+        bias=network.bias[:hidden],
+        multiplier=network.multiplier[:hidden],
+        initial_state=network.initial_state[:hidden],
+    )
