@@ -29,6 +29,7 @@ __all__ = [
     "Play",
     "SimulationResult",
     "build_core",
+    "check_sequence",
     "cycles_from_step_to_step",
     "input_words",
     "simulate_core",
@@ -145,7 +146,7 @@ class Play:
         net, s = design.network, design.schedule
         if not sequences:
             raise FormatError("there must be at least 1 sequence, not 0")
-        checked = [_check_sequence(net, sequence) for sequence in sequences]
+        checked = [check_sequence(net, sequence) for sequence in sequences]
         steps = sum(len(sequence) for sequence in checked)
         every = net.output_mode is OutputMode.EVERY_STEP
         whole = {
@@ -348,7 +349,8 @@ def cycles_from_step_to_step(first_units: Sequence[int], steps: Sequence[int]) -
     return distances.most_common(1)[0][0] if distances else None
 
 
-def _check_sequence(network: IntegerNetwork, sequence: ArrayLike) -> IntArray:
+def check_sequence(network: IntegerNetwork, sequence: ArrayLike) -> IntArray:
+    """Return a sequence as int64 if its shape and range are those of the network's input."""
     checked: IntArray = IntegerModel(network).check_inputs(np.asarray(sequence)[np.newaxis])[0]
     return checked
 

@@ -1,0 +1,156 @@
+"""The cocotb bench of the UART link: a host at the pins, that knows nothing of what is behind them.
+
+Runs inside the simulator on the harness of :mod:`sim.link_simulation`; what it recorded is judged there.
+Python wakes up once a UART bit, not once a clock cycle.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, Timer
+
+from qornn_hw.fixed import IntFormat
+from qornn_hw.link_protocol import (
+    Acknowledge,
+    Answer,
+    Garbled,
+    LinkFormat,
+    Reply,
+    ReplyDecoder,
+    ResetDone,
+    encode_reset,
+    encode_step,
+)
+
+__all__ = ["PLAN_VARIABLE", "run_link"]
+
+PLAN_VARIABLE = "QORNN_BENCH_PLAN"
+CLOCK_NS = 10
+# Attempts to reach the board while it still holds its own reset.
+RESET_ATTEMPTS = 50
+
+
+class Host:
+    """Sends frames into ``rx`` and collects the replies from ``tx``."""
+
+    def __init__(self, dut: Any, form: LinkFormat, clocks_per_bit: int) -> None:
+        self._dut = dut
+        self.form = form
+        self.bit_ns = clocks_per_bit * CLOCK_NS
+        self._decoder = ReplyDecoder(form)
+        self.replies: list[Reply] = []
+        self.bad_bytes = 0
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes, each with a start and a stop bit."""
+        for byte in data:
+            for bit in (0, *(byte >> i & 1 for i in range(8)), 1):
+                self._dut.rx.value = bit
+                await Timer(self.bit_ns, "ns")
+
+    async def listen(self) -> None:
+        """Take bytes from the line for ever."""
+        half = self.bit_ns // (2 * CLOCK_NS) * CLOCK_NS
+        while True:
+            await FallingEdge(self._dut.tx)
+            await Timer(half, "ns")
+            byte = 0
+            for i in range(8):
+                await Timer(self.bit_ns, "ns")
+                byte |= int(self._dut.tx.value) << i
+            await Timer(self.bit_ns, "ns")
+            if int(self._dut.tx.value) != 1:
+                self.bad_bytes += 1
+            self.replies += self._decoder.feed(bytes([byte]))
+
+    async def wait_for(self, kind: type, start: int, bits: int) -> bool:
+        """Wait until a reply of ``kind`` is among those from ``start`` on, or the board falls silent."""
+        silence, seen = 0, len(self.replies)
+        while not any(isinstance(reply, kind) for reply in self.replies[start:]):
+            if silence > bits:
+                return False
+            await Timer(self.bit_ns, "ns")
+            silence += 1
+            if len(self.replies) != seen:
+                silence, seen = 0, len(self.replies)
+        return True
+
+    async def reset(self) -> bool:
+        """Reset link and core; return whether the board says so."""
+        for _ in range(RESET_ATTEMPTS):
+            start = len(self.replies)
+            await self.send(encode_reset())
+            if await self.wait_for(ResetDone, start, bits=20 * self.form.answer_frame_bytes + 60):
+                return True
+        return False
+
+
+@cocotb.test()
+async def run_link(dut: Any) -> None:
+    """Play the plan and write the record."""
+    plan = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text())
+    sizes = plan["form"]
+    form = LinkFormat(
+        sizes["words_per_step"],
+        IntFormat(sizes["word_bits"], signed=sizes["word_signed"]),
+        sizes["words_per_answer"],
+        sizes["answer_bits"],
+    )
+    host = Host(dut, form, plan["clocks_per_bit"])
+    silent_bits = plan["silent_cycles"] // plan["clocks_per_bit"] + 20 * form.answer_frame_bytes
+    dut.rx.value = 1
+    dut.rst.value = 1
+    Clock(dut.clk, CLOCK_NS, unit="ns").start()
+    for _ in range(4):
+        await FallingEdge(dut.clk)
+    dut.rst.value = 0
+    cocotb.start_soon(host.listen())
+
+    record: dict[str, Any] = {"segments": [], "trouble": None}
+    for segment in plan["segments"]:
+        seen: dict[str, Any] = {"steps": 0, "answers": [], "other": []}
+        record["segments"].append(seen)
+        if not await host.reset():
+            record["trouble"] = "the board must answer a RESET, and did not"
+            break
+        start = len(host.replies)
+        steps = segment["steps"]
+        for at in range(0, len(steps), form.window):
+            batch = steps[at : at + form.window]
+            asked = len(host.replies)
+            for index, (words, first, last) in enumerate(batch):
+                ask = index == len(batch) - 1
+                await host.send(encode_step(form, words, first=bool(first), last=bool(last), acknowledge=ask))
+            if not await host.wait_for(Acknowledge, asked, silent_bits):
+                record["trouble"] = "the board must acknowledge a step, and did not"
+                break
+            seen["steps"] += len(batch)
+        if segment["cut"]:
+            seen["answers"] = _answers(host.replies[start:])
+            continue
+        for _ in range(segment["answers"]):
+            before = len(host.replies)
+            if len(_answers(host.replies[start:])) >= segment["answers"]:
+                break
+            if not await host.wait_for(Answer, before, silent_bits):
+                break
+        # Answers that nobody asked for would come now.
+        await Timer(silent_bits * host.bit_ns, "ns")
+        seen["answers"] = _answers(host.replies[start:])
+        seen["other"] = [
+            repr(reply) for reply in host.replies[start:] if not isinstance(reply, Answer | Acknowledge)
+        ]
+        if record["trouble"] is not None:
+            break
+    if any(isinstance(reply, Garbled) for reply in host.replies) or host.bad_bytes:
+        record["trouble"] = record["trouble"] or "the board sent garbled bytes"
+    record["ns"] = int(cocotb.simtime.get_sim_time("ns"))
+    Path(plan["record"]).write_text(json.dumps(record))
+
+
+def _answers(replies: list[Reply]) -> list[tuple[list[int], int]]:
+    return [(list(r.words), int(r.last)) for r in replies if isinstance(r, Answer) and not r.aborted]
