@@ -305,7 +305,7 @@ class _Run:
             where = self.out_dir / LOG_FOLDER / "place.log"
             used = read_utilisation_log(log)
             names = {cell: name for name, cell in ICE40_CELLS.items()}
-            over = [f"{u} {names.get(k, k)} of {a}" for k, (u, a) in used.items() if u > a]
+            over = [f"{u} {names.get(k, k)} where there are {a}" for k, (u, a) in used.items() if u > a]
             if not over and not re.search(r"^ERROR:.*(legal|no more|[Nn]o Bels|unable to place)", log, re.M):
                 raise
             what = ", ".join(over) or "all but a few of its logic cells, which leaves no legal placement"

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import Out
 
 from boards.board import Board
 from qornn_hw.errors import BoardError
@@ -65,16 +66,16 @@ def solve_pll(input_hz: int, output_hz: int) -> PllSettings:
         if not PHASE_DETECTOR_HZ[0] <= detector <= PHASE_DETECTOR_HZ[1]:
             continue
         for divq in DIVQ:
-            for divf in DIVF:
-                if not OSCILLATOR_HZ[0] <= detector * (divf + 1) <= OSCILLATOR_HZ[1]:
-                    continue
-                filter_range = next((r for limit, r in FILTER_RANGES if detector < limit), 6)
-                settings = PllSettings(divr, divf, divq, filter_range)
-                made = settings.output_hz(input_hz)
-                if made == output_hz:
-                    return settings
-                if nearest is None or abs(made - output_hz) < abs(nearest - output_hz):
-                    nearest = made
+            divf = round(output_hz / detector * (1 << divq)) - 1
+            if divf not in DIVF or not OSCILLATOR_HZ[0] <= detector * (divf + 1) <= OSCILLATOR_HZ[1]:
+                continue
+            filter_range = next((r for limit, r in FILTER_RANGES if detector < limit), 6)
+            settings = PllSettings(divr, divf, divq, filter_range)
+            made = settings.output_hz(input_hz)
+            if made == output_hz:
+                return settings
+            if nearest is None or abs(made - output_hz) < abs(nearest - output_hz):
+                nearest = made
     hint = "" if nearest is None else f"; the nearest is {float(nearest) / 1e6:g} MHz"
     raise BoardError(
         f"clock must be one that the PLL makes exactly from {input_hz / 1e6:g} MHz, "
@@ -109,35 +110,40 @@ def uart_baud(clock: int) -> int:
 
 
 class ClockGenerator(wiring.Component):
-    """The ``sync`` domain: the PLL's clock, and a reset that lasts 15 us beyond its lock.
+    """Clock and reset of a design: the PLL's output, and a reset that lasts 15 us beyond its lock.
+
+    Only the platform of a board can elaborate it. The domain itself is made by the top, where Amaranth 0.6
+    wants it.
 
     Parameters
     ----------
     board : Board
         Whose clock input feeds the PLL.
     hz : int
-        Frequency of ``sync``.
+        Frequency of the clock.
 
     Members
     -------
-    None; the domain is the result. Only the platform of a board can elaborate it.
+    clk : Out(1)
+        The clock, on a global net.
+    rst : Out(1)
+        Active high, synchronous to ``clk``.
 
     Latency
     -------
-    ``sync`` leaves reset 15 us after the PLL has locked.
+    ``rst`` falls 15 us after the PLL has locked.
     """
 
     def __init__(self, *, board: Board, hz: int) -> None:
         self._board = board
         self._hz = hz
         self._settings = solve_pll(board.oscillator_hz, hz)
-        super().__init__({})
+        super().__init__({"clk": Out(1), "rst": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
         pin = platform.request(self._board.clock_resource, dir="-")
-        clock = Signal()
         lock = Signal()
         # The PAD variant takes the pin by itself: a buffer of its own on that pin would not place.
         m.submodules.pll = Instance(
@@ -150,13 +156,11 @@ class ClockGenerator(wiring.Component):
             io_PACKAGEPIN=pin.io,
             i_RESETB=Const(1),
             i_BYPASS=Const(0),
-            o_PLLOUTGLOBAL=clock,
+            o_PLLOUTGLOBAL=self.clk,
             o_LOCK=lock,
         )
-        m.domains.sync = sync = ClockDomain("sync")
         m.domains.por = ClockDomain("por", reset_less=True, local=True)
-        m.d.comb += [ClockSignal("sync").eq(clock), ClockSignal("por").eq(clock)]
-        platform.add_clock_constraint(sync.clk, self._hz)
+        m.d.comb += ClockSignal("por").eq(self.clk)
 
         locked = Signal()
         m.submodules.lock_sync = FFSynchronizer(lock, locked, o_domain="por")
@@ -169,5 +173,5 @@ class ClockGenerator(wiring.Component):
             m.d.por += running.eq(1)
         with m.Else():
             m.d.por += timer.eq(timer + 1)
-        m.d.comb += ResetSignal("sync").eq(~running)
+        m.d.comb += self.rst.eq(~running)
         return m

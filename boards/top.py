@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import io, wiring
 
 from boards.board import Board
@@ -46,7 +46,10 @@ class BoardTop(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        m.submodules.clock = ClockGenerator(board=self._board, hz=self._hz)
+        m.submodules.clock = clock = ClockGenerator(board=self._board, hz=self._hz)
+        m.domains.sync = sync = ClockDomain("sync")
+        m.d.comb += [ClockSignal().eq(clock.clk), ResetSignal().eq(clock.rst)]
+        platform.add_clock_constraint(sync.clk, self._hz)
         m.submodules.linked = linked = self._linked
         uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
         m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)

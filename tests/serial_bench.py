@@ -1,0 +1,73 @@
+"""A netlist played through its UART pins in Icarus Verilog: bytes in, bytes out."""
+
+import shutil
+import subprocess
+
+BENCH = """
+`timescale 1ns/1ps
+module bench;
+  localparam CLOCKS = {clocks_per_bit};
+  reg clock = 0;
+  always #10 clock = ~clock;
+  reg rx = 1;
+  wire rx_pin = rx;
+  wire clock_pin = clock;
+  wire tx_pin, led_green, led_red;
+  {top} dut(.{clock}(clock_pin), .{rx}(rx_pin), .{tx}(tx_pin), .{led_green}(led_green), .{led_red}(led_red));
+  reg [7:0] data [0:{count}];
+  integer i, b;
+  initial begin
+    $readmemh("sent.hex", data);
+    repeat (1000) @(negedge clock);
+    for (i = 0; i < {count}; i = i + 1) begin
+      rx = 0; repeat (CLOCKS) @(negedge clock);
+      for (b = 0; b < 8; b = b + 1) begin rx = data[i][b]; repeat (CLOCKS) @(negedge clock); end
+      rx = 1; repeat (CLOCKS) @(negedge clock);
+    end
+    repeat ({settle}) @(negedge clock);
+    $display("led_red %b", led_red);
+    $finish;
+  end
+  reg [7:0] got;
+  integer k;
+  initial begin
+    repeat (900) @(negedge clock);
+    forever begin
+      wait (tx_pin === 0);
+      repeat (CLOCKS / 2) @(negedge clock);
+      for (k = 0; k < 8; k = k + 1) begin repeat (CLOCKS) @(negedge clock); got[k] = tx_pin; end
+      repeat (CLOCKS) @(negedge clock);
+      $display("byte %h stop %b", got, tx_pin);
+    end
+  end
+endmodule
+"""
+
+
+def icarus_missing():
+    """Return whether Icarus Verilog is not installed."""
+    return shutil.which("iverilog") is None
+
+
+def play(netlist, folder, sent, *, clocks_per_bit, settle=4000):
+    """Send bytes to a netlist; return the bytes that it sends and whether its red LED is lit."""
+    text = BENCH.format(
+        top=netlist.top, clocks_per_bit=clocks_per_bit, count=len(sent), settle=settle, **netlist.ports
+    )
+    (folder / "bench.v").write_text(text)
+    (folder / "sent.hex").write_text("\n".join(f"{b:02x}" for b in [*sent, 0]) + "\n")
+    defines = [f"-D{k}={v}" for k, v in netlist.defines.items()]
+    compile_command = ["iverilog", "-g2005", "-o", "bench.vvp", "-s", "bench", *defines, "bench.v"]
+    subprocess.run([*compile_command, *map(str, netlist.sources)], cwd=folder, check=True)
+    run = subprocess.run(["vvp", "bench.vvp"], cwd=folder, check=True, capture_output=True, text=True)
+    got = bytearray()
+    led = None
+    for line in run.stdout.splitlines():
+        words = line.split()
+        if words[:1] == ["byte"]:
+            assert words[3] == "1", f"bad stop bit: {line}"
+            got.append(int(words[1], 16))
+        elif words[:1] == ["led_red"]:
+            led = words[1]
+    # The LEDs of the iCEBreaker are lit by a low pin.
+    return bytes(got), led == "0"
