@@ -19,7 +19,7 @@ from qornn_hw.exporting import export
 from qornn_hw.network import Activation, WeightBits
 from qornn_hw.training.cells import QORNN, Quantized
 from qornn_hw.training.config import CopyConfig, command_line
-from qornn_hw.training.loop import Reporter, cosine
+from qornn_hw.training.loop import Reporter, cosine, one_thread
 from qornn_hw.training.tasks import copy
 
 __all__ = ["blank_states", "train_copy"]
@@ -105,6 +105,7 @@ def _loss(
     return loss, accuracy, quiet.detach().abs().max()
 
 
+@one_thread()
 def train_copy(config: CopyConfig, quiet: bool = False) -> Checkpoint:
     """Train the copy task and return the checkpoint with its measured metrics.
 
@@ -174,7 +175,7 @@ def _train(
             for params, _ in groups:
                 torch.nn.utils.clip_grad_norm_(params, 1.0)
             optimizer.step()
-            if i >= 0.9 * iterations:
+            if i >= 0.9 * (iterations - 1):
                 largest = max(largest, float(reach))
             mean_loss = float(loss.detach()) * copy.RECALL / (config.blank + 2 * copy.RECALL)
             reporter.update(i + 1, loss=mean_loss, recall=float(accuracy), reach=float(reach))

@@ -4,13 +4,30 @@ import copy
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-__all__ = ["Best", "Reporter", "cosine"]
+__all__ = ["Best", "Reporter", "cosine", "one_thread"]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: its matrices here are small, and more threads only wait for each other.
+
+    It also makes a run repeat itself whatever the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def cosine(iteration: int, total: int, warmup: int = 50) -> float:

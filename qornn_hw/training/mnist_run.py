@@ -18,7 +18,7 @@ from qornn_hw.exporting import export
 from qornn_hw.network import Activation
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import MnistConfig, command_line
-from qornn_hw.training.loop import Best, Reporter, cosine
+from qornn_hw.training.loop import Best, Reporter, cosine, one_thread
 from qornn_hw.training.tasks import mnist
 
 __all__ = ["train_mnist"]
@@ -28,6 +28,7 @@ _VALIDATION = 5000
 _CALIBRATION = 1000
 
 
+@one_thread()
 def train_mnist(config: MnistConfig, quiet: bool = False) -> Checkpoint:
     """Train MNIST by rows and return the checkpoint with its measured metrics.
 
