@@ -1,0 +1,157 @@
+"""The report: its keys, its arithmetic, and the tools' files it is read from."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from boards.icebreaker import BOARD
+from boards.report import (
+    ModelFacts,
+    Placement,
+    make_report,
+    read_flip_flops,
+    read_placement,
+    read_utilisation_log,
+    report_table,
+)
+from qornn_hw.errors import ToolError
+
+FACTS = ModelFacts(
+    hidden_size=64,
+    input_size=28,
+    output_size=10,
+    weight_bits=4,
+    state_bits=8,
+    activation="relu",
+    engine="lut",
+    lanes=92,
+    macs_per_step=6528,
+    cycles_per_step=74,
+    accumulator_bits=18,
+)
+PLACEMENT = Placement(
+    used={"ICESTORM_LC": 3586, "ICESTORM_RAM": 25, "ICESTORM_DSP": 1, "ICESTORM_SPRAM": 0, "SB_IO": 5},
+    available={"ICESTORM_LC": 5280},
+    fmax_mhz=77.123456,
+)
+
+
+def report(**changes):
+    """Return a report of the facts above."""
+    options = {
+        "board": BOARD,
+        "facts": FACTS,
+        "placement": PLACEMENT,
+        "flip_flops": 2000,
+        "clock_hz": 36_000_000,
+        "tools": {"yosys": "1"},
+        "seed": 7,
+        "files": {"bitstream": "top.bin"},
+        "seconds": {"place": 1.23456},
+    }
+    return make_report(**(options | changes))
+
+
+def test_keys_are_those_that_scripts_rely_on():
+    """No key is missing, none is added, at every level, in the documented order."""
+    r = report()
+    assert list(r) == [
+        "board",
+        "family",
+        "engine",
+        "lanes",
+        "model",
+        "macs_per_step",
+        "cycles_per_step",
+        "utilisation",
+        "clock_mhz",
+        "fmax_mhz",
+        "step_us",
+        "resources",
+        "available",
+        "accumulator_bits",
+        "tools",
+        "seed",
+        "files",
+        "seconds",
+    ]
+    assert list(r["model"]) == [
+        "hidden_size",
+        "input_size",
+        "output_size",
+        "weight_bits",
+        "state_bits",
+        "activation",
+    ]
+    assert list(r["resources"]) == list(r["available"]) == ["lut", "ff", "bram", "spram", "dsp"]
+
+
+def test_numbers_follow_from_the_facts():
+    """Utilisation and time of a step are computed from the counted cycles and the clock."""
+    r = report()
+    assert r["utilisation"] == round(6528 / (92 * 74), 4)
+    assert r["step_us"] == round(74 / 36, 4)
+    assert r["clock_mhz"] == 36.0
+    assert r["fmax_mhz"] == 77.12
+    assert r["resources"] == {"lut": 3586, "ff": 2000, "bram": 25, "spram": 0, "dsp": 1}
+    assert r["available"] == {"lut": 5280, "ff": 5280, "bram": 30, "spram": 4, "dsp": 8}
+    assert r["seconds"] == {"place": 1.23}
+    assert json.loads(json.dumps(r)) == r
+
+
+def test_uncounted_cycles_are_null():
+    """Where nobody counted cycles, what depends on them is null."""
+    facts = ModelFacts(**(vars(FACTS) | {"cycles_per_step": None}))
+    r = report(facts=facts)
+    assert (r["cycles_per_step"], r["utilisation"], r["step_us"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("cycles", [74, None])
+def test_table_shows_what_people_ask_for(cycles):
+    """The table names resources and clock."""
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report_table(report(facts=ModelFacts(**(vars(FACTS) | {"cycles_per_step": cycles})))))
+    text = capture.get()
+    assert "3586" in text and "5280" in text and "77.12 MHz" in text
+    assert ("74 cycles" in text) is (cycles is not None)
+
+
+def test_placement_is_read_from_nextpnr(tmp_path):
+    """Cells and the slowest clock come from nextpnr's JSON."""
+    path = tmp_path / "timing.json"
+    path.write_text(
+        json.dumps(
+            {
+                "fmax": {"clk": {"achieved": 50.5}, "other": {"achieved": 60.0}},
+                "utilization": {"ICESTORM_LC": {"used": 10, "available": 5280}},
+            }
+        )
+    )
+    assert read_placement(path) == Placement({"ICESTORM_LC": 10}, {"ICESTORM_LC": 5280}, 50.5)
+
+
+def test_flip_flops_are_read_from_yosys(tmp_path):
+    """Every kind of flip-flop counts, nothing else does."""
+    path = tmp_path / "cells.json"
+    cells = {"SB_DFF": 1, "SB_DFFESR": 20, "SB_LUT4": 300}
+    path.write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
+    assert read_flip_flops(path) == 21
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"fmax": {}, "utilization": {}}', None])
+@pytest.mark.parametrize("read", [read_placement, read_flip_flops])
+def test_rejects_a_report_without_numbers(read, content, tmp_path):
+    """An empty, cut or absent file is the tool's fault and says so."""
+    path = tmp_path / "tool.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ToolError, match=r"tool\.json has none$"):
+        read(path)
+
+
+def test_utilisation_is_read_from_the_log():
+    """Where nextpnr died, its log still says what it needed."""
+    log = "Info: Device utilisation:\nInfo: \t         ICESTORM_LC:    8937/   5280   169%\nInfo: done\n"
+    assert read_utilisation_log(log) == {"ICESTORM_LC": (8937, 5280)}
