@@ -333,6 +333,7 @@ class Link(wiring.Component):
         acknowledge_pending = Signal()
         reset_pending = Signal()
         word_done = Signal()
+        taken = Signal()
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
@@ -374,7 +375,7 @@ class Link(wiring.Component):
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
-                    out.valid.eq(answer.valid | aborted),
+                    out.valid.eq((answer.valid & ~taken) | aborted),
                     out.payload.eq(word.word_select(byte_at, 8)),
                     word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
@@ -392,7 +393,9 @@ class Link(wiring.Component):
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")
             before_tail = in_sync | fsm.ongoing("kind") | in_payload
-        m.d.comb += answer.ready.eq(word_done & ~aborted)
+        # A register between the UART's ready and the core's: this path was the longest of a whole design.
+        m.d.sync += taken.eq(word_done)
+        m.d.comb += answer.ready.eq(taken & ~aborted)
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)
         with m.Elif(sent):
