@@ -21,7 +21,7 @@ class Design:
     Attributes:
         schedule: where and when everything happens; holds the network.
         weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
-        constant_image: per row, b or c in ``schedule.bias_bits`` and above it M, where the units differ in it.
+        constant_image: per row, b or c in ``schedule.bias_bits``, above it M where the units differ in it.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.

@@ -1,0 +1,460 @@
+"""The command line: `qornn-hw train | info | eval | sim | build | convert`.
+
+The one module that knows all layers. What a command does not need is not imported: `build` works without
+torch, `train` without Amaranth.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from qornn_hw.errors import CheckpointError, FormatError, QornnError
+
+if TYPE_CHECKING:
+    from qornn_hw.checkpoint import Checkpoint
+    from qornn_hw.design import Design
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Turn a trained, quantized recurrent network into verified FPGA hardware and a bitstream.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(
+    help="Train a network (needs the extra: pip install 'qornn-hw[train]').", invoke_without_command=True
+)
+app.add_typer(train_app, name="train")
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set of the task.")
+]
+BoardOption = Annotated[str, typer.Option("--board", metavar="NAME", help="The board, as in docs/boards.md.")]
+LanesOption = Annotated[
+    int | None,
+    typer.Option("--lanes", metavar="N", help="At most N multiply-accumulates a cycle; else what fits."),
+]
+SimulatorOption = Annotated[
+    str | None, typer.Option("--simulator", metavar="NAME", help="icarus or verilator; else what is there.")
+]
+
+# Typer has carried a click of its own since 0.26, so `import click` names other classes; these are right with
+# either: a bad parameter is a usage error is a click exception.
+UsageError: Any = typer.BadParameter.__base__
+ClickException: Any = UsageError.__base__
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except QornnError as error:
+        _fail(str(error))
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "qornn-hw"
+        _fail(f"{error.format_message()} Try '{command} --help'.")
+    except ClickException as error:
+        _fail(error.format_message())
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"qornn-hw: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"qornn-hw {installed('qornn-hw')}")
+        raise typer.Exit()
+    _help_without_command(context)
+
+
+@train_app.callback()
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit()
+
+
+def _load(model: Path) -> "Checkpoint":
+    from qornn_hw.checkpoint import load_checkpoint
+
+    return load_checkpoint(model)
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flatten(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item
+
+
+def _print_table(title: str, value: Mapping[str, Any]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    for key, item in _flatten(value):
+        table.add_row(key, f"{item:.6g}" if isinstance(item, float) else str(item))
+    console.print(table)
+
+
+@contextmanager
+def _stage(what: str, quiet: bool) -> Iterator[None]:
+    """Show what is going on: a spinner on a terminal, a line elsewhere, nothing with --json."""
+    if quiet:
+        yield
+    elif console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        print(what, flush=True)
+        yield
+
+
+def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design":
+    from boards.registry import find_board
+    from qornn_hw.planner import plan
+
+    found = find_board(board)
+    return plan(checkpoint.network, found.for_core, name=found.name, lanes=lanes)
+
+
+# -- train -------------------------------------------------------------------------------------------
+
+
+def _training_command(task: str, config_class: type[Any], run: Callable[..., "Checkpoint"]) -> None:
+    """Add `train TASK` with one option for each field of its configuration."""
+    import inspect
+
+    about = _attribute_docs(config_class)
+
+    def command(out: Path, **options: Any) -> None:
+        from qornn_hw.checkpoint import save_checkpoint
+
+        checkpoint = run(config_class(**options))
+        save_checkpoint(out, checkpoint)
+        print(f"wrote {out}")
+
+    parameters = []
+    for f in fields(config_class):
+        name = "--" + f.name.replace("_", "-")
+        option = typer.Option(... if f.default is MISSING else f.default, name, help=about.get(f.name))
+        if f.type is bool:
+            option = typer.Option(f.default, f"{name}/--no-{name[2:]}", help=about.get(f.name))
+        parameters.append(
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=f.type)
+        )
+    out = typer.Option(Path("model.pt"), "--out", "-o", help="Where to write the checkpoint.")
+    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    doc = (config_class.__doc__ or "").strip().splitlines()[0]
+    train_app.command(task, help=doc)(command)
+
+
+def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
+    """Return the sentences of the "Attributes" section of a docstring, by attribute."""
+    docs: dict[str, str] = {}
+    lines = (config_class.__doc__ or "").partition("Attributes:")[2].splitlines()
+    for line in lines:
+        name, colon, text = line.strip().partition(":")
+        if colon and name.isidentifier():
+            docs[name] = text.strip()
+        elif docs and line.strip():
+            last = next(reversed(docs))
+            docs[last] = f"{docs[last]} {line.strip()}"
+    return docs
+
+
+def _needs_torch(run: Callable[[Any], "Checkpoint"]) -> Callable[[Any], "Checkpoint"]:
+    @wraps(run)
+    def wrapped(config: Any) -> "Checkpoint":
+        try:
+            import torch  # noqa: F401
+        except ImportError as error:
+            raise CheckpointError(
+                "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
+            ) from error
+        return run(config)
+
+    return wrapped
+
+
+@_needs_torch
+def _train_copy(config: Any) -> "Checkpoint":
+    from qornn_hw.training import train_copy
+
+    return train_copy(config)
+
+
+@_needs_torch
+def _train_mnist(config: Any) -> "Checkpoint":
+    from qornn_hw.training import train_mnist
+
+    return train_mnist(config)
+
+
+def _add_training_commands() -> None:
+    from qornn_hw.training.config import CopyConfig, MnistConfig
+
+    _training_command("copy", CopyConfig, _train_copy)
+    _training_command("mnist", MnistConfig, _train_mnist)
+
+
+_add_training_commands()
+
+# -- look --------------------------------------------------------------------------------------------
+
+
+@app.command()
+def info(model: ModelArgument, as_json: JsonOption = False) -> None:
+    """Show shapes, bits, scales, proven widths, orthogonality and recorded metrics of a checkpoint."""
+    from qornn_hw.evaluate import info as describe
+
+    value = describe(_load(model))
+    if as_json:
+        _print_json(value)
+    else:
+        _print_table(str(model), value)
+
+
+@app.command("eval")
+def evaluate_command(
+    model: ModelArgument,
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many test sequences.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a checkpoint on its task's test set: float, quantized weights, pure integers."""
+    from qornn_hw.evaluate import evaluate
+
+    if limit is not None and limit < 1:
+        raise FormatError(f"--limit must be at least 1, not {limit}")
+    checkpoint = _load(model)
+    with _stage(f"evaluating {model}", as_json):
+        value = evaluate(checkpoint, data, limit)
+    if as_json:
+        _print_json(value)
+    else:
+        _print_table(str(model), value)
+
+
+@app.command()
+def convert(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new file, .pt or .npz.")],
+) -> None:
+    """Write a checkpoint in the other format; a build from .npz needs no torch."""
+    from qornn_hw.checkpoint import save_checkpoint
+
+    save_checkpoint(out, _load(model))
+    print(f"wrote {out}")
+
+
+# -- simulate ----------------------------------------------------------------------------------------
+
+
+@app.command()
+def sim(
+    model: ModelArgument,
+    board: BoardOption = "icebreaker",
+    lanes: LanesOption = None,
+    simulator: SimulatorOption = None,
+    through: Annotated[
+        str,
+        typer.Option(
+            help="core: the core's Verilog, every hidden unit and answer. pins: core, link and UART through "
+            "the UART's pins. netlist: the synthesized netlist of a build through the board's pins."
+        ),
+    ] = "core",
+    build_dir: Annotated[
+        Path | None, typer.Option("--build", metavar="DIR", help="The build whose netlist is simulated.")
+    ] = None,
+    sequences: Annotated[int, typer.Option(help="Random sequences, played back to back.")] = 3,
+    steps: Annotated[int, typer.Option(help="Steps of each sequence.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the sequences and of the pauses.")] = 0,
+    idle: Annotated[
+        str, typer.Option(help="Pauses of the input (core only): none, periodic or random.")
+    ] = "none",
+    back_pressure: Annotated[
+        str, typer.Option(help="Pauses of the reader (core only): none, periodic or random.")
+    ] = "none",
+    reset_after: Annotated[
+        int | None, typer.Option(help="Reset in the middle of this step, then play all from the start.")
+    ] = None,
+    waves: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a trace (.fst Icarus, .vcd Verilator).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate the hardware against the integer model and compare every integer."""
+    from sim.stimuli import random_sequences
+
+    if through not in ("core", "pins", "netlist"):
+        raise FormatError(f"--through must be core, pins or netlist, not {through!r}")
+    if (through == "netlist") != (build_dir is not None):
+        raise FormatError("--through netlist must come with --build DIR, the output folder of a build")
+    if sequences < 1 or steps < 1:
+        raise FormatError(f"--sequences and --steps must be at least 1, not {sequences} and {steps}")
+    checkpoint = _load(model)
+    design = _design(checkpoint, board, lanes)
+    stimuli = random_sequences(checkpoint.network, batch=sequences, steps=steps, seed=seed)
+    what = f"simulating {model} ({design.lanes} lanes, {sequences} x {steps} steps, {through})"
+    with _stage(what, as_json):
+        result = _simulate(
+            through, design, stimuli, build_dir, board,
+            simulator=simulator, reset_after=reset_after, waves=waves,
+            core_options={"idle": idle, "back_pressure": back_pressure, "seed": seed},
+        )  # fmt: skip
+    value = {"model": str(model), "through": through, "lanes": design.lanes, **asdict(result)}
+    if as_json:
+        _print_json(value)
+        return
+    counted = "" if result.cycles_per_step is None else f", {result.cycles_per_step} cycles a step"
+    print(
+        f"{result.simulator}: {result.steps} steps, {result.integers_compared} integers compared, "
+        f"{result.mismatches} mismatches{counted}"
+    )
+    if result.waves is not None:
+        print(f"wrote {result.waves}")
+
+
+def _simulate(
+    through: str,
+    design: "Design",
+    stimuli: list[Any],
+    build_dir: Path | None,
+    board: str,
+    *,
+    core_options: dict[str, Any],
+    **options: Any,
+) -> Any:
+    from sim.core_simulation import simulate_core
+
+    if through == "core":
+        return simulate_core(design, stimuli, **core_options, **options)
+    from boards.clock import clock_hz, uart_baud
+    from boards.registry import find_board
+    from sim.core_simulation import work_folder
+    from sim.link_simulation import emit_linked_core, simulate_link
+
+    if through == "pins":
+        hz = clock_hz(find_board(board).clock_mhz)
+        clocks_per_bit = hz // uart_baud(hz)
+        with work_folder(None) as folder:
+            verilog = folder / "linked_core.v"
+            verilog.write_text(emit_linked_core(design, clocks_per_bit=clocks_per_bit))
+            return simulate_link([verilog], "linked_core", clocks_per_bit, design, stimuli, **options)
+    assert build_dir is not None
+    from boards.netlist import find_netlist
+    from boards.report import read_report
+
+    report = read_report(build_dir)
+    hz = clock_hz(report["clock_mhz"])
+    netlist = find_netlist(build_dir)
+    return simulate_link(
+        netlist.sources,
+        netlist.top,
+        hz // uart_baud(hz),
+        design,
+        stimuli,
+        ports=netlist.ports,
+        defines=netlist.defines,
+        **options,
+    )
+
+
+# -- build -------------------------------------------------------------------------------------------
+
+# Steps of the simulation that counts the cycles of a step: the count is steady from the third on.
+COUNTED_STEPS = 5
+
+
+@app.command()
+def build(
+    model: ModelArgument,
+    board: BoardOption = "icebreaker",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")
+    ] = None,
+    lanes: LanesOption = None,
+    clock: Annotated[
+        float | None, typer.Option(metavar="MHZ", help="Core clock; else the board's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the bitstream for a board, with a report, the core's Verilog and the netlist."""
+    from boards.build import build as run_build
+    from boards.registry import find_board
+    from boards.report import report_table
+    from sim.amaranth_bench import simulate_core_in_python
+    from sim.stimuli import random_sequences
+
+    found = find_board(board)
+    checkpoint = _load(model)
+    design = _design(checkpoint, board, lanes)
+    folder = out or Path("build") / f"{model.stem}-{board}"
+    s = design.schedule
+    if not as_json:
+        print(
+            f"{model}: {s.elements} elements of {s.columns_per_element} columns, {s.passes} passes of "
+            f"{s.rows} rows, {s.accumulator_bits}-bit accumulator"
+        )
+    with _stage("counting cycles in simulation", as_json):
+        counted = simulate_core_in_python(
+            design, random_sequences(checkpoint.network, batch=1, steps=COUNTED_STEPS, seed=0)
+        )
+    stages: list[str] = []
+
+    def progress(stage: str) -> None:
+        stages.append(stage)
+        if not as_json:
+            print(stage, flush=True)
+
+    report = run_build(
+        design,
+        found,
+        folder,
+        cycles_per_step=counted.cycles_per_step,
+        seed=seed,
+        clock_mhz=clock,
+        progress=progress,
+    )
+    if as_json:
+        _print_json(report)
+    else:
+        console.print(report_table(report))
+        print(f"wrote {folder / report['files']['bitstream']} and {folder / 'report.json'}")
