@@ -98,7 +98,8 @@ def random_network(
             half, top = 1 << (result_bits - 1), (1 << (state_bits - 1)) - 1
             table = np.round(np.tanh(np.arange(-half, half) * (3 / half)) * top).astype(np.int64)
         spread = np.ones(hidden_size) if shared_multiplier else rng.uniform(0.7, 1.4, hidden_size)
-        scale = 0.4 * 2 ** (result_bits - 1) / std
+        # A draw of zeros alone gives any scale; its network is not lively.
+        scale = min(0.4 * 2 ** (result_bits - 1) / std, 16.0)
         multiplier, shift = scale_to_multiplier(scale, 8, SHIFT_MAX)
         # Factors of two were removed from it; put them back so that the spread has something to act on.
         while multiplier < 128 and shift < SHIFT_MAX:
@@ -180,8 +181,10 @@ def _weights(rng: np.random.Generator, shape: tuple[int, int], bits: int) -> Int
     if bits == 1:
         return rng.choice(np.array([-1, 1], dtype=np.int64), shape)
     form = IntFormat(bits, signed=True)
-    weights = rng.integers(form.min, form.max + 1, shape, dtype=np.int64)
-    weights.reshape(-1)[0] = form.min  # the one weight without a positive twin is always there
+    weights = rng.integers(-form.max, form.max + 1, shape, dtype=np.int64)
+    # The one weight without a positive twin, once a row: more of it would make all units swing together.
+    if shape[1] > 2:
+        weights[np.arange(shape[0]), rng.integers(0, shape[1], shape[0])] = form.min
     return weights
 
 
