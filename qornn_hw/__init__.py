@@ -1,7 +1,11 @@
 """qornn-hw: from a trained, quantized recurrent network to verified FPGA hardware."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qornn_hw.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from qornn_hw.exporting import export, export_torch_rnn
 
 # Name -> module, loaded at first use so that `import qornn_hw` stays cheap.
 _LAZY = {

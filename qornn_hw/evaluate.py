@@ -1,6 +1,6 @@
 """Metrics of a checkpoint on its task's test set, and what can be said of it without data; NumPy only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from qornn_hw.integer_model import IntegerModel
 from qornn_hw.training.orthogonality import orthogonality
 from qornn_hw.training.tasks import copy, mnist
 
-__all__ = ["COPY_SEQUENCES", "evaluate", "info"]
+__all__ = ["COPY_SEQUENCES", "RUNGS", "evaluate", "info"]
+
+RUNGS = ("float", "fake_quantized", "integer")
 
 COPY_SEQUENCES = 1000
 # The test sequences of the copy task, apart from every training seed.
@@ -99,7 +101,10 @@ def _require_shape(checkpoint: Checkpoint, inputs: int, outputs: int, vector: bo
 
 
 def evaluate(
-    checkpoint: Checkpoint, data_dir: str | Path | None = None, limit: int | None = None
+    checkpoint: Checkpoint,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+    rungs: Collection[str] = RUNGS,
 ) -> dict[str, Any]:
     """Measure a checkpoint on the test set of its task.
 
@@ -109,6 +114,7 @@ def evaluate(
         checkpoint: a model whose ``task`` is named.
         data_dir: folder with the task's data; the copy task needs none.
         limit: use only the first so many sequences.
+        rungs: which of the three to measure.
 
     Returns:
         ``{"task", "sequences", "float", "fake_quantized", "integer", ...}``, the three with the same keys:
@@ -121,6 +127,7 @@ def evaluate(
         DataError: the data are absent.
     """
     name = checkpoint.task.get("name")
+    runners = [(rung, answer) for rung, answer in _runners(checkpoint) if rung in rungs]
     if name == "copy":
         _require_shape(checkpoint, copy.SYMBOLS, copy.CLASSES, vector=False)
         blank, count = _blank(checkpoint.task), min(limit or COPY_SEQUENCES, COPY_SEQUENCES)
@@ -129,16 +136,14 @@ def evaluate(
             "sequences": count,
             "blind_cross_entropy": _rounded(copy.blind_baseline(blank)),
         }
-        return result | {rung: _copy(answer, blank, count) for rung, answer in _runners(checkpoint)}
+        return result | {rung: _copy(answer, blank, count) for rung, answer in runners}
     if name == "mnist":
         _require_shape(checkpoint, mnist.ROWS, mnist.CLASSES, vector=True)
         images, labels = mnist.load(data_dir, "test")
         count = min(limit or len(images), len(images))
         pixels = mnist.quantize_pixels(images[:count], checkpoint.network.input_format.bits)
         result = {"task": name, "sequences": count}
-        return result | {
-            rung: _mnist(answer, pixels, labels[:count]) for rung, answer in _runners(checkpoint)
-        }
+        return result | {rung: _mnist(answer, pixels, labels[:count]) for rung, answer in runners}
     raise CheckpointError(
         f"task.name must be copy or mnist to be evaluated, not {name!r}; "
         "use the integer model (qornn_hw.integer_model) on your own data"

@@ -5,9 +5,13 @@ the rest needs the extra: ``pip install 'qornn-hw[train]'``.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qornn_hw.training.config import CopyConfig, MnistConfig
+
+if TYPE_CHECKING:
+    from qornn_hw.training.copy_run import train_copy
+    from qornn_hw.training.mnist_run import train_mnist
 
 __all__ = ["CopyConfig", "MnistConfig", "train_copy", "train_mnist"]
 

@@ -43,7 +43,7 @@ class QORNN(nn.Module):
 
     States are real numbers until ``state_bits`` is set. Then they are rounded to that many bits, full scale 1
     for tanh and hardtanh, else with the step ``d_U input_scale / (d_W 2**state_shift)``, which follows the
-    weights (see :mod:`qornn_hw.exporting`).
+    weights (see :mod:`qornn_hw.exporting`). With ``round_weights`` unset the weights stay real, too.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class QORNN(nn.Module):
             small = torch.empty(hidden).uniform_(-0.01, 0.01)
         self.bias = nn.Parameter(small, requires_grad=activation is not Activation.IDENTITY)
         self.output_bias = nn.Parameter(torch.zeros(outputs))
+        self.round_weights = True
         self.state_bits: int | None = None
         self.state_shift = 0
         self.input_scale = 1.0
@@ -86,6 +87,8 @@ class QORNN(nn.Module):
         if self.fixed_scales is not None:
             state_bits, s_x = self.fixed_scales
             d_u = self._tied_step(d_w * 2.0 ** (1 - state_bits) / s_x)
+        if not self.round_weights:
+            return Quantized(w, self.input_weight, self.output_weight, (d_w, d_u, d_v), w, None)
         state_step = None
         if self.state_bits is not None:
             state_step = d_u * self.input_scale / d_w * 2.0**-self.state_shift

@@ -62,7 +62,8 @@ class MnistConfig:
         orthogonal: whether W is kept near-orthogonal by Björck's iteration. 28 steps do not need it, and a
             free W, orthogonal at the start, learns faster.
         seed: seed of the weights and of the order of the images.
-        epochs: passes over the training images.
+        float_epochs: passes over the training images with real weights.
+        epochs: further passes with quantized weights.
         finetune_epochs: further passes in which the states are rounded as in the hardware.
         batch: images a step.
         learning_rate: Adam's rate, decayed to zero by a cosine.
@@ -80,11 +81,12 @@ class MnistConfig:
     activation: str = "relu"
     orthogonal: bool = False
     seed: int = 0
-    epochs: int = 40
-    finetune_epochs: int = 6
+    float_epochs: int = 8
+    epochs: int = 16
+    finetune_epochs: int = 4
     batch: int = 128
-    learning_rate: float = 1e-2
-    learning_rate_recurrent: float = 3e-3
+    learning_rate: float = 3e-3
+    learning_rate_recurrent: float = 1e-3
     multiplier_bits: int = 12
     rounding: str = "half_up"
     output_kind: str = "both"

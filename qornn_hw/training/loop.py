@@ -18,9 +18,9 @@ __all__ = ["Best", "Reporter", "cosine", "one_thread"]
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread: its matrices here are small, and more threads only wait for each other.
+    """Let torch compute in one thread: the matrices here are small, more threads would wait for each other.
 
-    It also makes a run repeat itself whatever the number of cores.
+    A run then also repeats itself whatever the number of cores.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

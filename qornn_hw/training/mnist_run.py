@@ -1,6 +1,6 @@
 """Training of MNIST by rows.
 
-The images are shown for ``epochs`` with real states, then for ``finetune_epochs`` with the states on the grid
+The images are shown for ``float_epochs`` with real weights, for ``epochs`` with quantized ones, then for ``finetune_epochs`` with the states on the grid
 that the export of the network so far has chosen, so that the weights learn to live with it.
 """
 
@@ -60,7 +60,11 @@ def train_mnist(config: MnistConfig, quiet: bool = False) -> Checkpoint:
     )
     x = torch.from_numpy(pixels).float() * scale
     y = torch.from_numpy(labels)
-    _train(cell, x, y, config, config.epochs, 1.0, "mnist", quiet)
+    if config.float_epochs:
+        cell.round_weights = False
+        _train(cell, x, y, config, config.float_epochs, 1.0, "mnist, real weights", quiet)
+        cell.round_weights = True
+    _train(cell, x, y, config, config.epochs, 1.0, "mnist, quantized weights", quiet)
     checkpoint = _exported(cell, config, pixels[:_CALIBRATION], None)
     if config.finetune_epochs:
         cell.state_bits = config.state_bits
