@@ -1,29 +1,17 @@
 """What a build must know of a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
-__all__ = ["Board", "Resources"]
+from qornn_hw.estimate import Resources
+
+__all__ = ["SURROUNDINGS", "Board"]
 
 
-@dataclass(frozen=True)
-class Resources:
-    """A number of each resource of a device.
-
-    Attributes:
-        lut: logic cells (on iCE40 ICESTORM_LC: a LUT, a carry and a flip-flop).
-        ff: flip-flops.
-        bram: block RAMs.
-        spram: large single-port RAMs.
-        dsp: multiplier blocks.
-    """
-
-    lut: int
-    ff: int
-    bram: int
-    spram: int
-    dsp: int
+# Clock, UART, link and LEDs as measured on the UP5K (365 logic cells for link and UART with 28 words of 8
+# bits in and 10 of 20 bits out, 40 for clock and LEDs), with a margin for wider words.
+SURROUNDINGS = Resources(lut=440, ff=220, bram=1)
 
 
 # Amaranth, which is untyped, defines the platform classes.
@@ -59,3 +47,13 @@ class Board:
     clock_mhz: float
     platform: Callable[[], Platform]
     programmer: str
+
+    @property
+    def for_core(self) -> Resources:
+        """What is left for the core beside clock, UART, link and LEDs."""
+        return Resources(
+            **{
+                f.name: getattr(self.available, f.name) - getattr(SURROUNDINGS, f.name)
+                for f in fields(Resources)
+            }
+        )

@@ -2,7 +2,8 @@
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from boards.board import Board, Resources
+from boards.board import Board
+from qornn_hw.estimate import Resources
 
 __all__ = ["BOARD"]
 

@@ -9,10 +9,19 @@ from typing import Any
 
 from rich.table import Table
 
-from boards.board import Board, Resources
-from qornn_hw.errors import ToolError
+from boards.board import Board
+from qornn_hw.errors import DataError, ToolError
+from qornn_hw.estimate import Resources
 
-__all__ = ["ModelFacts", "Placement", "make_report", "read_flip_flops", "read_placement", "report_table"]
+__all__ = [
+    "ModelFacts",
+    "Placement",
+    "make_report",
+    "read_flip_flops",
+    "read_placement",
+    "read_report",
+    "report_table",
+]
 
 # Our name of a resource: that of nextpnr-ice40.
 ICE40_CELLS = {"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"}
@@ -135,6 +144,23 @@ def make_report(
         "files": dict(files),
         "seconds": {stage: round(s, 2) for stage, s in seconds.items()},
     }
+
+
+def read_report(build_dir: Path) -> dict[str, Any]:
+    """Read the report that a build left in its folder."""
+    path = build_dir / "report.json"
+    try:
+        report = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{build_dir} must be a folder with the results of a build, it has no report.json; "
+            "run qornn-hw build first"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be the report of a build, it cannot be read: {error}") from error
+    if not isinstance(report, dict) or "clock_mhz" not in report:
+        raise DataError(f"{path} must be the report of a build, it has no clock_mhz")
+    return report
 
 
 def report_table(report: Mapping[str, Any]) -> Table:

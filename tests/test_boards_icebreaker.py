@@ -5,6 +5,7 @@ import re
 import pytest
 from stub_core import StubCore
 
+from boards.board import SURROUNDINGS
 from boards.registry import BOARDS, find_board
 from boards.top import BoardTop
 from qornn_hw.errors import BoardError
@@ -63,3 +64,10 @@ def test_plan_does_not_depend_on_the_folder(tmp_path, monkeypatch):
     again = plan(36_000_000)
     assert again.digest() == first
     assert "/" not in again.files["top.pcf"]
+
+
+def test_core_gets_what_the_surroundings_leave():
+    """The planner's budget is the device less link, clock and LEDs."""
+    board = find_board("icebreaker")
+    assert board.for_core + SURROUNDINGS == board.available
+    assert board.for_core.bram == 29

@@ -12,10 +12,11 @@ from boards.report import (
     make_report,
     read_flip_flops,
     read_placement,
+    read_report,
     read_utilisation_log,
     report_table,
 )
-from qornn_hw.errors import ToolError
+from qornn_hw.errors import DataError, ToolError
 
 FACTS = ModelFacts(
     hidden_size=64,
@@ -155,3 +156,29 @@ def test_utilisation_is_read_from_the_log():
     """Where nextpnr died, its log still says what it needed."""
     log = "Info: Device utilisation:\nInfo: \t         ICESTORM_LC:    8937/   5280   169%\nInfo: done\n"
     assert read_utilisation_log(log) == {"ICESTORM_LC": (8937, 5280)}
+
+
+def test_report_is_read_back(tmp_path):
+    """What a build wrote is what a later command reads."""
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    assert read_report(tmp_path) == report()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            None,
+            "must be a folder with the results of a build, it has no report.json; run qornn-hw build first",
+        ),
+        ("{", "must be the report of a build, it cannot be read"),
+        ("[]", "must be the report of a build, it has no clock_mhz"),
+        ("{}", "must be the report of a build, it has no clock_mhz"),
+    ],
+)
+def test_rejects_a_folder_without_a_report(content, message, tmp_path):
+    """A folder of something else is named, with what to do."""
+    if content is not None:
+        (tmp_path / "report.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_report(tmp_path)
