@@ -1,0 +1,167 @@
+"""The core's Verilog against the integer model, whatever the simulator and however the streams wait."""
+
+import re
+
+import numpy as np
+import pytest
+
+from qornn_hw.design import compile_network
+from qornn_hw.errors import FormatError, MismatchError
+from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode
+from sim.amaranth_bench import simulate_core_in_python
+from sim.core_simulation import build_core, cycles_from_step_to_step, simulate_core
+from sim.pauses import PATTERNS
+from sim.runner import SIMULATORS, find_simulator
+from sim.stimuli import corner_sequences, random_network, random_sequences
+
+NETWORK = random_network(seed=3, hidden_size=7, input_size=3, output_size=3, activation=Activation.TANH)
+DESIGN = compile_network(NETWORK, columns_per_element=2, elements=3)
+SEQUENCES = [
+    *random_sequences(NETWORK, batch=2, steps=6, seed=1),
+    *corner_sequences(NETWORK, steps=2).values(),
+    *random_sequences(NETWORK, batch=2, steps=1, seed=2),
+]
+STEPS = sum(len(sequence) for sequence in SEQUENCES)
+INTEGERS = STEPS * (7 + 3 + 1)
+
+
+@pytest.fixture(scope="module", params=SIMULATORS)
+def build(request, tmp_path_factory):
+    """Return the core compiled for a simulator."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return build_core(DESIGN, find_simulator(request.param), folder, traced=True)
+
+
+@pytest.mark.parametrize("back_pressure", PATTERNS)
+@pytest.mark.parametrize("idle", PATTERNS)
+def test_pauses_change_nothing(build, tmp_path, idle, back_pressure):
+    """However the streams wait, every integer is right, and there are as many of them."""
+    result = build.run(SEQUENCES, idle=idle, back_pressure=back_pressure, run_dir=tmp_path)
+    assert (result.integers_compared, result.mismatches) == (INTEGERS, 0)
+    assert (result.sequences, result.steps) == (len(SEQUENCES), STEPS)
+
+
+def test_cycles_per_step_are_those_of_the_schedule(build, tmp_path):
+    """Counted in simulation, a step takes what the schedule says."""
+    assert build.run(SEQUENCES, run_dir=tmp_path).cycles_per_step == DESIGN.schedule.cycles_per_step
+    assert build.run(SEQUENCES, idle="random", run_dir=tmp_path).cycles_per_step is None
+
+
+@pytest.mark.parametrize("reset_after", [0, 1, 4, 7])
+def test_reset_in_mid_sequence(build, tmp_path, reset_after):
+    """After a reset in the middle of a step, sequences start afresh; what came before it was right too."""
+    result = build.run(SEQUENCES, reset_after=reset_after, idle="random", run_dir=tmp_path)
+    assert result.integers_compared >= INTEGERS + 7 * reset_after + 4
+
+
+def test_waves_are_written_when_asked_for(build, tmp_path):
+    """One file of waves with the suffix of its format, and none without asking."""
+    result = build.run(SEQUENCES[:1], run_dir=tmp_path / "run", waves=tmp_path / "trace" / "waves")
+    assert result.waves == tmp_path / "trace" / f"waves.{'fst' if result.simulator == 'icarus' else 'vcd'}"
+    assert result.waves.stat().st_size > 1000
+    build.run(SEQUENCES[:1], run_dir=tmp_path / "run")
+    assert not [*(tmp_path / "run").glob("*.fst"), *(tmp_path / "run").glob("*.vcd")]
+
+
+@pytest.mark.parametrize("input_kind", list(InputKind))
+@pytest.mark.parametrize("output_kind", list(OutputKind))
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+def test_python_and_icarus_agree(input_kind, output_kind, output_mode):
+    """Amaranth's simulator and Icarus see the same integers in the same number of cycles."""
+    network = random_network(
+        seed=1,
+        hidden_size=5,
+        input_size=3,
+        output_size=4,
+        input_kind=input_kind,
+        output_kind=output_kind,
+        output_mode=output_mode,
+    )
+    design = compile_network(network, columns_per_element=2, elements=2)
+    sequences = random_sequences(network, batch=3, steps=5, seed=1)
+    python = simulate_core_in_python(design, sequences)
+    icarus = simulate_core(design, sequences, simulator="icarus")
+    assert python.integers_compared == icarus.integers_compared
+    assert python.cycles == icarus.cycles
+    assert python.cycles_per_step == icarus.cycles_per_step == design.schedule.cycles_per_step
+
+
+@pytest.mark.parametrize("back_pressure", PATTERNS)
+@pytest.mark.parametrize("idle", PATTERNS)
+def test_pauses_change_nothing_in_python(idle, back_pressure):
+    """The same in Amaranth's simulator, with a reset."""
+    result = simulate_core_in_python(
+        DESIGN, SEQUENCES[:3], idle=idle, back_pressure=back_pressure, reset_after=2
+    )
+    assert result.integers_compared >= 14 * 11 + 2 * 7
+
+
+def test_an_index_past_the_last_symbol_adds_nothing():
+    """One-hot inputs may be any index that has the bits."""
+    network = random_network(seed=1, hidden_size=4, input_size=5, output_size=2, input_kind=InputKind.ONE_HOT)
+    design = compile_network(network, columns_per_element=2, elements=2)
+    assert simulate_core(design, [np.array([0, 5, 6, 7, 4])]).integers_compared == 5 * (4 + 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"idle": "often"}, "idle must be one of none, periodic, random, not 'often'"),
+        ({"back_pressure": "x"}, "back_pressure must be one of none, periodic, random, not 'x'"),
+        ({"reset_after": STEPS}, f"reset_after must be 0 to {STEPS - 1}, not {STEPS}"),
+        ({"sequences": []}, "there must be at least 1 sequence, not 0"),
+        ({"sequences": [np.zeros((4, 2), int)]}, "inputs must have shape (batch, steps, 3), not (1, 4, 2)"),
+        ({"sequences": [np.full((4, 3), 16)]}, "inputs must lie in 0 to 15, not 16 to 16"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    """A pattern, a reset or a sequence that cannot be played is a FormatError."""
+    arguments = {"sequences": SEQUENCES, **arguments}
+    with pytest.raises(FormatError, match=f"^{re.escape(message)}$"):
+        simulate_core_in_python(DESIGN, **arguments)
+
+
+STUB = """
+module qornn_core (
+  input clk, input rst, input [5:0] i__payload, input i__valid, output i__ready,
+  output [{bits}:0] o__payload, output o__valid, input o__ready,
+  output state__valid, output signed [7:0] state__data
+);
+  assign i__ready = {ready};
+  assign o__payload = 0;
+  assign o__valid = {valid};
+  assign state__valid = {state};
+  assign state__data = 0;
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ({"ready": "1'bx"}, "the hardware gave an undefined value: "),
+        ({"valid": "1'bx"}, "the hardware gave an undefined value: "),
+        ({"ready": "1'b0"}, "the hardware must take all "),
+        (
+            {"ready": "1'b1"},
+            "the hardware must equal the integer model: sequence 0, step 0, unit 0: .*nothing$",
+        ),
+        ({"state": "1'b1"}, "the hardware must equal the integer model: .* more, the first 0$"),
+        ({"valid": "1'b1"}, "the hardware must equal the integer model: .* more, the first 0$"),
+    ],
+)
+def test_hardware_that_does_something_else_is_a_mismatch(tmp_path, behaviour, message):
+    """Undefined, deaf, dumb or talkative hardware is caught and never waited for without end."""
+    source = tmp_path / "stub.v"
+    source.write_text(
+        STUB.format(**{"ready": 0, "valid": 0, "state": 0, "bits": DESIGN.answer_bits, **behaviour})
+    )
+    build = build_core(DESIGN, find_simulator("icarus"), tmp_path / "build", sources=[source])
+    with pytest.raises(MismatchError, match=f"^{message}"):
+        build.run(SEQUENCES)
+
+
+def test_steady_state_is_what_most_steps_take():
+    """The first distances of each sequence are left out, and short sequences say nothing."""
+    assert cycles_from_step_to_step([0, 50, 60, 70, 80, 200, 210], [5, 2]) == 10
+    assert cycles_from_step_to_step([0, 10, 20], [3]) is None
