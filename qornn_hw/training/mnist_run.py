@@ -1,7 +1,8 @@
 """Training of MNIST by rows.
 
-The images are shown for ``float_epochs`` with real weights, for ``epochs`` with quantized ones, then for ``finetune_epochs`` with the states on the grid
-that the export of the network so far has chosen, so that the weights learn to live with it.
+The images are shown for ``float_epochs`` with real weights, for ``epochs`` with quantized ones, and for
+``finetune_epochs`` with the states, too, on the grid that the export of the network so far has chosen, so
+that the weights learn to live with it.
 """
 
 from dataclasses import replace
@@ -69,7 +70,7 @@ def train_mnist(config: MnistConfig, quiet: bool = False) -> Checkpoint:
     if config.finetune_epochs:
         cell.state_bits = config.state_bits
         cell.state_shift, cell.input_scale = checkpoint.network.input_shift, scale
-        _train(cell, x, y, config, config.finetune_epochs, 0.2, "mnist, rounded states", quiet)
+        _train(cell, x, y, config, config.finetune_epochs, 0.5, "mnist, rounded states", quiet)
         checkpoint = _exported(cell, config, pixels[:_CALIBRATION], cell.quantized().state_step)
     return replace(checkpoint, metrics=evaluate(checkpoint, config.data))
 
