@@ -115,23 +115,15 @@ class ClockGenerator(wiring.Component):
     Only the platform of a board can elaborate it. The domain itself is made by the top, where Amaranth 0.6
     wants it.
 
-    Parameters
-    ----------
-    board : Board
-        Whose clock input feeds the PLL.
-    hz : int
-        Frequency of the clock.
+    Parameters:
+        board: Whose clock input feeds the PLL.
+        hz: Frequency of the clock.
 
-    Members
-    -------
-    clk : Out(1)
-        The clock, on a global net.
-    rst : Out(1)
-        Active high, synchronous to ``clk``.
+    Members:
+        clk: Out(1): The clock, on a global net.
+        rst: Out(1): Active high, synchronous to ``clk``.
 
-    Latency
-    -------
-    ``rst`` falls 15 us after the PLL has locked.
+    Latency: ``rst`` falls 15 us after the PLL has locked.
     """
 
     def __init__(self, *, board: Board, hz: int) -> None:

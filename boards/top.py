@@ -24,16 +24,11 @@ class BoardTop(Elaboratable):
     The green LED blinks slowly while idle and is lit while frames come, go or wait. The red one lights at the
     first fault and goes out at a RESET.
 
-    Parameters
-    ----------
-    board : Board
-        The board.
-    core : wiring.Component
-        As in :class:`rtl_gen.linked_core.LinkedCore`.
-    form : LinkFormat
-        Words of a step and of an answer.
-    hz : int
-        Core clock.
+    Parameters:
+        board: The board.
+        core: As in :class:`rtl_gen.linked_core.LinkedCore`.
+        form: Words of a step and of an answer.
+        hz: Core clock.
     """
 
     def __init__(self, *, board: Board, core: wiring.Component, form: LinkFormat, hz: int) -> None:

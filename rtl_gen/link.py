@@ -56,38 +56,26 @@ class Link(wiring.Component):
     answered by a FAULT and breaks its sequence: steps are refused from then on until one with FIRST, because
     a step on a state that lacks another would be wrong without a sign.
 
-    Parameters
-    ----------
-    form : LinkFormat
-        Words of a step and of an answer.
-    timeout_bits : int
-        A pause of 1 to 2 times ``2 ** timeout_bits`` cycles between two bytes of a frame ends it.
+    Parameters:
+        form: Words of a step and of an answer.
+        timeout_bits: A pause of 1 to 2 times ``2 ** timeout_bits`` cycles between two bytes of a frame ends
+            it.
 
-    Members
-    -------
-    i_bytes : In(stream.Signature(ReceivedByte, always_ready=True))
-        Bytes from the host.
-    o_bytes : Out(stream.Signature(8))
-        Bytes to the host.
-    o_step : Out(stream.Signature(step_layout(form)))
-        A step's words. ``first`` only with the first word of a sequence, ``last`` only with its last.
-    i_answer : In(stream.Signature(answer_layout(form)))
-        An answer's words.
-    core_rst : Out(1)
-        High for one cycle at a RESET request: resets the core. The link's own buffers are emptied with it.
-    broken : Out(1)
-        High from a fault to the next accepted step with FIRST or RESET; high after power-up too.
-    faulty : Out(1)
-        High from a fault to the next RESET.
-    busy : Out(1)
-        A frame is being received or sent, or a step is waiting for the core.
-    tick : Out(1)
-        High for one cycle in ``2 ** timeout_bits``.
+    Members:
+        i_bytes: In(stream.Signature(ReceivedByte, always_ready=True)): Bytes from the host.
+        o_bytes: Out(stream.Signature(8)): Bytes to the host.
+        o_step: Out(stream.Signature(step_layout(form))): A step's words. ``first`` only with the first word
+            of a sequence, ``last`` only with its last.
+        i_answer: In(stream.Signature(answer_layout(form))): An answer's words.
+        core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
+            emptied with it.
+        broken: Out(1): High from power-up, a RESET or a fault to the next accepted step with FIRST.
+        faulty: Out(1): High from a fault to the next RESET.
+        busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
+        tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
 
-    Latency
-    -------
-    A step's first word is offered 4 cycles after the frame's CRC byte. A word of b bytes takes ``2 b`` cycles
-    and, for the last one, the core's own wait.
+    Latency: A step's first word is offered 4 cycles after the frame's CRC byte. A word of b bytes
+        takes ``2 b`` cycles, and longer where the core waits.
     """
 
     def __init__(self, *, form: LinkFormat, timeout_bits: int = 18) -> None:

@@ -16,34 +16,21 @@ __all__ = ["LinkedCore"]
 class LinkedCore(wiring.Component):
     """UART, link and core in one clock domain, without clock generation and pins.
 
-    Parameters
-    ----------
-    core : wiring.Component
-        The core: member ``i`` takes a step's words, member ``o`` gives an answer's, in the layouts of
-        :func:`rtl_gen.link.step_layout` and :func:`rtl_gen.link.answer_layout`.
-    form : LinkFormat
-        Words of a step and of an answer.
-    clocks_per_bit : int
-        Clock cycles of one UART bit, at least 8.
-    timeout_bits : int
-        As in :class:`rtl_gen.link.Link`.
+    Parameters:
+        core: The core: member ``i`` takes a step's words, member ``o`` gives an answer's, in the layouts of
+            :func:`rtl_gen.link.step_layout` and :func:`rtl_gen.link.answer_layout`.
+        form: Words of a step and of an answer.
+        clocks_per_bit: Clock cycles of one UART bit, at least 8.
+        timeout_bits: As in :class:`rtl_gen.link.Link`.
 
-    Members
-    -------
-    rx : In(1)
-        Serial line from the host.
-    tx : Out(1)
-        Serial line to the host.
-    busy : Out(1)
-        As in :class:`rtl_gen.link.Link`.
-    faulty : Out(1)
-        As in :class:`rtl_gen.link.Link`.
-    tick : Out(1)
-        As in :class:`rtl_gen.link.Link`.
+    Members:
+        rx: In(1): Serial line from the host.
+        tx: Out(1): Serial line to the host.
+        busy: Out(1): As in :class:`rtl_gen.link.Link`.
+        faulty: Out(1): As in :class:`rtl_gen.link.Link`.
+        tick: Out(1): As in :class:`rtl_gen.link.Link`.
 
-    Latency
-    -------
-    From the end of a request to the start of its answer: the core's latency and about 15 cycles.
+    Latency: From the end of a request to the start of its answer: the core's latency and about 15 cycles.
     """
 
     def __init__(

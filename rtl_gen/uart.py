@@ -28,21 +28,15 @@ class UartReceiver(wiring.Component):
     start bit that is gone at its centre is a glitch and is forgotten. A byte whose stop bit is low comes out
     with ``error`` set, and the next start bit needs a high line first, so that a break gives one error only.
 
-    Parameters
-    ----------
-    clocks_per_bit : int
-        Clock cycles of one bit, at least 8.
+    Parameters:
+        clocks_per_bit: Clock cycles of one bit, at least 8.
 
-    Members
-    -------
-    rx : In(1)
-        The serial line; asynchronous, high when idle.
-    o : Out(stream.Signature(ReceivedByte, always_ready=True))
-        A byte, valid for one cycle; nothing can hold it back.
+    Members:
+        rx: In(1): The serial line; asynchronous, high when idle.
+        o: Out(stream.Signature(ReceivedByte, always_ready=True)): A byte, valid for one cycle; nothing can
+            hold it back.
 
-    Latency
-    -------
-    From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 4 cycles.
+    Latency: From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 4 cycles.
     """
 
     def __init__(self, *, clocks_per_bit: int) -> None:
@@ -98,21 +92,15 @@ class UartReceiver(wiring.Component):
 class UartTransmitter(wiring.Component):
     """Bytes to a serial line.
 
-    Parameters
-    ----------
-    clocks_per_bit : int
-        Clock cycles of one bit, at least 8.
+    Parameters:
+        clocks_per_bit: Clock cycles of one bit, at least 8.
 
-    Members
-    -------
-    i : In(stream.Signature(8))
-        Bytes to send.
-    tx : Out(1)
-        The serial line, straight from a flip-flop; high when idle.
+    Members:
+        i: In(stream.Signature(8)): Bytes to send.
+        tx: Out(1): The serial line, straight from a flip-flop; high when idle.
 
-    Latency
-    -------
-    The start bit begins in the cycle after the transfer; a byte takes ``10 * clocks_per_bit`` cycles.
+    Latency: The start bit begins in the cycle after the transfer; a byte takes ``10 * clocks_per_bit``
+        cycles.
     """
 
     def __init__(self, *, clocks_per_bit: int) -> None:

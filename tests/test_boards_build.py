@@ -17,10 +17,11 @@ from serial_bench import icarus_missing, play
 from stub_core import StubCore, stub_answers
 
 from boards import build as build_module
-from boards.build import STAGES, Buildable, build_core
+from boards.build import STAGES, Buildable, build, build_core
 from boards.netlist import find_netlist
 from boards.registry import find_board
 from boards.report import ModelFacts
+from qornn_hw.design import compile_network
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -30,6 +31,7 @@ from qornn_hw.errors import (
     ToolError,
 )
 from qornn_hw.fixed import IntFormat
+from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import (
     Answer,
     Fault,
@@ -40,6 +42,8 @@ from qornn_hw.link_protocol import (
     encode_reset,
     encode_step,
 )
+from qornn_hw.network import Activation
+from sim.stimuli import random_network, random_sequences
 
 BOARD = find_board("icebreaker")
 FORM = LinkFormat(2, IntFormat(4, signed=True), 1, 12)
@@ -168,6 +172,49 @@ def test_too_slow_a_design_is_refused_with_both_numbers(tmp_path):
         build_core(PART, BOARD, tmp_path / "out", clock_mhz=120)
     assert names(tmp_path / "out") == {"logs"}
     assert str(tmp_path / "out" / "logs" / "place.log") in str(caught.value)
+
+
+@pytest.mark.skipif(icarus_missing(), reason="Icarus Verilog is not installed")
+def test_network_on_the_board_equals_the_integer_model(tmp_path):
+    """A compiled network, placed, gives over the UART every logit and argmax of the integer model."""
+    net = random_network(seed=3, hidden_size=5, input_size=2, output_size=3, activation=Activation.RELU)
+    design = compile_network(net, columns_per_element=4, elements=2)
+    report = build(design, BOARD, tmp_path / "out", cycles_per_step=20)
+    assert report["model"] == {
+        "hidden_size": 5,
+        "input_size": 2,
+        "output_size": 3,
+        "weight_bits": 4,
+        "state_bits": 8,
+        "activation": "relu",
+    }
+    assert report["step_us"] == round(20 / 36, 4)
+    assert "module qornn_core" in (tmp_path / "out" / "core.v").read_text()
+    assert "| `i__payload` |" in (tmp_path / "out" / "core_ports.md").read_text()
+
+    form = LinkFormat.of(design)
+    (x,) = random_sequences(net, batch=1, steps=6, seed=1)
+    frames = [
+        encode_step(form, [int(v) for v in words], first=i == 0, last=i == len(x) - 1)
+        for i, words in enumerate(x)
+    ]
+    got, red = play(
+        find_netlist(tmp_path / "out"),
+        tmp_path,
+        encode_reset() + b"".join(frames),
+        clocks_per_bit=12,
+        # Answers are longer than steps here, and the last ones wait for the line.
+        settle=12000,
+    )
+    trace = IntegerModel(net).run(x[None])
+    assert ReplyDecoder(form).feed(got) == [
+        ResetDone(1),
+        *(
+            Answer((*logits, argmax), last=i == len(x) - 1)
+            for i, (logits, argmax) in enumerate(zip(trace.logits[0], trace.argmax[0], strict=True))
+        ),
+    ]
+    assert not red
 
 
 # -- failures ---------------------------------------------------------------------------------------------
