@@ -1,11 +1,13 @@
 """The parts of training: quantizer, Björck, cells, schedule, progress, configuration."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from qornn_hw.errors import FormatError
 from qornn_hw.exporting import export, quantize_weights, weight_step
 from qornn_hw.fixed import scale_to_multiplier
 from qornn_hw.integer_model import IntegerModel
@@ -108,8 +110,7 @@ CELLS = [(activation, True) for activation in Activation] + [(a, False) for a in
 
 @pytest.mark.parametrize("activation, vector", CELLS)
 def test_trained_cell_is_the_integer_model(activation, vector):
-    """A cell with rounded states, float64 and biases on their grid gives the integer model's states;
-    for tanh, whose table has an index of its own, within a step at first."""
+    """A cell with rounded states, float64 and biases on their grid gives the integer model's states."""
     torch.manual_seed(1)
     scale, bits = 2.0**-5, 8
     tied = activation in (Activation.TANH, Activation.HARDTANH)
@@ -201,6 +202,43 @@ def test_reporter_without_terminal(capsys):
 def test_command_line(task, config, line):
     """The recorded command has the options that are not the defaults, and no path of this machine."""
     assert command_line(task, config) == line
+
+
+@pytest.mark.parametrize(
+    "config, changes, message",
+    [
+        (CopyConfig, {"blank": 0}, "blank must be 1 to 1000000, not 0"),
+        (CopyConfig, {"hidden": 0}, "hidden must be 1 to 65536, not 0"),
+        (CopyConfig, {"bits": 9}, "bits must be 1 to 8, not 9"),
+        (CopyConfig, {"output_bits": 0}, "output_bits must be 1 to 8, not 0"),
+        (CopyConfig, {"state_bits": 3}, "state_bits must be 4 to 16, not 3"),
+        (CopyConfig, {"multiplier_bits": 17}, "multiplier_bits must be 1 to 16, not 17"),
+        (CopyConfig, {"iterations": 0}, "iterations must be 1 to 10000000, not 0"),
+        (
+            CopyConfig,
+            {"activation": "gelu"},
+            "activation must be one of identity, relu, modrelu, hardtanh, tanh, not 'gelu'",
+        ),
+        (CopyConfig, {"rounding": "floor"}, "rounding must be one of half_up, half_even, not 'floor'"),
+        (CopyConfig, {"output_kind": "x"}, "output_kind must be one of logits, argmax, both, not 'x'"),
+        (
+            CopyConfig,
+            {"learning_rate_input": 0.0},
+            "learning_rate_input must be positive and finite, not 0.0",
+        ),
+        (MnistConfig, {"data": "x", "input_bits": 9}, "input_bits must be 1 to 8, not 9"),
+        (MnistConfig, {"data": "x", "epochs": 0}, "epochs must be 1 to 10000, not 0"),
+        (
+            MnistConfig,
+            {"data": "x", "learning_rate": float("nan")},
+            "learning_rate must be positive and finite, not nan",
+        ),
+    ],
+)
+def test_configuration_errors(config, changes, message):
+    """A value that cannot work is refused before anything is trained."""
+    with pytest.raises(FormatError, match=f"^{re.escape(message)}$"):
+        config(**changes)
 
 
 def test_command_line_of_switches():

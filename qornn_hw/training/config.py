@@ -1,9 +1,51 @@
 """All hyper-parameters of a training run; the options of `qornn-hw train` are these fields."""
 
+import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from qornn_hw.errors import FormatError
+from qornn_hw.fixed import Rounding
+from qornn_hw.network import Activation, OutputKind
+
 __all__ = ["CopyConfig", "MnistConfig", "command_line"]
+
+_RANGES = {
+    "blank": (1, 1_000_000),
+    "hidden": (1, 65_536),
+    "bits": (1, 8),
+    "output_bits": (1, 8),
+    "state_bits": (4, 16),
+    "input_bits": (1, 8),
+    "multiplier_bits": (1, 16),
+    "seed": (0, 2**63 - 1),
+    "iterations": (1, 10_000_000),
+    "finetune_iterations": (0, 10_000_000),
+    "float_epochs": (0, 10_000),
+    "epochs": (1, 10_000),
+    "finetune_epochs": (0, 10_000),
+    "batch": (1, 50_000),
+}
+_CHOICES: dict[str, list[str]] = {
+    "activation": [*Activation],
+    "rounding": [*Rounding],
+    "output_kind": [*OutputKind],
+}
+
+
+def _check(config: Any) -> None:
+    """Refuse what would fail only after minutes of training."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if f.name in _RANGES:
+            low, high = _RANGES[f.name]
+            if not low <= value <= high:
+                raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
+        elif f.name in _CHOICES:
+            if value not in _CHOICES[f.name]:
+                raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
+        elif f.name.startswith("learning_rate") and not (value > 0 and math.isfinite(value)):
+            raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +88,9 @@ class CopyConfig:
     multiplier_bits: int = 12
     rounding: str = "half_up"
     output_kind: str = "both"
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -90,6 +135,9 @@ class MnistConfig:
     multiplier_bits: int = 12
     rounding: str = "half_up"
     output_kind: str = "both"
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 def command_line(task: str, config: Any) -> str:
