@@ -284,9 +284,11 @@ class IntegerNetwork:
 
     @property
     def macs_per_step(self) -> int:
-        """Multiply-accumulates that one step with an output needs.
+        """Multiply-accumulates that a step within a sequence needs.
 
-        ``n n + n m + p n``; a one-hot input selects its column and multiplies nothing, so m counts 0 there.
+        ``n n + n m``, and ``p n`` where every step is answered. A one-hot input selects its column and
+        multiplies nothing, so m counts 0 there.
         """
         n, m, p = self.hidden_size, self.input_size, self.output_size
-        return n * n + (n * m if self.vector_input else 0) + p * n
+        answer = p * n if self.output_mode is OutputMode.EVERY_STEP else 0
+        return n * n + (n * m if self.vector_input else 0) + answer

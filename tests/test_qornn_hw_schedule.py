@@ -1,0 +1,151 @@
+"""Places, widths and times of a schedule."""
+
+import numpy as np
+import pytest
+from networks import make_network, one_hot_fields
+
+from qornn_hw.bounds import state_range
+from qornn_hw.errors import FormatError
+from qornn_hw.network import OutputMode, WeightBits
+from qornn_hw.schedule import Schedule
+
+SHAPES = [
+    (n, m, c, e)
+    for n, m in ((1, 1), (2, 3), (7, 1), (16, 8), (17, 5))
+    for c in (1, 2, 3, 4, 8)
+    for e in (1, 2, 3, 5)
+]
+
+
+def schedules():
+    """Return schedules of many shapes, one-hot and vector."""
+    found = []
+    for n, m, c, e in SHAPES:
+        for changes in ({}, one_hot_fields(m)):
+            net = make_network(n=n, m=m, **changes)
+            if e <= Schedule(net, c, 1).words:
+                found.append(Schedule(net, c, e))
+    return found
+
+
+def name(s):
+    """Return what tells a schedule from the others."""
+    net = s.network
+    return f"{net.hidden_size}-{net.input_size}-{net.input_kind}-{s.columns_per_element}x{s.elements}"
+
+
+SCHEDULES = schedules()
+
+
+@pytest.mark.parametrize("s", SCHEDULES, ids=name)
+def test_every_column_has_one_place(s):
+    """Each column of U and of W is in one word, in order, and each word in one element and pass."""
+    inputs = [c for w in range(s.input_words) for c in s.columns(w)]
+    units = [c for w in range(s.input_words, s.words) for c in s.columns(w)]
+    assert inputs == (list(range(s.network.input_size)) if s.network.vector_input else [])
+    assert units == list(range(s.network.hidden_size))
+    places = [s.place(w) for w in range(s.words)]
+    assert len(set(places)) == len(places)
+    assert all(q < s.passes and e < s.elements for q, e in places)
+
+
+@pytest.mark.parametrize("s", SCHEDULES, ids=name)
+def test_the_weights_compute_the_network(s):
+    """Dot products of all words with their operands sum to W g + U x and V g."""
+    net = s.network
+    rng = np.random.default_rng(0)
+    g = rng.integers(-128, 128, net.hidden_size)
+    x = rng.integers(0, 16, net.input_size)
+    operands = np.zeros((s.passes * s.elements, s.columns_per_element), dtype=np.int64)
+    for w in range(s.words):
+        source = x if w < s.input_words else g
+        operands[w, : len(s.columns(w))] = source[list(s.columns(w))]
+    sums = np.einsum("rwc,wc->r", s.word_weights, operands)
+    drive = net.input_weight @ x if net.vector_input else 0
+    assert np.array_equal(sums[: net.hidden_size], net.recurrent_weight @ g + drive)
+    assert np.array_equal(sums[net.hidden_size :], net.output_weight @ g)
+
+
+@pytest.mark.parametrize("s", [s for s in SCHEDULES if s.network.hidden_size <= 7], ids=name)
+def test_partial_sums_fit_and_just_fit(s):
+    """Over the extremes of every operand each element's partial sum needs exactly its proven bits."""
+    net = s.network
+    low = np.zeros((s.rows, s.passes * s.elements), dtype=np.int64)
+    high = np.zeros_like(low)
+    for w in range(s.words):
+        x_low, x_high = (0, 15 << net.input_shift) if w < s.input_words else state_range(net)
+        for c in range(len(s.columns(w))):
+            ends = np.stack([s.word_weights[:, w, c] * x_low, s.word_weights[:, w, c] * x_high])
+            low[:, w] += ends.min(axis=0)
+            high[:, w] += ends.max(axis=0)
+    low, high = low.cumsum(axis=1), high.cumsum(axis=1)
+    for e in range(s.elements):
+        ends = (int(low[:, e :: s.elements].min()), int(high[:, e :: s.elements].max()))
+        bits = s.partial_sum_bits[e]
+        assert -(1 << (bits - 1)) <= ends[0] and ends[1] < 1 << (bits - 1)
+        if bits > 1:
+            assert ends[0] < -(1 << (bits - 2)) or ends[1] >= 1 << (bits - 2)
+
+
+def test_states_are_never_used_before_they_are_written():
+    """For every word the load in the next step comes two cycles after its last unit at the earliest."""
+    tight = 0
+    for s in SCHEDULES:
+        slacks = []
+        for w in range(s.input_words, s.words):
+            q, e = s.place(w)
+            written = s.columns(w)[-1] + s.chain_latency + s.tail_latency
+            periods = (s.answer_period, s.update_period, s.joint_period)
+            slacks += [s.step_gap + q * period + e - (written + 2) for period in periods]
+        assert min(slacks) >= 0
+        tight += min(slacks) == 0
+    assert tight > 50
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [((1, 1, 1), (2, 1)), ((1, 4, 1), (4, 1)), ((4, 1, 2), (2, 4)), ((1, 1, 3), (2, 3)), ((8, 8, 8), (8, 8))],
+)
+def test_weight_bits_of_elements(bits, expected):
+    """An input element stores what U and the zeros beside V need, a state element what W and V need."""
+    net = make_network(
+        n=2,
+        m=2,
+        p=2,
+        weight_bits=WeightBits(*bits),
+        recurrent_weight=np.ones((2, 2), int),
+        input_weight=np.ones((2, 2), int),
+        output_weight=np.ones((2, 2), int),
+    )
+    assert Schedule(net, 2, 2).weight_bits == expected
+
+
+def test_a_step_costs_its_rows_where_answers_hide_the_latency():
+    """With more rows of V than the pipeline is long, a step takes exactly its rows."""
+    s = Schedule(make_network(n=32, m=4, p=12), 4, 9)
+    assert (s.passes, s.cycles_per_step) == (1, 44)
+
+
+def test_a_step_costs_at_most_its_rows_and_sixteen_cycles():
+    """In one pass of at most 64 columns, whatever the shape, 16 cycles cover the pipeline."""
+    for mode in OutputMode:
+        for n in (1, 2, 15, 16, 17, 63, 64):
+            for c in (1, 2, 4, 8):
+                net = make_network(n=n, m=1, p=1, output_mode=mode)
+                s = Schedule(net, c, Schedule(net, c, 1).words)
+                assert s.cycles_per_step <= s.rows * s.passes + 16
+
+
+@pytest.mark.parametrize(
+    ("columns", "elements", "message"),
+    [
+        (0, 1, "columns_per_element must be at least 1, not 0"),
+        (1, 0, "elements must be at least 1, not 0"),
+        (2, 5, "elements must be at most 3, the words of 2 columns of the network, not 5"),
+    ],
+)
+def test_refusals(columns, elements, message):
+    """A chain that cannot be is refused."""
+    with pytest.raises(FormatError) as error:
+        Schedule(make_network(n=3, m=2), columns, elements)
+    assert str(error.value) == message
