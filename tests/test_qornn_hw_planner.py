@@ -1,0 +1,88 @@
+"""The planner's choice, and its refusals."""
+
+import re
+
+import numpy as np
+import pytest
+from networks import make_network
+
+from qornn_hw.errors import CapacityError, FormatError
+from qornn_hw.estimate import Resources, estimate_core
+from qornn_hw.network import WeightBits
+from qornn_hw.planner import chain_for_lanes, plan
+
+ROOM = Resources(lut=4860, ff=5280, bram=29, spram=4, dsp=8)
+
+
+def test_plan_fits_and_is_the_fastest():
+    """The planned chain fits the room, and no larger number of lanes is slower."""
+    net = make_network(n=64, m=28, p=10)
+    design = plan(net, ROOM, name="here")
+    assert not estimate_core(design.schedule).excess(ROOM)
+    assert design.lanes >= 16
+    cycles = [plan(net, ROOM, name="here", lanes=n).schedule.cycles_per_step for n in (1, 4, 8, 16, 32)]
+    assert cycles == sorted(cycles, reverse=True)
+    assert design.schedule.cycles_per_step == min(cycles)
+
+
+def test_lanes_are_a_limit():
+    """A plan with a limit on lanes keeps it."""
+    net = make_network(n=20, m=3)
+    for lanes in (1, 2, 3, 7, 16):
+        assert plan(net, ROOM, name="here", lanes=lanes).lanes <= lanes
+        columns, elements = chain_for_lanes(net, lanes)
+        assert columns * elements <= lanes
+
+
+@pytest.mark.parametrize("lanes", [0, -3])
+def test_lanes_must_be_positive(lanes):
+    """No lanes at all is refused by both ways to ask."""
+    with pytest.raises(FormatError, match=rf"^lanes must be at least 1, not {lanes}$"):
+        plan(make_network(), ROOM, name="here", lanes=lanes)
+    with pytest.raises(FormatError, match=rf"^lanes must be at least 1, not {lanes}$"):
+        chain_for_lanes(make_network(), lanes)
+
+
+def test_refusal_says_by_how_much_and_what_would_fit():
+    """A network that does not fit is refused with the excess, and what is proposed does fit."""
+    net = make_network(
+        n=150,
+        m=4,
+        p=10,
+        weight_bits=WeightBits(8, 8, 8),
+        recurrent_weight=np.full((150, 150), -128),
+        input_weight=np.full((150, 4), -128),
+        output_weight=np.full((10, 150), -128),
+    )
+    with pytest.raises(CapacityError) as error:
+        plan(net, ROOM, name="here")
+    message = str(error.value)
+    found = re.fullmatch(
+        r"network must fit here, but its smallest design \(\d+ lanes\) needs about (\d+) block RAMs "
+        r"where the core may use 29 \((\d+) too many\); (\d)-bit weights or (\d+) hidden units would fit",
+        message,
+    )
+    assert found, message
+    need, over, bits, hidden = map(int, found.groups())
+    assert need - 29 == over > 0
+    smaller = make_network(
+        n=hidden,
+        m=4,
+        p=10,
+        weight_bits=WeightBits(8, 8, 8),
+        recurrent_weight=np.full((hidden, hidden), -128),
+        input_weight=np.full((hidden, 4), -128),
+        output_weight=np.full((10, hidden), -128),
+    )
+    plan(smaller, ROOM, name="here")
+    low = -(1 << (bits - 1))
+    narrower = make_network(
+        n=150,
+        m=4,
+        p=10,
+        weight_bits=WeightBits(bits, bits, bits),
+        recurrent_weight=np.full((150, 150), low),
+        input_weight=np.full((150, 4), low),
+        output_weight=np.full((10, 150), low),
+    )
+    plan(narrower, ROOM, name="here")
