@@ -71,6 +71,12 @@ def quantize_weights(weight: ArrayLike, bits: int, step: float) -> IntArray:
     return np.clip(np.rint(w / step), form.min, form.max).astype(np.int64)
 
 
+def _integers(values: FloatArray) -> IntArray:
+    """Return the nearest integers; what is beyond all formats stays so, and the network's checks name it."""
+    integers: IntArray = np.clip(np.rint(values), -(2.0**62), 2.0**62).astype(np.int64)
+    return integers
+
+
 def grid_step(name: str, weight: ArrayLike, bits: int) -> float:
     """Return the step of weights that lie on a ``bits``-bit grid already, the largest one that fits.
 
@@ -270,10 +276,14 @@ def export(
         x_real = _matrix("calibration_inputs", calibration_inputs, (None, None)).astype(np.int64)
         if x_real.min() < 0 or x_real.max() >= m:
             raise FormatError(f"calibration_inputs must be indices from 0 to {m - 1}")
-    states, logits = run_real(real, x_real)
+    with np.errstate(over="ignore", invalid="ignore"):
+        states, logits = run_real(real, x_real)
     largest = float(np.abs(states).max()) if state_range is None else state_range
     if not (np.isfinite(largest) and largest > 0):
-        raise FormatError(f"the largest state on the calibration inputs must be positive, not {largest!r}")
+        raise FormatError(
+            f"the largest state on the calibration inputs must be positive and finite, not {largest!r}; "
+            "check the weights and the inputs"
+        )
     full = 2.0 ** (state_bits - 1)
     if kind is InputKind.ONE_HOT:
         x_int, input_format, s_x = x_real, IntegerNetwork.index_format(m), 1.0
@@ -301,8 +311,8 @@ def export(
             recurrent_weight=w_int,
             input_weight=u_int,
             output_weight=v_int,
-            bias=np.rint(b / s_acc).astype(np.int64),
-            output_bias=np.rint(c / s_y).astype(np.int64),
+            bias=_integers(b / s_acc),
+            output_bias=_integers(c / s_y),
             weight_bits=WeightBits(bits.recurrent, u_bits, bits.output),
             state_bits=state_bits,
             input_kind=kind,
@@ -362,7 +372,7 @@ def _input_weights(
             )
         return quantize_weights(u, bits, d_u), bits, e
     if kind is InputKind.ONE_HOT:
-        columns = np.rint(u * s_x / s_acc).astype(np.int64)
+        columns = _integers(u * s_x / s_acc)
         return columns, max(2, bits_for_range(int(columns.min()), int(columns.max()))), 0
     # The shift whose step loses least of U.
     best: tuple[float, int, IntArray] | None = None

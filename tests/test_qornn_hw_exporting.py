@@ -314,8 +314,17 @@ def test_torch_rnn_refused(module, readout, message):
         ({"input_signed": False}, "calibration_inputs must not be negative for unsigned inputs, not -"),
         (
             {"calibration_inputs": np.zeros((1, 2, 5)), "bias": None, "activation": "relu"},
-            "the largest state on the calibration inputs must be positive, not 0.0",
+            "the largest state on the calibration inputs must be positive and finite, not 0.0; check",
         ),
+        (
+            {
+                "recurrent_weight": 2e4 * np.eye(12),
+                "activation": "identity",
+                "calibration_inputs": np.ones((1, 100, 5)),
+            },
+            "the largest state on the calibration inputs must be positive and finite, not nan; check",
+        ),
+        ({"bias": np.full(12, 1e30), "activation": "tanh"}, "bias must lie in -549755813888 to 549755813887"),
     ],
 )
 def test_export_errors(changes, message):
