@@ -138,6 +138,10 @@ def evaluate(
         }
         return result | {rung: _copy(answer, blank, count) for rung, answer in runners}
     if name == "mnist":
+        if checkpoint.task.get("order") != "rows":
+            raise CheckpointError(
+                f"task.order of the mnist task must be 'rows', not {checkpoint.task.get('order')!r}"
+            )
         _require_shape(checkpoint, mnist.ROWS, mnist.CLASSES, vector=True)
         images, labels = mnist.load(data_dir, "test")
         count = min(limit or len(images), len(images))

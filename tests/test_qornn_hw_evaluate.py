@@ -192,7 +192,11 @@ def test_mnist_in_an_empty_folder(tmp_path):
             ),
         ),
         (
-            copy_checkpoint(task={"name": "mnist"}),
+            copy_checkpoint(task={"name": "mnist", "order": "pixels"}),
+            "task.order of the mnist task must be 'rows', not 'pixels'",
+        ),
+        (
+            copy_checkpoint(task={"name": "mnist", "order": "rows"}),
             (
                 "a network of the mnist task must have 28 vector inputs and 10 outputs, "
                 "not 10 one_hot inputs and 9 outputs"

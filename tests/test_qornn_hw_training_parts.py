@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -185,6 +186,16 @@ def test_reporter_without_terminal(capsys):
     with Reporter("copy", 1, quiet=True) as reporter:
         reporter.update(1)
     assert capsys.readouterr().err == ""
+
+
+def test_reporter_on_a_terminal(capsys, monkeypatch):
+    """On a terminal progress is a bar with loss and count."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Reporter("copy", 2) as reporter:
+        reporter.update(2, loss=0.25)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "copy" in captured.err and "2/2 loss 0.25" in captured.err
 
 
 @pytest.mark.parametrize(
