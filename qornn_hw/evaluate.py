@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qornn_hw.bounds import accumulator_bounds
 from qornn_hw.checkpoint import Checkpoint
-from qornn_hw.errors import CheckpointError
+from qornn_hw.errors import CheckpointError, FormatError
 from qornn_hw.float_model import RealNetwork, dequantized, dequantized_inputs, run_real
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.training.orthogonality import orthogonality
@@ -125,7 +125,10 @@ def evaluate(
     Raises:
         CheckpointError: the checkpoint names no task that is known here.
         DataError: the data are absent.
+        FormatError: the limit is below 1.
     """
+    if limit is not None and limit < 1:
+        raise FormatError(f"limit must be at least 1, not {limit}")
     name = checkpoint.task.get("name")
     runners = [(rung, answer) for rung, answer in _runners(checkpoint) if rung in rungs]
     if name == "copy":

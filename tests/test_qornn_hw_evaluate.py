@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qornn_hw.checkpoint import Checkpoint
-from qornn_hw.errors import CheckpointError, DataError
+from qornn_hw.errors import CheckpointError, DataError, FormatError
 from qornn_hw.evaluate import evaluate, info
 from qornn_hw.exporting import export
 from qornn_hw.training.tasks import copy, mnist
@@ -106,6 +106,12 @@ def test_evaluation_repeats_exactly():
     assert first["sequences"] == 150
     assert first["blind_cross_entropy"] == float(f"{copy.blind_baseline(6):.6g}")
     assert list(first) == ["task", "sequences", "blind_cross_entropy", "float", "fake_quantized", "integer"]
+
+
+def test_limit_is_positive():
+    """A limit below 1 is refused."""
+    with pytest.raises(FormatError, match=r"^limit must be at least 1, not 0$"):
+        evaluate(copy_checkpoint(), limit=0)
 
 
 def test_float_column_needs_float_weights():
