@@ -126,9 +126,9 @@ class MnistConfig:
     activation: str = "relu"
     orthogonal: bool = False
     seed: int = 0
-    float_epochs: int = 10
-    epochs: int = 14
-    finetune_epochs: int = 10
+    float_epochs: int = 12
+    epochs: int = 20
+    finetune_epochs: int = 20
     batch: int = 128
     learning_rate: float = 3e-3
     learning_rate_recurrent: float = 1e-3
