@@ -93,6 +93,8 @@ async def _play_segment(
             seen["units"].append(unit)
             seen["unit_cycles"].append(record["cycles"])
             quiet = 0
+        if len(seen["units"]) > plan["most_units"] or len(seen["answers"]) > plan["most_answers"]:
+            return
         if len(seen["units"]) >= segment["units"] and len(seen["answers"]) >= segment["answers"]:
             flush += 1
             if flush > (0 if segment["cut"] else plan["flush_cycles"]):

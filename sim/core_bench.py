@@ -79,6 +79,8 @@ async def run_core(dut: Any) -> None:
                     quiet += 1
                     if quiet > quiet_cycles:
                         break
+                if len(units) > plan["most_units"] or len(answers) > plan["most_answers"]:
+                    break
                 if len(units) >= units_wanted and len(answers) >= answers_wanted:
                     flush += 1
                     if flush > (0 if segment["cut"] else flush_cycles):

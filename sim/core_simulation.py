@@ -164,6 +164,9 @@ class Play:
         a_step = s.passes * s.joint_period + s.step_gap + design.input_words_per_step + design.answer_words
         plan = {
             "segments": segments,
+            # More than that is wrong in any segment, and the end of it.
+            "most_units": whole["units"],
+            "most_answers": whole["answers"],
             "word_bits": net.input_format.bits + 2,
             "idle": idle,
             "back_pressure": back_pressure,
