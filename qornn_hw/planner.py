@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qornn_hw.design import Design, compile_network
 from qornn_hw.errors import CapacityError, FormatError
@@ -125,7 +126,7 @@ def _narrowed(network: IntegerNetwork, bits: int) -> IntegerNetwork:
     """Return the network with W, U and V clipped to ``bits`` bits: of the same shape, for its cost alone."""
     form = IntFormat(bits, signed=True)
 
-    def clip(weights: np.ndarray) -> np.ndarray:
+    def clip(weights: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.clip(weights, form.min, form.max)
 
     old = network.weight_bits

@@ -84,8 +84,10 @@ class Answer(wiring.Component):
         if kind.has_argmax:
             best, index = Signal.like(self.logit), Signal(range(net.output_size))
             done, done_last = Signal(), Signal()
-            # Strictly larger: the lowest index wins among equals.
-            with m.If(self.valid & (at_start | (self.logit > best))):
+            # Strictly larger: the lowest index wins among equals. As a sign, because synthesis gives a
+            # difference a carry chain and a comparison a tree of LUTs.
+            larger = (best - self.logit)[-1]
+            with m.If(self.valid & (at_start | larger)):
                 m.d.sync += [best.eq(self.logit), index.eq(row)]
             m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
             # No logit can come in this cycle: passes with answers are further apart than that.

@@ -4,11 +4,11 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
 from qornn_hw.fixed import IntFormat
+from rtl_gen.ram import Ram
 
 __all__ = ["OperandMemory", "input_word_layout"]
 
@@ -73,16 +73,12 @@ class OperandMemory(wiring.Component):
         s, net = self._design.schedule, self._design.network
         c, bits, half = s.columns_per_element, s.operand_bits, self._design.schedule.operand_half
 
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(c * bits),
-            depth=2 * half,
-            init=self._design.operand_image.words,
-            attrs={"ram_style": "block"},
+        # The schedule loads a word before it is written again; between passes ``word`` runs on unread.
+        m.submodules.memory = memory = Ram(
+            width=c * bits, depth=2 * half, init=self._design.operand_image.words, granularity=bits
         )
-        read = memory.read_port()
-        write = memory.write_port(granularity=bits)
         upper = Signal()
-        m.d.comb += [read.addr.eq(Cat(self.word, upper)), self.bus.as_value().eq(read.data)]
+        m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.as_value().eq(memory.r_data)]
 
         # -- input buffer: two banks ----------------------------------------------------------------
         full = Signal(2)
@@ -126,7 +122,7 @@ class OperandMemory(wiring.Component):
                 operand.eq(Mux(self.state_valid, self.state, self.i.p.data << net.input_shift)),
                 column.eq(Mux(self.state_valid, state_column, input_column)),
                 enable.eq(self.state_valid | accept),
-                write.addr.eq(Mux(self.state_valid, state_word, Cat(input_word, fill_bank))),
+                memory.w_addr.eq(Mux(self.state_valid, state_word, Cat(input_word, fill_bank))),
             ]
         else:
             m.d.comb += [upper.eq(self.initial), at_first_word.eq(1), at_last_word.eq(1)]
@@ -136,12 +132,12 @@ class OperandMemory(wiring.Component):
                     m.d.sync += symbol.eq(self.i.p.data)
             m.d.comb += self.symbol.eq(Mux(use_bank, symbols[1], symbols[0]))
             operand, column, enable = self.state, state_column, self.state_valid
-            m.d.comb += write.addr.eq(state_word)
+            m.d.comb += memory.w_addr.eq(state_word)
         # Every column of the word sees the operand; the enable picks one.
         wide = Signal(signed(bits))
-        m.d.comb += [wide.eq(operand), write.data.eq(wide.replicate(c))]
+        m.d.comb += [wide.eq(operand), memory.w_data.eq(wide.replicate(c))]
         for j in range(c):
-            m.d.comb += write.en[j].eq(enable & (column == j))
+            m.d.comb += memory.w_en[j].eq(enable & (column == j))
         return m
 
     def _cursor(

@@ -69,10 +69,10 @@ class Sequencer(wiring.Component):
         n, p = net.hidden_size, net.output_size
 
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
-        # A count of 0 permits the decision; a launch in cycle t sets it to 0 again in t + count - 1.
+        # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
         longest = max(s.joint_period, s.step_gap)
-        period_left = Signal(range(longest))
-        gap_left = Signal(range(longest))
+        period_left, period_over = Signal(range(longest)), Signal(init=1)
+        gap_left, gap_over = Signal(range(longest)), Signal(init=1)
         launch = Signal()
         pass_index = Signal(range(s.passes))
         in_step = Signal()
@@ -86,13 +86,9 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
             begin.eq(
-                ~launch
-                & ~in_step
-                & (period_left == 0)
-                & (gap_left == 0)
-                & Mux(answer_due, self.room, self.input_ready)
+                ~launch & ~in_step & period_over & gap_over & Mux(answer_due, self.room, self.input_ready)
             ),
-            follow.eq(~launch & in_step & (period_left == 0)),
+            follow.eq(~launch & in_step & period_over),
             self.launch_update.eq(begin & wants_update),
             self.launch_answer.eq(begin & answer_due),
         ]
@@ -117,13 +113,13 @@ class Sequencer(wiring.Component):
         final = Signal()
         m.d.comb += final.eq(pass_index == s.passes - 1)
         taking = Signal()
-        with m.If(period_left != 0):
-            m.d.sync += period_left.eq(period_left - 1)
-        with m.If(gap_left != 0):
-            m.d.sync += gap_left.eq(gap_left - 1)
+        with m.If(~period_over):
+            m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
+        with m.If(~gap_over):
+            m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
         # The elements have loaded by then, a period being longer than the chain, and the decision in the next
         # cycle sees the next input.
-        m.d.comb += self.input_taken.eq(taking & (period_left == 1))
+        m.d.sync += self.input_taken.eq(taking & (period_left == 2) & ~period_over)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):
@@ -132,9 +128,10 @@ class Sequencer(wiring.Component):
                 period_left.eq(
                     Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 2
                 ),
+                period_over.eq(0),
             ]
             with m.If(final & update):
-                m.d.sync += [gap_left.eq(s.step_gap - 2), taking.eq(1)]
+                m.d.sync += [gap_left.eq(s.step_gap - 2), gap_over.eq(0), taking.eq(1)]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
 from rtl_gen.processing_element import ProcessingElement, token_layout
+from rtl_gen.ram import Ram
 
 __all__ = ["SystolicChain"]
 
@@ -92,11 +92,13 @@ class SystolicChain(wiring.Component):
 
     def _build_waiting_sums(self, m: Module, carried: Signal) -> None:
         s = self._design.schedule
-        m.submodules.waiting_sums = memory = Memory(
-            shape=unsigned(s.waiting_sum_bits), depth=s.rows, init=[], attrs={"ram_style": "block"}
-        )
-        write, read = memory.write_port(), memory.read_port()
-        m.d.comb += [write.addr.eq(self.o_row), write.data.eq(self.o_sum), write.en.eq(self.o_store)]
+        # A period is longer than the chain: a sum is written before the next pass reads it.
+        m.submodules.waiting_sums = memory = Ram(width=s.waiting_sum_bits, depth=s.rows)
+        m.d.comb += [
+            memory.w_addr.eq(self.o_row),
+            memory.w_data.eq(self.o_sum),
+            memory.w_en.eq(self.o_store),
+        ]
         # Read data must be there 1 + dot_latency cycles after the token, so the address dot_latency after.
         row, first = self.i_row, self.i_first
         for i in range(s.dot_product_latency):
@@ -108,6 +110,6 @@ class SystolicChain(wiring.Component):
             row, first = delayed_row, delayed_first
         start_at_zero = Signal()
         m.d.sync += start_at_zero.eq(first)
-        m.d.comb += read.addr.eq(row)
+        m.d.comb += memory.r_addr.eq(row)
         with m.If(~start_at_zero):
-            m.d.comb += carried.eq(read.data)
+            m.d.comb += carried.eq(memory.r_data)
