@@ -86,7 +86,8 @@ class Requantizer(wiring.Component):
         factor = Signal(signed(self._multiplier_bits + 1))
         m.d.comb += factor.eq(self._multiplier if self._multiplier is not None else self.multiplier)
 
-        product_bits = self._value_bits + self._multiplier_bits + 2
+        # A long shift's rounding constant may be wider than any product.
+        product_bits = max(self._value_bits + self._multiplier_bits, self._constant.bit_length()) + 2
         # Data needs no reset: nothing reads it before it is marked valid.
         total = Signal(signed(product_bits), reset_less=True)
         if self._value_bits <= DSP_OPERAND_BITS:
