@@ -1,6 +1,6 @@
 """Simulate every configuration of sim.sweep and print what was compared.
 
-    python benchmarks/sweep.py [--simulator icarus|verilator] [--first N] [--json FILE]
+    python benchmarks/sweep.py [--simulator icarus|verilator] [--skip N] [--first N] [--json FILE]
 
 Exit code 1 if any configuration has a mismatch.
 """
@@ -20,10 +20,11 @@ def main() -> int:
     """Run the sweep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--simulator", choices=["icarus", "verilator"])
-    parser.add_argument("--first", type=int, help="only the first N configurations")
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first N configurations")
+    parser.add_argument("--first", type=int, help="stop after configuration N")
     parser.add_argument("--json", type=Path, help="write the results there")
     arguments = parser.parse_args()
-    chosen = configurations()[: arguments.first]
+    chosen = configurations()[arguments.skip : arguments.first]
     compared = cycles = mismatches = 0
     rows = []
     start = time.perf_counter()

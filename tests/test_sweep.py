@@ -1,4 +1,4 @@
-"""Configurations that cover every pair of settings: the small ones here, all of them in benchmarks/sweep.py."""
+"""Configurations that cover every pair of settings; benchmarks/sweep.py runs all of them."""
 
 from itertools import combinations, product
 
