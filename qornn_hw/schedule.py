@@ -330,7 +330,8 @@ class Schedule:
         """
         shortest = min(self.answer_period, self.update_period)
         latency = self.chain_latency + self.tail_latency + 2
-        gap = 1
+        # A period is longer than 3 anyway; the sequencer's counter cannot wait less.
+        gap = 3
         for word in range(self.input_words, self.words):
             q, e = self.place(word)
             gap = max(gap, self.columns(word)[-1] + latency - q * shortest - e)
