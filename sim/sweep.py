@@ -7,6 +7,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 from qornn_hw.design import Design, compile_network
+from qornn_hw.errors import MismatchError
 from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
 from sim.core_simulation import SimulationResult, simulate_core
@@ -168,7 +169,7 @@ def simulate_configuration(
     """Simulate a configuration on random and corner-case sequences, with a reset in the second step.
 
     Raises:
-        MismatchError: the first integer that differs.
+        MismatchError: the first integer that differs, or a step that takes longer than scheduled.
     """
     design = configuration.compile()
     network = design.network
@@ -176,7 +177,7 @@ def simulate_configuration(
         *random_sequences(network, batch=2, steps=steps, seed=SEED),
         *corner_sequences(network, steps=2).values(),
     ]
-    return simulate_core(
+    result = simulate_core(
         design,
         sequences,
         simulator=simulator,
@@ -185,3 +186,9 @@ def simulate_configuration(
         reset_after=1,
         work_dir=work_dir,
     )
+    if result.cycles_per_step not in (None, design.schedule.cycles_per_step):
+        raise MismatchError(
+            f"a step must take the {design.schedule.cycles_per_step} cycles of the schedule, "
+            f"not {result.cycles_per_step}"
+        )
+    return result
