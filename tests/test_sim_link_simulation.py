@@ -1,11 +1,15 @@
 """The linked core through its UART pins."""
 
+import subprocess
+
 import pytest
 
 from qornn_hw.design import compile_network
 from qornn_hw.errors import MismatchError
 from qornn_hw.network import InputKind, OutputKind, OutputMode
+from rtl_gen.yosys import find_ice40_cells, find_yosys
 from sim.link_simulation import emit_linked_core, simulate_link
+from sim.netlist import CELL_DEFINES
 from sim.stimuli import random_network, random_sequences
 
 
@@ -37,6 +41,25 @@ def test_every_answer_comes_right_through_the_pins(
     answers = 12 if output_mode is OutputMode.EVERY_STEP else 3
     assert result.integers_compared >= answers * design.answer_words
     assert result.cycles > 40 * 10 * clocks_per_bit
+
+
+def test_the_synthesized_link_answers_through_its_pins(tmp_path):
+    """Core, link and UART as a netlist of iCE40 cells: every answer equals the model's."""
+    network = random_network(seed=1, hidden_size=3, input_size=2, output_size=2)
+    design = compile_network(network, columns_per_element=2, elements=2)
+    (tmp_path / "linked.v").write_text(emit_linked_core(design, clocks_per_bit=8))
+    script = "read_verilog linked.v; synth_ice40 -dsp -top linked_core; write_verilog -noattr netlist.v"
+    subprocess.run([find_yosys(), "-q", "-p", script], cwd=tmp_path, check=True, capture_output=True)
+    result = simulate_link(
+        [tmp_path / "netlist.v", find_ice40_cells()],
+        "linked_core",
+        8,
+        design,
+        random_sequences(network, batch=2, steps=3, seed=1),
+        defines=CELL_DEFINES,
+        reset_after=2,
+    )
+    assert result.integers_compared >= 6 * 3
 
 
 def test_a_board_at_another_rate_is_a_mismatch(tmp_path):
