@@ -1,6 +1,7 @@
 # make demo   set up, then build the iCEBreaker bitstream of a shipped model
 # make test   set up, then check style, types and imports, and run the tests
-# make sweep  the long sweep of networks against the integer model, by hand
+# make slow   the tests that take too long for every day
+# make sweep  all networks of the sweep against the integer model, with the count of integers compared
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test sweep clean
+.PHONY: demo test slow sweep clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -20,6 +21,9 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(JOBS)
+
+slow: $(STAMP)
+	$(BIN)/pytest -n $(JOBS) -m slow
 
 sweep: $(STAMP)
 	$(BIN)/python benchmarks/sweep.py
