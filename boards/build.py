@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from boards.board import Board
 from boards.clock import clock_hz, solve_pll, uart_baud
-from boards.netlist import NETLIST_TOP, netlist_script, pll_model
+from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
 from boards.report import (
     ICE40_CELLS,
     ModelFacts,
@@ -295,7 +295,7 @@ class _Run:
         path = self.work / "netlist.v"
         # The first line names yosys' version and the machine that built it.
         _, _, body = path.read_text().partition("\n")
-        path.write_text(body.lstrip("\n") + pll_model())
+        path.write_text(body.lstrip("\n") + boundary_models())
 
     def _place(self, arguments: Sequence[str]) -> None:
         try:

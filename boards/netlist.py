@@ -5,10 +5,11 @@ from pathlib import Path
 
 from rtl_gen.yosys import find_ice40_cells
 
-__all__ = ["NETLIST_TOP", "Netlist", "find_netlist", "netlist_script", "pll_model"]
+__all__ = ["NETLIST_TOP", "Netlist", "boundary_models", "find_netlist", "netlist_script"]
 
 NETLIST_TOP = "top"
 PLL_MODEL = "qornn_pll_model"
+PIN_MODEL = "qornn_pin_model"
 
 # Yosys has an empty module for the PLL. In simulation the clock pin is driven at the PLL's output frequency
 # and the PLL passes it on; the lock comes late, as in hardware.
@@ -19,7 +20,7 @@ module {PLL_MODEL} (PACKAGEPIN, PLLOUTGLOBAL, PLLOUTCORE, LOCK, RESETB, BYPASS);
   parameter [6:0] DIVF = 7'd0;
   parameter [2:0] DIVQ = 3'd0;
   parameter [2:0] FILTER_RANGE = 3'd0;
-  inout PACKAGEPIN;
+  input PACKAGEPIN;
   output PLLOUTGLOBAL, PLLOUTCORE, LOCK;
   input RESETB, BYPASS;
   reg [3:0] cycles = 4'd0;
@@ -29,6 +30,26 @@ module {PLL_MODEL} (PACKAGEPIN, PLLOUTGLOBAL, PLLOUTCORE, LOCK, RESETB, BYPASS);
   assign LOCK = cycles == 4'd15;
   assign PLLOUTGLOBAL = PACKAGEPIN;
   assign PLLOUTCORE = PACKAGEPIN;
+endmodule
+"""
+
+
+# The model of the pins that yosys has asks whether its clock enable floats, which Verilator cannot simulate.
+# This one has what the board's pins use: PIN_TYPE 000001 is an input, 1010xx an output with enable (Lattice
+# FPGA-TN-02020, iCE40 technology library). Logic, memories and multipliers keep the vendor's models.
+_PIN_MODEL = f"""
+module {PIN_MODEL} (PACKAGE_PIN, CLOCK_ENABLE, OUTPUT_ENABLE, D_OUT_0, D_IN_0);
+  parameter [5:0] PIN_TYPE = 6'd0;
+  parameter IO_STANDARD = "";
+  parameter PULLUP = 0;
+  inout PACKAGE_PIN;
+  input CLOCK_ENABLE, OUTPUT_ENABLE, D_OUT_0;
+  output D_IN_0;
+  assign D_IN_0 = PACKAGE_PIN;
+  generate
+    if (PIN_TYPE[5:2] == 4'b1010) assign PACKAGE_PIN = OUTPUT_ENABLE ? D_OUT_0 : 1'bz;
+    else if (PIN_TYPE != 6'b000001) unknown_pin_type unsupported();
+  endgenerate
 endmodule
 """
 
@@ -59,9 +80,9 @@ class Netlist:
     )
 
 
-def pll_model() -> str:
-    """Return the Verilog of the PLL's stand-in."""
-    return _PLL_MODEL
+def boundary_models() -> str:
+    """Return the Verilog of the stand-ins for PLL and pins."""
+    return _PLL_MODEL + _PIN_MODEL
 
 
 def netlist_script(json_file: str, verilog_file: str) -> str:
@@ -71,6 +92,7 @@ def netlist_script(json_file: str, verilog_file: str) -> str:
             f"read_json {json_file}",
             f"select {NETLIST_TOP}",
             f"chtype -set {PLL_MODEL} t:SB_PLL40_PAD",
+            f"chtype -set {PIN_MODEL} t:SB_IO",
             f"write_verilog -noattr -selected {verilog_file}",
             "",
         )

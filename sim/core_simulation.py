@@ -397,12 +397,12 @@ def _harness(design: Design, name: str) -> str:
 _HARNESS = """\
 `timescale 1ns/1ps
 module core_harness (
-  input clk,
-  input [{w2}:0] drive,
-  output reg [2:0] fired,
-  output reg [{w}-1:0] word,
-  output reg [{a}-1:0] answer,
-  output reg signed [{u}-1:0] unit
+  input clk /*verilator public_flat_rw*/,
+  input [{w2}:0] drive /*verilator public_flat_rw*/,
+  output reg [2:0] fired /*verilator public_flat_rd*/,
+  output reg [{w}-1:0] word /*verilator public_flat_rd*/,
+  output reg [{a}-1:0] answer /*verilator public_flat_rd*/,
+  output reg signed [{u}-1:0] unit /*verilator public_flat_rd*/
 );
   wire i_ready, o_valid, state_valid;
   wire [{a}-1:0] o_payload;

@@ -204,10 +204,19 @@ def simulate_link(
 
 def _harness(top: str, ports: Mapping[str, str]) -> str:
     pins = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
-    connections = ", ".join(f".{ports[meaning]}({pin})" for meaning, pin in pins.items() if meaning in ports)
+    # A netlist's pins are bidirectional: each gets a wire of its own, which Verilator cannot give an input.
+    wires = "".join(f"  wire {pin}_pin;\n" for pin in pins.values())
+    inputs = "".join(f"  assign {pin}_pin = {pin};\n" for pin in pins.values() if pin != "tx")
+    connections = ", ".join(
+        f".{ports[meaning]}({pin}_pin)" for meaning, pin in pins.items() if meaning in ports
+    )
     return (
         "`timescale 1ns/1ps\n"
-        "module link_harness (input clk, input rst, input rx, output tx);\n"
+        "module link_harness (\n"
+        "  input clk /*verilator public_flat_rw*/, input rst /*verilator public_flat_rw*/,\n"
+        "  input rx /*verilator public_flat_rw*/, output tx /*verilator public_flat_rd*/\n"
+        ");\n"
+        f"{wires}{inputs}  assign tx = tx_pin;\n"
         f"  {top} dut ({connections});\n"
         "endmodule\n"
     )

@@ -1,16 +1,20 @@
 """Cocotb benches under Icarus Verilog or Verilator, judged by their results file."""
 
+import contextlib
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,8 +200,12 @@ def build_bench(
     build_dir.mkdir(parents=True, exist_ok=True)
     log = build_dir / "compile.log"
     verilator = simulator.name == "verilator"
-    # Generated Verilog mixes widths and leaves bits unused on purpose.
-    arguments = ["-Wno-fatal"] if verilator else []
+    runtime = _verilator_runtime(simulator, traced) if verilator else None
+    # Generated Verilog mixes widths and leaves bits unused on purpose. The cocotb runner makes every signal
+    # public, which keeps Verilator from optimizing; our harnesses mark those that a bench touches.
+    arguments = ["-Wno-fatal", "--no-public-flat-rw"] if verilator else []
+    if runtime is not None:
+        _copy_objects(runtime, build_dir)
     with _environment_for(simulator):
         try:
             runner = get_runner(simulator.name)
@@ -218,7 +226,52 @@ def build_bench(
             raise ToolError(
                 f"{simulator.name} could not compile {top}: {error}", log if log.is_file() else None
             ) from error
+    if runtime is not None:
+        _keep_objects(build_dir, runtime)
     return BenchBuild(simulator, top, build_dir, traced, runner)
+
+
+def _verilator_runtime(simulator: Simulator, traced: bool) -> Path:
+    """Return the folder with Verilator's own code compiled as a build here compiles it.
+
+    It is the same for every design and most of what there is to compile. All that decides how it comes out is
+    in the folder's name.
+    """
+    compiler = shutil.which("c++") or shutil.which("g++") or "c++"
+    facts = (
+        simulator.version,
+        importlib.metadata.version("cocotb"),
+        simulator.makeflags,
+        str(traced),
+        platform.machine(),
+        _output([compiler, "--version"]),
+    )
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "qornn-hw" / f"verilator-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
+
+
+def _copy_objects(runtime: Path, build_dir: Path) -> None:
+    """Put compiled files where make finds them; what cannot be read is compiled."""
+    # Dated ahead: they depend on the makefile, too, which Verilator has yet to write.
+    later = time.time() + 3600
+    for path in sorted(runtime.glob("verilated*.o")):
+        with contextlib.suppress(OSError):
+            shutil.copyfile(path, build_dir / path.name)
+            os.utime(build_dir / path.name, (later, later))
+
+
+def _keep_objects(build_dir: Path, runtime: Path) -> None:
+    """Keep compiled files for the next build, all or none; a cache that cannot be written is no error."""
+    if runtime.exists():
+        return
+    with contextlib.suppress(OSError):
+        runtime.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=runtime.parent) as folder:
+            for path in build_dir.glob("verilated*.o"):
+                shutil.copyfile(path, Path(folder) / path.name)
+            # Fails where another build was faster, whose files are as good.
+            Path(folder).rename(runtime)
+            Path(folder).mkdir()
 
 
 def _judge(
@@ -248,7 +301,7 @@ def _first_failure(results: Path) -> str:
     return ""
 
 
-@contextmanager
+@contextlib.contextmanager
 def _environment_for(simulator: Simulator) -> Iterator[None]:
     """Set environment and module path for the cocotb runner, and put both back.
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from serial_bench import icarus_missing, play
+from serial_bench import play
 from stub_core import StubCore, stub_answers
 
 from boards import build as build_module
@@ -145,7 +145,6 @@ def test_results_name_no_folder(built):
         assert str(Path.home()) + "/" not in (out_dir / name).read_text()
 
 
-@pytest.mark.skipif(icarus_missing(), reason="Icarus Verilog is not installed")
 def test_netlist_works_through_its_pins(built, tmp_path):
     """What is placed answers over the UART, negative numbers and a bad frame included."""
     out_dir, _, _ = built
@@ -174,7 +173,6 @@ def test_too_slow_a_design_is_refused_with_both_numbers(tmp_path):
     assert str(tmp_path / "out" / "logs" / "place.log") in str(caught.value)
 
 
-@pytest.mark.skipif(icarus_missing(), reason="Icarus Verilog is not installed")
 def test_network_on_the_board_equals_the_integer_model(tmp_path):
     """A compiled network, placed, gives over the UART every logit and argmax of the integer model."""
     net = random_network(seed=3, hidden_size=5, input_size=2, output_size=3, activation=Activation.RELU)

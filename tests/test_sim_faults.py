@@ -1,6 +1,7 @@
 """Every bench must notice every kind of fault, and none where there is none."""
 
 import pytest
+from simulators import DEFAULT, INSTALLED
 
 from qornn_hw.design import compile_network
 from qornn_hw.errors import MismatchError
@@ -51,7 +52,7 @@ def on_verilog(simulator):
     """Return a rung that runs the emitted Verilog."""
 
     def run(hardware, design, sequences, folder):
-        source = build_core(hardware, simulator_named(simulator), folder)
+        source = build_core(hardware, find_simulator(simulator), folder)
         type(source)(design, source.bench, source.seconds).run(sequences)
 
     return run
@@ -59,7 +60,7 @@ def on_verilog(simulator):
 
 def on_netlist(hardware, design, sequences, folder):
     """Run the synthesized netlist."""
-    build_core_netlist(design, simulator_named("icarus"), folder, synthesized=hardware).run(sequences)
+    build_core_netlist(design, DEFAULT, folder, synthesized=hardware).run(sequences)
 
 
 def on_pins(hardware, design, sequences, folder):
@@ -69,7 +70,7 @@ def on_pins(hardware, design, sequences, folder):
     source.write_text(emit_linked_core(hardware, clocks_per_bit=CLOCKS_PER_BIT))
     build_link(
         design,
-        simulator_named("icarus"),
+        DEFAULT,
         folder,
         sources=[source],
         top="linked_core",
@@ -82,15 +83,9 @@ def in_python(hardware, design, sequences, folder):
     simulate_core_in_python(hardware, sequences)
 
 
-def simulator_named(name):
-    """Return the simulator."""
-    return find_simulator(name)
-
-
 RUNGS = {
     "amaranth": in_python,
-    "icarus": on_verilog("icarus"),
-    "verilator": on_verilog("verilator"),
+    **{name: on_verilog(name) for name in INSTALLED},
     "netlist": on_netlist,
     "pins": on_pins,
 }
@@ -108,7 +103,7 @@ def test_without_a_fault_every_rung_is_content(rung, tmp_path):
     RUNGS[rung](DESIGN, DESIGN, SEQUENCES, tmp_path)
 
 
-@pytest.mark.parametrize("rung", [name for name in RUNGS if name != "verilator"])
+@pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_without_a_fault_every_rung_is_content_with_vectors(rung, tmp_path):
     """The same with vector inputs."""
     RUNGS[rung](VECTOR_DESIGN, VECTOR_DESIGN, VECTOR_SEQUENCES, tmp_path)
@@ -123,7 +118,7 @@ def test_every_rung_notices_every_fault(rung, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", VECTOR_FAULTS)
-@pytest.mark.parametrize("rung", ["amaranth", "icarus"])
+@pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name])
 def test_faults_are_noticed_with_vectors(rung, name, tmp_path):
     """The same for a vector input, a multiplier of all units, and modrelu."""
     with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
