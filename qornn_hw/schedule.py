@@ -349,6 +349,18 @@ class Schedule:
         return max(steady, self.input_cycles)
 
     @property
+    def answer_latency(self) -> int:
+        """Cycles from the last word of an input to the first of its answer, in a core with nothing else to do.
+
+        Two decisions and a launch, the passes of update and answer, the chain, bias and queue; an answer of
+        the argmax alone waits for all its logits.
+        """
+        passes = (self.passes - 1) * (self.update_period + self.answer_period)
+        wait = max(self.step_gap, self.update_period)
+        logits = 0 if self.network.output_kind.has_logits else self.network.output_size
+        return passes + wait + self.chain_latency + 7 + logits
+
+    @property
     def input_cycles(self) -> int:
         """Cycles that a step's input takes to arrive, one word a cycle."""
         return self.input_words_per_step

@@ -38,9 +38,8 @@ class Core(wiring.Component):
         state: Out: every new hidden unit as it is written, in the order of the units, for benches; costs
             nothing where it is not connected.
 
-    Latency: an answer's first word appears ``step_gap + chain_latency + 5`` cycles or a little more after the
-    last word of its input, in an idle core of one pass. Throughput: a step every
-    ``schedule.cycles_per_step`` cycles.
+    Latency: ``schedule.answer_latency`` cycles from the last word of an input to the first of its answer, in
+    an idle core. Throughput: a step every ``schedule.cycles_per_step`` cycles.
 
     Verified range: hidden sizes 1 to 170, weights 1 to 8 bits, states 4 to 16 bits, every activation.
     """
