@@ -350,7 +350,7 @@ class Schedule:
 
     @property
     def answer_latency(self) -> int:
-        """Cycles from the last word of an input to the first of its answer, in a core with nothing else to do.
+        """Cycles from an input's last word to its answer's first, in a core with nothing else to do.
 
         Two decisions and a launch, the passes of update and answer, the chain, bias and queue; an answer of
         the argmax alone waits for all its logits.
