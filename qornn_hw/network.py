@@ -6,6 +6,7 @@ defines what it means.
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,6 +122,10 @@ def _integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> IntArray:
         raise FormatError(f"{name} must hold integers, not {array.dtype}")
     if array.shape != shape:
         raise FormatError(f"{name} must have shape {shape}, not {array.shape}")
+    # Before the cast, which would wrap an unsigned value silently.
+    limit = np.iinfo(np.int64)
+    if array.dtype.kind == "u" and array.dtype.itemsize >= limit.dtype.itemsize:
+        _check_range(name, array, 0, limit.max)
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array
@@ -135,11 +140,16 @@ def _check_weights(name: str, array: IntArray, bits: int) -> None:
     _check_range(name, array, form.min, form.max)
 
 
-def _check_range(name: str, array: IntArray, low: int, high: int) -> None:
+def _check_range(name: str, array: NDArray[np.integer[Any]], low: int, high: int) -> None:
     bad = np.argwhere((array < low) | (array > high))
     if len(bad):
         at = tuple(int(i) for i in bad[0])
         raise FormatError(f"{name} must lie in {low} to {high}, not {int(array[at])} at {list(at)}")
+
+
+def _in_words(form: IntFormat) -> str:
+    """Return a format as a message says it: "4 bits, signed"."""
+    return f"{form.bits} bit{'' if form.bits == 1 else 's'}, {'signed' if form.signed else 'unsigned'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,8 +232,8 @@ class IntegerNetwork:
         if one_hot:
             if self.input_format != self.index_format(m):
                 raise FormatError(
-                    f"input_format of {m} one-hot symbols must be {self.index_format(m)}, "
-                    f"not {self.input_format}"
+                    f"input_format of {m} one-hot symbols must be {_in_words(self.index_format(m))}, "
+                    f"not {_in_words(self.input_format)}"
                 )
         else:
             _require("input_format.bits", self.input_format.bits, INPUT_BITS)

@@ -63,10 +63,19 @@ FAILURES = [
     ),
     (
         one_hot_fields(2) | {"input_format": IntFormat(3, signed=False)},
-        (
-            "input_format of 2 one-hot symbols must be IntFormat(bits=1, signed=False), "
-            "not IntFormat(bits=3, signed=False)"
-        ),
+        "input_format of 2 one-hot symbols must be 1 bit, unsigned, not 3 bits, unsigned",
+    ),
+    (
+        one_hot_fields(2) | {"input_format": IntFormat(1, signed=True)},
+        "input_format of 2 one-hot symbols must be 1 bit, unsigned, not 1 bit, signed",
+    ),
+    (
+        {"bias": np.array([0, 1, 2**64 - 1], np.uint64)},
+        "bias must lie in 0 to 9223372036854775807, not 18446744073709551615 at [2]",
+    ),
+    (
+        {"recurrent_weight": replaced(np.zeros((3, 3), np.uint64), 2**63)},
+        "recurrent_weight must lie in 0 to 9223372036854775807, not 9223372036854775808 at [0, 0]",
     ),
 ]
 
@@ -77,6 +86,12 @@ def test_refusals(changes, message):
     with pytest.raises(FormatError) as error:
         IntegerNetwork(**(FIELDS | changes))
     assert str(error.value) == message
+
+
+def test_unsigned_integers_are_taken():
+    """Unsigned integers within the range are as good as signed ones."""
+    for dtype in (np.uint8, np.uint64):
+        assert make_network(bias=np.array([0, 1, 200], dtype)).bias.tolist() == [0, 1, 200]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
