@@ -62,7 +62,7 @@ class Buildable:
     documents: Callable[[], dict[str, str]] = field(default=dict)
 
 
-def buildable(design: Design, *, cycles_per_step: int | None = None) -> Buildable:
+def buildable(design: Design, *, cycles_per_step: float | None = None) -> Buildable:
     """Return what is built of a compiled network; ``cycles_per_step`` is the caller's count in simulation."""
     net = design.network
     return Buildable(
@@ -90,7 +90,7 @@ def build(
     board: Board,
     out_dir: Path,
     *,
-    cycles_per_step: int | None = None,
+    cycles_per_step: float | None = None,
     seed: int = 1,
     clock_mhz: float | None = None,
     name: str = "top",

@@ -54,7 +54,7 @@ class ModelFacts:
     engine: str
     lanes: int
     macs_per_step: int
-    cycles_per_step: int | None
+    cycles_per_step: float | None
     accumulator_bits: int
 
 

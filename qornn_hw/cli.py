@@ -398,8 +398,8 @@ def _simulate(
 
 # -- build -------------------------------------------------------------------------------------------
 
-# Steps of the simulation that counts the cycles of a step: the count is steady from the third on.
-COUNTED_STEPS = 5
+# Steps of the simulation that counts the cycles of a step: enough for a mean where they are not all alike.
+COUNTED_STEPS = 19
 
 
 @app.command()

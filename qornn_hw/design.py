@@ -15,8 +15,8 @@ __all__ = ["Design", "compile_network", "with_image"]
 class Design:
     """Schedule, memory images and constants of one network on one chain.
 
-    The hardware takes every number from here and none from the network again, so that a fault injected here
-    (:mod:`sim.faults`) is a fault of the hardware.
+    The hardware takes its memories and constants from here, and of the network only sizes, formats and
+    shifts, so that a wrong bit put in here (:mod:`sim.faults`) is a fault of the hardware.
 
     Attributes:
         schedule: where and when everything happens; holds the network.

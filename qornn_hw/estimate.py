@@ -113,7 +113,8 @@ PLACEMENT_FACTOR = 1.02
 def estimate_core(s: Schedule) -> Resources:
     """Return what the core of a schedule takes on an iCE40.
 
-    ``bram`` and ``dsp`` are exact for the flow of :mod:`boards.build`; ``lut`` is a model.
+    ``bram`` is exact for the flow of :mod:`boards.build`, and ``dsp`` for accumulators of up to 31 bits and
+    factors M of up to 15, beyond which synthesis takes more; ``lut`` is a model.
     """
     cells = sum(_element_cells(s, e) for e in range(s.elements))
     tail = TAIL_CELLS_PER_BIT * s.accumulator_bits

@@ -6,7 +6,7 @@ units; neither kind shares a word with the other. Word w belongs to element ``w 
 cycle and moves on one element a cycle.
 
 A step is ``passes`` passes over its rows. Cycle counts here follow from the pipeline below, which
-:mod:`rtl_gen.core` builds stage for stage and checks against this module:
+:mod:`rtl_gen.core` builds; the tests compare them with what the simulation counts:
 
     launch        the sequencer decides                                   cycle 0
     token         row 0 reaches element 0, which loads its operands       2
@@ -338,15 +338,21 @@ class Schedule:
         return gap
 
     @property
-    def cycles_per_step(self) -> int:
-        """Cycles from step to step within a sequence, inputs and outputs never waiting.
-
-        The simulation counts the same on the hardware (:mod:`sim`); the report carries the counted value.
-        """
+    def row_cycles(self) -> int:
+        """Cycles of a step's rows, and of the wait for the state where there are few of them."""
         every = self.network.output_mode is OutputMode.EVERY_STEP
         period = self.joint_period if every else self.update_period
-        steady = (self.passes - 1) * period + max(period, self.step_gap)
-        return max(steady, self.input_cycles)
+        return (self.passes - 1) * period + max(period, self.step_gap)
+
+    @property
+    def cycles_per_step(self) -> int:
+        """Cycles from step to step within a sequence, the streams never making the core wait.
+
+        The rows' or the input's, whichever takes longer. Exact for the rows'. For the input's a lower bound:
+        an answer may then go alone, because the next input is not there yet. The simulation counts the
+        cycles of the hardware (:mod:`sim`), and the report carries what it counted.
+        """
+        return max(self.row_cycles, self.input_cycles)
 
     @property
     def answer_latency(self) -> int:
@@ -356,11 +362,15 @@ class Schedule:
         the argmax alone waits for all its logits.
         """
         passes = (self.passes - 1) * (self.update_period + self.answer_period)
-        wait = max(self.step_gap, self.update_period)
+        wait = max(self.step_gap, self.update_period + 1)
         logits = 0 if self.network.output_kind.has_logits else self.network.output_size
         return passes + wait + self.chain_latency + 7 + logits
 
     @property
     def input_cycles(self) -> int:
-        """Cycles that a step's input takes to arrive, one word a cycle."""
-        return self.input_words_per_step
+        """Cycles that a step's input takes to arrive.
+
+        A word a cycle, and for a vector, which shares the operand memory's write port with the state, one
+        more for each hidden unit.
+        """
+        return self.network.input_size + self.network.hidden_size if self.network.vector_input else 1

@@ -90,7 +90,7 @@ class Answer(wiring.Component):
             with m.If(self.valid & (at_start | larger)):
                 m.d.sync += [best.eq(self.logit), index.eq(row)]
             m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
-            # No logit can come in this cycle: passes with answers are further apart than that.
+            # No logit can come in this cycle: the sequencer keeps answers a cycle apart.
             with m.If(done):
                 m.d.comb += [word.data.eq(index), word.last.eq(done_last), queue.w_en.eq(1)]
         output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.r_data)

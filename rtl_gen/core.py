@@ -123,12 +123,11 @@ class Core(wiring.Component):
             summand = Mux(read.logit, bias, 0)
         if design.symbol_image is not None:
             m.submodules.symbols = symbols = Rom(design.symbol_image)
-            # The next input may be launched before the last rows of this one leave the chain.
-            launched, symbol = Signal.like(operands.symbol), Signal.like(operands.symbol)
-            with m.If(sequencer.launch_update):
-                m.d.sync += launched.eq(operands.symbol)
+            # The next input may be launched before the last rows of this one leave the chain. The buffer
+            # keeps the symbol up to the last cycle but one of a period; the first row is here before that.
+            symbol = Signal.like(operands.symbol)
             with m.If(early.start):
-                m.d.sync += symbol.eq(launched)
+                m.d.sync += symbol.eq(operands.symbol)
             m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
             summand += Mux(read.unit, symbols.data.as_signed() << net.input_shift, 0)
         addend = Signal(signed(s.accumulator_bits), reset_less=True)

@@ -20,7 +20,7 @@ def emit_verilog(component: Any, name: str) -> str:
     """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
 
     Raises:
-        ToolError: Yosys is missing, too old, or failed.
+        ToolError: Yosys is missing or failed.
     """
     with _yosys_for_amaranth():
         try:

@@ -18,7 +18,8 @@ class Requantizer(wiring.Component):
     """``saturate((value * multiplier + constant) >> shift)``, then a table if there is one.
 
     Equals :func:`qornn_hw.fixed.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A value
-    of more than 16 bits is multiplied in two halves, so that each product fits a hard 16x16 multiplier.
+    of more than 16 bits is multiplied in two halves; up to 31 bits, and with factors of up to 15, each
+    product fits a hard 16x16 multiplier.
     Saturation looks at whether the bits above the result are all alike; a compare of the whole sum would
     set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``: rounding is monotonic and keeps zero, so
     that clamping after it is the same as before.

@@ -30,7 +30,6 @@ class Sequencer(wiring.Component):
         input_ready: In; an input is complete in the buffer.
         input_first, input_last: In; that input begins or ends a sequence.
         input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
-        launch_update: Out; pulse: an update begins, the tail must take over the input's symbol.
         room: In; the output has room for an answer.
         launch_answer: Out; pulse: an answer begins, its room is taken.
         word: Out; word to read from the operand memory: the one of element e in the cycle before its token.
@@ -49,7 +48,6 @@ class Sequencer(wiring.Component):
                 "input_first": In(1),
                 "input_last": In(1),
                 "input_taken": Out(1),
-                "launch_update": Out(1),
                 "room": In(1),
                 "launch_answer": Out(1),
                 "word": Out(range(design.schedule.operand_half)),
@@ -82,14 +80,17 @@ class Sequencer(wiring.Component):
         fresh = Signal(init=1)
         answer_due, due_last = Signal(), Signal()
 
-        wants_update, begin, follow = Signal(), Signal(), Signal()
+        # The argmax follows its logits. An answer that goes alone, right behind the rows of another one,
+        # leaves it a cycle.
+        settled = Signal(init=1)
+        m.d.sync += settled.eq(period_over & ~launch)
+
+        wants_update, can_begin, begin, follow = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
-            begin.eq(
-                ~launch & ~in_step & period_over & gap_over & Mux(answer_due, self.room, self.input_ready)
-            ),
+            can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
+            begin.eq(~launch & ~in_step & period_over & gap_over & can_begin),
             follow.eq(~launch & in_step & period_over),
-            self.launch_update.eq(begin & wants_update),
             self.launch_answer.eq(begin & answer_due),
         ]
         m.d.sync += launch.eq(begin | follow)

@@ -15,7 +15,8 @@ from sim.pauses import pauses
 
 __all__ = ["simulate_core_in_python"]
 
-RESET_CYCLES = 3
+# One, as the link does it: a longer reset would hide a register that needs a second cycle.
+RESET_CYCLES = 1
 
 
 def simulate_core_in_python(

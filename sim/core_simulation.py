@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ class SimulationResult:
     sequences: int
     steps: int
     integers_compared: int
-    cycles_per_step: int | None
+    cycles_per_step: float | None
     cycles: int
     build_seconds: float
     seconds: float
@@ -338,18 +337,21 @@ def input_words(network: IntegerNetwork, sequence: IntArray) -> list[tuple[int, 
     return [(value, int(at == 0), int(at == count - 1)) for at, value in enumerate(flat)]
 
 
-def cycles_from_step_to_step(first_units: Sequence[int], steps: Sequence[int]) -> int | None:
-    """Return the steady distance of steps from the cycles of their first units.
+def cycles_from_step_to_step(first_units: Sequence[int], steps: Sequence[int]) -> float | None:
+    """Return the mean distance of steps from the cycles of their first units.
 
-    The first two distances of a sequence are left out: there the pipeline fills.
+    The first two distances of a sequence are left out: there the pipeline fills. The result is an int where
+    all distances are the same.
     """
-    distances: Counter[int] = Counter()
+    distances: list[int] = []
     at = 0
     for count in steps:
         cycles = first_units[at : at + count]
-        distances.update(b - a for a, b in pairwise(cycles[2:]))
+        distances += [b - a for a, b in pairwise(cycles[2:])]
         at += count
-    return distances.most_common(1)[0][0] if distances else None
+    if not distances:
+        return None
+    return distances[0] if len(set(distances)) == 1 else round(sum(distances) / len(distances), 2)
 
 
 def check_sequence(network: IntegerNetwork, sequence: ArrayLike) -> IntArray:

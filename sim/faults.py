@@ -1,7 +1,8 @@
 """Single faults put into a compiled network, to show that the benches notice them.
 
-The hardware takes every number from its :class:`~qornn_hw.design.Design`, so a bit flipped there is a bit
-flipped in the hardware. The network inside stays as it was: it is what the hardware is compared with.
+The hardware takes its memories and constants from its :class:`~qornn_hw.design.Design`, so a bit flipped
+there is a bit flipped in the hardware. The network inside stays as it was: it is what the hardware is
+compared with.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,20 @@
 """The core in Amaranth's simulator against the integer model."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
 
 from qornn_hw.design import compile_network
 from qornn_hw.fixed import Rounding
-from qornn_hw.network import Activation, InputKind, OutputMode, WeightBits
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
+from rtl_gen.core import Core
 from sim import core_simulation
 from sim.amaranth_bench import simulate_core_in_python
+from sim.pauses import PATTERNS
 from sim.stimuli import corner_sequences, random_network, random_sequences
 
 
@@ -69,3 +77,99 @@ def test_answers_of_one_word():
     """One logit and nothing else is an answer too."""
     for mode in OutputMode:
         check(output_size=1, output_mode=mode)
+
+
+@pytest.mark.parametrize("output_kind", list(OutputKind))
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+@pytest.mark.parametrize(
+    ("hidden_size", "output_size", "columns", "elements"), [(8, 16, 4, 3), (8, 10, 2, 5), (5, 20, 8, 2)]
+)
+def test_answers_longer_than_the_pipeline(
+    hidden_size, output_size, columns, elements, output_mode, output_kind
+):
+    """An answer that goes alone right behind another loses no word, whatever the lengths of the sequences."""
+    network = random_network(
+        seed=1,
+        hidden_size=hidden_size,
+        input_size=2,
+        output_size=output_size,
+        weight_bits=2,
+        output_mode=output_mode,
+        output_kind=output_kind,
+    )
+    design = compile_network(network, columns_per_element=columns, elements=elements)
+    sequences = [random_sequences(network, batch=1, steps=n, seed=n)[0] for n in (3, 2, 1, 1, 4)]
+    for back_pressure in PATTERNS:
+        result = simulate_core_in_python(design, sequences, back_pressure=back_pressure)
+        assert result.steps == 11
+
+
+def test_argmax_takes_the_lowest_of_equal_logits():
+    """With equal rows of V and equal c every answer is the first of the largest."""
+    network = random_network(seed=1, hidden_size=5, input_size=2, output_size=4)
+    rows = np.tile(network.output_weight[:1], (4, 1))
+    network = replace(network, output_weight=rows, output_bias=np.array([1, 5, 5, 5]))
+    sequences = random_sequences(network, batch=2, steps=4, seed=1)
+    assert set(IntegerModel(network).run(np.stack(sequences)).argmax.flat) == {1}
+    simulate_core_in_python(compile_network(network, columns_per_element=2, elements=2), sequences)
+
+
+def test_symbols_are_handed_over_while_rows_are_under_way():
+    """In two passes of many rows the next symbol arrives before the last row of this one is out."""
+    check(hidden_size=16, columns=2, elements=4, input_kind=InputKind.ONE_HOT)
+
+
+@pytest.mark.parametrize(("input_size", "elements"), [(8, 2), (20, 4)])
+def test_more_inputs_than_rows(input_size, elements):
+    """Where the input sets the pace, a step takes about what it takes to arrive, and all is right."""
+    network = random_network(seed=1, hidden_size=5, input_size=input_size, output_size=3)
+    s = (design := compile_network(network, columns_per_element=8, elements=elements)).schedule
+    result = simulate_core_in_python(design, random_sequences(network, batch=1, steps=40, seed=1))
+    # Two inputs wait in the buffer at the start.
+    assert s.cycles_per_step - 1 <= result.cycles_per_step <= 1.5 * s.cycles_per_step
+
+
+@pytest.mark.parametrize("input_kind", list(InputKind))
+def test_reset_in_every_cycle_of_two_steps(input_kind):
+    """One cycle of reset, whenever it comes, leaves nothing behind: the next sequence is answered right."""
+    network = random_network(seed=2, hidden_size=3, input_size=2, output_size=3, input_kind=input_kind)
+    design = compile_network(network, columns_per_element=2, elements=2)
+    (first,) = random_sequences(network, batch=1, steps=3, seed=1)
+    (second,) = random_sequences(network, batch=1, steps=2, seed=2)
+    expected = IntegerModel(network).run(second[None])
+    words = [*expected.logits[0].reshape(2, -1).tolist()]
+    wanted = [w for logits, k in zip(words, expected.argmax[0], strict=True) for w in (*logits, int(k))]
+    for cycle in range(2 * design.schedule.cycles_per_step + 10):
+        assert answers_after_reset(design, first, second, cycle, len(wanted)) == wanted, cycle
+
+
+def answers_after_reset(design, first, second, cycle, count):
+    """Play ``first`` for ``cycle`` cycles, reset for one, then play ``second``; return its answer words."""
+    core, reset, answers = Core(design), Signal(), []
+
+    async def bench(ctx):
+        ctx.set(core.o.ready, 1)
+        words = [core_simulation.input_words(design.network, s) for s in (first, second)]
+        done, at, fresh = 0, 0, 0
+        while len(answers) < count:
+            queue = words[fresh]
+            ctx.set(core.i.valid, at < len(queue))
+            if at < len(queue):
+                ctx.set(core.i.p, dict(zip(("data", "first", "last"), queue[at], strict=True)))
+            now = done == cycle
+            ctx.set(reset, now)
+            taken = ctx.get(core.i.valid) and ctx.get(core.i.ready) and not now
+            if fresh and ctx.get(core.o.valid) and not now:
+                answers.append(ctx.get(core.o.p.data))
+            await ctx.tick()
+            at += bool(taken)
+            if now:
+                fresh, at = 1, 0
+            done += 1
+            assert done < 2000
+
+    simulator = Simulator(ResetInserter(reset)(core))
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return answers
