@@ -5,17 +5,18 @@ in a model file is ever executed: ``.pt`` is read with ``weights_only=True``, ``
 ``allow_pickle=False``.
 """
 
+import io
 import json
 import os
 import pickletools
 import warnings
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from qornn_hw.network import (
     WeightBits,
 )
 
-__all__ = ["FORMAT", "VERSION", "Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["FORMAT", "VERSION", "Checkpoint", "check_writable", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "qornn-hw"
 VERSION = 1
@@ -100,13 +101,22 @@ class Checkpoint:
         return replace(self, metrics=metrics)
 
 
+def _shown(value: Any) -> str:
+    """Return a value of a file as a message shows it: short, in one line, without control characters."""
+    try:
+        return " ".join(repr(value).split())[:60]
+    # It is nested too deep, or an integer of too many digits.
+    except (RecursionError, ValueError):
+        return f"one too large to show ({type(value).__name__})"
+
+
 def _plain(name: str, value: Any) -> dict[str, Any]:
     """Return ``value`` as it comes back from JSON, so that both file formats hold the same."""
     if not isinstance(value, dict):
         raise CheckpointError(f"{name} must be a dictionary, not {type(value).__name__}")
     try:
         plain: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{name} must hold only finite numbers, strings, lists and such: {error}"
         ) from None
@@ -143,7 +153,7 @@ def _checked_floats(floats: Mapping[str, FloatArray], network: IntegerNetwork) -
         checked[name] = array
     for name in floats:
         if name not in checked:
-            raise CheckpointError(f"unexpected tensor '{_FLOAT_PREFIX}{name}'")
+            raise CheckpointError(f"unexpected tensor {_shown(f'{_FLOAT_PREFIX}{name}')}")
     return checked
 
 
@@ -209,14 +219,16 @@ def _entry(mapping: Any, key: str, kind: type, where: str) -> Any:
             bool: "true or false",
             dict: "a dictionary",
         }
-        raise CheckpointError(f"{where}{key} must be {names[kind]}, not {value!r:.60}")
+        raise CheckpointError(f"{where}{key} must be {names[kind]}, not {_shown(value)}")
+    if type(value) is int and value.bit_length() > 63:
+        raise CheckpointError(f"{where}{key} must fit 64 bits, not take {value.bit_length() + 1}")
     return value
 
 
 def _choice(network: dict[str, Any], key: str, choices: type[Choice]) -> Choice:
     value = _entry(network, key, str, "network.")
     if value not in list(choices):
-        raise CheckpointError(f"network.{key} must be one of {', '.join(choices)}, not {value!r:.60}")
+        raise CheckpointError(f"network.{key} must be one of {', '.join(choices)}, not {_shown(value)}")
     return choices(value)
 
 
@@ -226,22 +238,22 @@ def _from_content(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> C
     if found != FORMAT:
         raise CheckpointError(
             f"not a qornn-hw checkpoint: entry 'format' must be {FORMAT!r}, "
-            f"not {'absent' if found is None else repr(found)[:60]}; "
+            f"not {'absent' if found is None else _shown(found)}; "
             "make one with qornn_hw.export or after docs/checkpoint.md"
         )
     version = header.get("version")
     if type(version) is not int or version != VERSION:
         raise CheckpointError(
-            f"version must be {VERSION}, not {'absent' if version is None else repr(version)[:60]}; "
+            f"version must be {VERSION}, not {'absent' if version is None else _shown(version)}; "
             "a newer file needs a newer qornn-hw"
         )
     for key in header:
         if key not in _HEADER:
-            raise CheckpointError(f"unexpected entry {key!r:.60}")
+            raise CheckpointError(f"unexpected entry {_shown(key)}")
     spec = _entry(header, "network", dict, "")
     for key in spec:
         if key not in _NETWORK:
-            raise CheckpointError(f"unexpected entry 'network.{key}'")
+            raise CheckpointError(f"unexpected entry {_shown(f'network.{key}')}")
     activation = _choice(spec, "activation", Activation)
     names = [*_TENSORS, "table"] if activation is Activation.TANH else [*_TENSORS]
     for name in names:
@@ -252,7 +264,7 @@ def _from_content(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> C
     }
     for name in tensors:
         if name not in names and not name.startswith(_FLOAT_PREFIX):
-            raise CheckpointError(f"unexpected tensor '{name}'")
+            raise CheckpointError(f"unexpected tensor {_shown(name)}")
     bits, form, scales = (
         _entry(spec, key, dict, "network.") for key in ("weight_bits", "input_format", "scales")
     )
@@ -290,9 +302,11 @@ def _from_content(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> C
 
 
 def _suffix(path: Path) -> str:
-    if path.suffix not in (".pt", ".npz"):
+    """Return ``.pt`` or ``.npz``, in whatever case the path has it."""
+    suffix = path.suffix.lower()
+    if suffix not in (".pt", ".npz"):
         raise CheckpointError(f"{path}: a model file must end in .pt or .npz, not {path.suffix!r}")
-    return path.suffix
+    return suffix
 
 
 def _torch(path: Path) -> Any:
@@ -310,38 +324,81 @@ def _torch(path: Path) -> Any:
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Write a model file, ``.pt`` or ``.npz`` by the suffix of ``path``, whole or not at all.
 
+    Folders that are not there are made.
+
     Raises:
-        CheckpointError: another suffix, or ``.pt`` without torch.
+        CheckpointError: another suffix, ``.pt`` without torch, or a network that no file may hold, since its
+            accumulator needs more than 48 bits.
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    header, tensors = _to_content(checkpoint)
-    if _suffix(path) == ".pt":
-        torch = _torch(path)
-        content = {**header, "tensors": {k: torch.from_numpy(a.copy()) for k, a in tensors.items()}}
-
-        def write(stream: IO[bytes]) -> None:
-            torch.save(content, stream)
-    else:
-
-        def write(stream: IO[bytes]) -> None:
-            arrays: dict[str, Any] = {"header": np.array(json.dumps(header)), **tensors}
-            np.savez_compressed(stream, **arrays)
-
-    _replace(path, write)
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write a neighbour of ``path`` and rename it, so that no reader ever sees half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    suffix = _suffix(path)
     try:
+        accumulator_bounds(checkpoint.network)
+    except FormatError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    header, tensors = _to_content(checkpoint)
+    data = io.BytesIO()
+    if suffix == ".pt":
+        torch = _torch(path)
+        torch.save({**header, "tensors": {k: torch.from_numpy(a.copy()) for k, a in tensors.items()}}, data)
+    else:
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(header)), **tensors}
+        np.savez_compressed(data, **arrays)
+    with _neighbour(path) as partial:
         with partial.open("xb") as stream:
-            write(stream)
+            stream.write(data.getbuffer())
         partial.replace(path)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a path that :func:`save_checkpoint` could not write to; for the time before a long training.
+
+    A file is made beside it and removed again, and so are folders that are not there.
+
+    Raises:
+        CheckpointError: neither ``.pt`` nor ``.npz``, or ``.pt`` without torch.
+        OutputError: nothing can be written there.
+    """
+    path = Path(path)
+    if _suffix(path) == ".pt":
+        _torch(path)
+    with _neighbour(path, keep_folders=False) as partial:
+        partial.open("xb").close()
+
+
+@contextmanager
+def _neighbour(path: Path, keep_folders: bool = True) -> Iterator[Path]:
+    """A name beside ``path``, to write to and rename, so that no reader ever sees half a file.
+
+    Folders that are not there are made, and removed again if nothing came of it or without ``keep_folders``.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    made: list[Path] = []
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a directory")
+        made = [folder for folder in path.parents if not folder.exists()]
+        for folder in path.parents:
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(None, f"{folder} is not a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+        keep_folders = False
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another path"
+        ) from None
+    except BaseException:
+        keep_folders = False
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        # Only what is empty: another process may have begun to use a folder.
+        for folder in () if keep_folders else made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -352,11 +409,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     suffix = _suffix(path)
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a directory, not a model file")
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file")
     try:
+        if path.is_dir():
+            raise CheckpointError("is a directory, not a model file")
+        if not path.exists():
+            raise CheckpointError("no such file")
         header, tensors = _read_pt(path) if suffix == ".pt" else _read_npz(path)
         return _from_content(header, tensors)
     except OSError as error:
@@ -372,7 +429,29 @@ _RUNS_CODE = (
 )
 
 
+def _kind(path: Path) -> str | None:
+    """Return ``.pt`` or ``.npz`` where the names in a zip archive show which it is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except OSError:
+        raise
+    # The directory of a damaged archive leads the reader to errors of many kinds.
+    except Exception:
+        return None
+    if any(name.endswith("/data.pkl") for name in names):
+        return ".pt"
+    return ".npz" if any(name.endswith(".npy") for name in names) else None
+
+
+def _require_kind(path: Path, suffix: str) -> None:
+    kind = _kind(path)
+    if kind is not None and kind != suffix:
+        raise CheckpointError(f"this is a {kind} file; rename it to end in {kind}")
+
+
 def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    _require_kind(path, ".npz")
     if not zipfile.is_zipfile(path):
         raise CheckpointError(
             f"{_NO_CHECKPOINT}: a .npz file must be a zip archive, this is none, or a damaged one"
@@ -380,7 +459,10 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except OSError:
+        raise
+    # As with a torch file, damage shows itself in errors of many kinds.
+    except Exception as error:
         reason = _RUNS_CODE if "allow_pickle" in str(error) else f"{_NO_CHECKPOINT}, or a damaged one"
         raise CheckpointError(reason) from None
     header = content.pop("header", None)
@@ -388,14 +470,14 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise CheckpointError(f"{_NO_CHECKPOINT}: entry 'header' must be one string, see docs/checkpoint.md")
     try:
         parsed = json.loads(str(header))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"entry 'header' must be JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise CheckpointError("entry 'header' must be a JSON object")
     # A member that is no array comes out of the archive as bytes.
     for name, array in content.items():
         if not isinstance(array, np.ndarray):
-            raise CheckpointError(f"unexpected member {name!r:.60}")
+            raise CheckpointError(f"unexpected member {_shown(name)}")
     return parsed, content
 
 
@@ -410,6 +492,7 @@ def _is_pickle(path: Path) -> bool:
 
 
 def _read_pt(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    _require_kind(path, ".pt")
     torch = _torch(path)
     try:
         with warnings.catch_warnings():
@@ -427,8 +510,12 @@ def _read_pt(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise CheckpointError("entry 'tensors' must be a dictionary of tensors")
     tensors: dict[str, NDArray[Any]] = {}
     for name, tensor in content.get("tensors", {}).items() if content.get("format") == FORMAT else ():
+        if not isinstance(name, str):
+            raise CheckpointError(f"unexpected tensor {_shown(name)}")
         try:
             tensors[name] = tensor.detach().numpy()
         except (AttributeError, TypeError, RuntimeError):
-            raise CheckpointError(f"{name} must be a plain dense tensor, not {tensor!r:.60}") from None
+            raise CheckpointError(
+                f"tensor {_shown(name)} must be a plain dense one, not {_shown(tensor)}"
+            ) from None
     return header, tensors

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import make_network
 
 import qornn_hw
-from qornn_hw.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from qornn_hw.checkpoint import Checkpoint, check_writable, load_checkpoint, save_checkpoint
 from qornn_hw.errors import CheckpointError, OutputError
 from qornn_hw.exporting import export
+from qornn_hw.fixed import IntFormat
 
 TENSORS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias", "multiplier")
 
@@ -184,6 +186,34 @@ def write(path, header, tensors):
         )
 
 
+def other(kind):
+    """Write a good file of the other kind under this name."""
+
+    def make_file(path):
+        save_checkpoint(path.with_name("other" + kind), make())
+        path.with_name("other" + kind).rename(path)
+
+    return make_file
+
+
+def changed_pt(**changes):
+    """Write a torch file with these entries changed, which no JSON could hold."""
+
+    def make_file(path):
+        header, tensors = content(path.parent)
+        torch.save(header | {"tensors": {k: torch.from_numpy(v) for k, v in tensors.items()}} | changes, path)
+
+    return make_file
+
+
+def nested(depth):
+    """Return a list in a list in a list."""
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def nan_at_1(array):
     """Return the array with its second entry NaN."""
     array = array.copy()
@@ -224,12 +254,20 @@ BROKEN = [
     ({"header_network__scales__state": float("nan")}, "scales.state must be positive and finite, not nan"),
     ({"header_network__scales__input": float("inf")}, "scales.input must be positive and finite, not inf"),
     ({"header_network__scales__output": 0}, "scales.output must be positive and finite, not 0.0"),
+    ({"header_network__scales__state": 10**400}, "network.scales.state must fit 64 bits, not take 1330"),
+    ({"header_network__shift": -(10**400)}, "network.shift must fit 64 bits, not take 1330"),
     ({"header_network__scales__output": "1"}, "network.scales.output must be a number, not '1'"),
     ({"header_metrics": [1]}, r"metrics must be a dictionary, not \[1\]"),
     ({"bias": None}, "tensor 'bias' is missing"),
     ({"recurrent_weight": None}, "tensor 'recurrent_weight' is missing"),
     ({"table": np.arange(8)}, "unexpected tensor 'table'"),
     ({"extra": np.arange(8)}, "unexpected tensor 'extra'"),
+    ({"\x1b[2J": np.arange(8)}, r"unexpected tensor '\\x1b\[2J'"),
+    ({"float.\x1b[2J": np.arange(8.0)}, r"unexpected tensor 'float.\\x1b\[2J'"),
+    ({"header_\x1b[2J": 1}, r"unexpected entry '\\x1b\[2J'"),
+    ({"header_network__\n": 1}, r"unexpected entry 'network.\\n'"),
+    ({"bias": np.full(5, 2**64 - 1, np.uint64)},
+     r"bias must lie in 0 to 9223372036854775807, not 18446744073709551615 at \[0\]"),
     ({"float_extra": np.arange(8.0)}, "unexpected tensor 'float.extra'"),
     ({"float_bias": None}, r"tensor 'float.bias' is missing; give all of float.\* or none"),
     ({"float_bias": nan_at_1}, r"float.bias must be finite, not nan at \[1\]"),
@@ -326,6 +364,7 @@ def damaged_npz(path):
     path.write_bytes(bytes(data))
 
 
+SPARSE = torch.eye(2).to_sparse()
 NO_TORCH_FILE = "not a qornn-hw checkpoint: not a torch file, or a damaged one"
 NO_ZIP = "not a qornn-hw checkpoint: a .npz file must be a zip archive, this is none, or a damaged one"
 RUNS_CODE = (
@@ -355,7 +394,15 @@ FILES = [
     ("a.npz", evil_pickle, NO_ZIP),
     ("a.pt", tensor_pt, "not a qornn-hw checkpoint: must hold a dictionary, not Tensor"),
     ("a.pt", tensors_missing, "entry 'tensors' must be a dictionary of tensors"),
-    ("a.pt", sparse_pt, "bias must be a plain dense tensor, not 3"),
+    ("a.pt", sparse_pt, "tensor 'bias' must be a plain dense one, not 3"),
+    ("a.npz", npz_header("[" * 100000), "entry 'header' must be JSON: .*"),
+    ("a.npz", npz_header('{"version": ' + "9" * 5000 + "}"), "entry 'header' must be JSON: .*"),
+    ("a.pt", changed_pt(version=10**400), f"version must be 1, not 1{'0' * 59}; a newer file needs .*"),
+    ("a.pt", changed_pt(tensors={3: torch.zeros(1)}), "unexpected tensor 3"),
+    ("a.pt", changed_pt(tensors={"\x1b[2J": SPARSE}), "tensor '\\x1b[2J' must be a plain dense one, not .*"),
+    ("a.npz", other(".pt"), "this is a .pt file; rename it to end in .pt"),
+    ("a.pt", other(".npz"), "this is a .npz file; rename it to end in .npz"),
+    ("a.NPZ", other(".pt"), "this is a .pt file; rename it to end in .pt"),
     ("a.onnx", Path.touch, "a model file must end in .pt or .npz, not '.onnx'"),
     ("a", Path.touch, "a model file must end in .pt or .npz, not ''"),
 ]
@@ -366,7 +413,7 @@ def test_broken_files(tmp_path, name, make_file, message):
     """What is no checkpoint is refused in one line, and nothing in it runs."""
     path = tmp_path / name
     make_file(path)
-    pattern = message if message.endswith(".*") else re.escape(message)
+    pattern = re.escape(message.removesuffix(".*")) + (".*" if message.endswith(".*") else "")
     with pytest.raises(CheckpointError, match=f"^{re.escape(str(path))}: {pattern}$"):
         load_checkpoint(path)
     assert not (tmp_path / "ran").exists()
@@ -392,8 +439,13 @@ def test_without_torch(tmp_path, monkeypatch):
     )
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         load_checkpoint(tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
-        save_checkpoint(tmp_path / "a.pt", checkpoint)
+    for write_to in (check_writable, lambda path: save_checkpoint(path, checkpoint)):
+        with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+            write_to(tmp_path / "a.pt")
+    check_writable(tmp_path / "a.npz")
+    (tmp_path / "a.npz").rename(tmp_path / "b.pt")
+    with pytest.raises(CheckpointError, match=r"this is a .npz file; rename it to end in .npz$"):
+        load_checkpoint(tmp_path / "b.pt")
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".npz"])
@@ -406,26 +458,76 @@ def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch, suffix):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", fail)
-    monkeypatch.setattr(np, "savez_compressed", fail)
-    message = re.escape(f"{path}: cannot be written: No space left on device")
-    with pytest.raises(OutputError, match=f"^{message}$"):
-        save_checkpoint(path, make(seed=1))
+    monkeypatch.setattr(Path, "replace", fail)
+    for target in (path, tmp_path / "new" / "folders" / path.name):
+        message = re.escape(f"{target}: cannot be written: No space left on device; choose another path")
+        with pytest.raises(OutputError, match=f"^{message}$"):
+            save_checkpoint(target, make(seed=1))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_unwritable_places(tmp_path):
-    """A folder that is not there, or a directory in the file's place, is an output error."""
-    missing = tmp_path / "no" / "a.npz"
-    with pytest.raises(OutputError, match=f"^{re.escape(str(missing))}: cannot be written: No such file or"):
-        save_checkpoint(missing, make())
+@pytest.mark.parametrize("suffix", [".pt", ".npz", ".PT", ".Npz"])
+def test_folders_and_upper_case(tmp_path, suffix):
+    """Folders that are not there are made, and the case of the suffix does not matter."""
+    path = tmp_path / "new" / "folders" / f"a{suffix}"
+    checkpoint = make()
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    save_checkpoint(path, checkpoint)
+    same(checkpoint, load_checkpoint(path))
+    before = path.read_bytes()
+    check_writable(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("write_to", [check_writable, lambda path: save_checkpoint(path, make())])
+def test_unwritable_places(tmp_path, write_to):
+    """A directory in the file's place, a file in the folder's, a name too long: one line, nothing left."""
     (tmp_path / "a.npz").mkdir()
-    with pytest.raises(OutputError, match=f"^{re.escape(str(tmp_path / 'a.npz'))}: cannot be written: "):
-        save_checkpoint(tmp_path / "a.npz", make())
-    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    (tmp_path / "file").touch()
+    places = [
+        (tmp_path / "a.npz", "it is a directory"),
+        (tmp_path / "file" / "a.npz", f"{tmp_path / 'file'} is not a folder"),
+        (tmp_path / "file" / "b" / "a.pt", f"{tmp_path / 'file'} is not a folder"),
+        (tmp_path / "new" / f"{'a' * 300}.npz", "File name too long"),
+        (tmp_path / "new" / ("b" * 300) / "a.npz", "File name too long"),
+    ]
+    for path, reason in places:
+        message = f"{path}: cannot be written: {reason}; choose another path"
+        with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
+            write_to(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "file"]
     with pytest.raises(CheckpointError, match=r"a model file must end in .pt or .npz, not '.txt'$"):
-        save_checkpoint(tmp_path / "a.txt", make())
+        write_to(tmp_path / "a.txt")
+
+
+def test_folder_without_permission(tmp_path, monkeypatch):
+    """A folder that may not be written to is an output error before and at the write."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "new" / "a.npz"
+    monkeypatch.setattr(Path, "open", refuse)
+    for write_to in (check_writable, lambda path: save_checkpoint(path, make())):
+        with pytest.raises(
+            OutputError, match=r": cannot be written: Permission denied; choose another path$"
+        ):
+            write_to(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+def test_accumulator_is_proved_before_a_write(tmp_path, suffix):
+    """A network that could not be loaded again is not written."""
+    wide = make_network(input_shift=31, input_format=IntFormat(16, signed=False))
+    path = tmp_path / f"a{suffix}"
+    message = f"{re.escape(str(path))}: the accumulator must fit 48 bits, not [0-9]+"
+    with pytest.raises(CheckpointError, match=f"^{message}$"):
+        save_checkpoint(path, Checkpoint(wide))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -437,6 +539,9 @@ def test_unwritable_places(tmp_path):
             {"x": float("nan")},
             "metrics must hold only finite numbers, strings, lists and such: .*",
         ),
+        ("task", nested(100_000), "task must be a dictionary, not list"),
+        ("task", {"x": nested(100_000)}, "task must hold only finite numbers, strings, lists and such: .*"),
+        ("task", {"x": 10**5000}, "task must hold only finite numbers, strings, lists and such: .*"),
         ("provenance", [1], "provenance must be a dictionary, not list"),
     ],
 )
