@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import re
 import shutil
 import signal
@@ -33,8 +32,18 @@ from qornn_hw.errors import CapacityError, FormatError, OutputError, QornnError,
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.core import Core
 from rtl_gen.emit import emit_core_verilog, port_table
+from rtl_gen.yosys import tool_cache
 
-__all__ = ["LOG_FOLDER", "STAGES", "Buildable", "Progress", "build", "build_core", "buildable"]
+__all__ = [
+    "LOG_FOLDER",
+    "STAGES",
+    "Buildable",
+    "Progress",
+    "build",
+    "build_core",
+    "buildable",
+    "check_request",
+]
 
 STAGES = ("elaborate", "synthesize", "netlist", "place", "pack")
 LOG_FOLDER = "logs"
@@ -80,6 +89,7 @@ def buildable(design: Design, *, cycles_per_step: float | None = None) -> Builda
             macs_per_step=net.macs_per_step,
             cycles_per_step=cycles_per_step,
             accumulator_bits=design.schedule.accumulator_bits,
+            digest=design.digest,
         ),
         documents=lambda: {"core.v": emit_core_verilog(design), "core_ports.md": port_table(design)},
     )
@@ -142,15 +152,26 @@ def build_core(
     """Build any core with the streams of :class:`rtl_gen.linked_core.LinkedCore`; see :func:`build`."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise FormatError(f"name must be letters, digits, '_', '-' and '.', not {name!r}")
+    hz = check_request(board, seed=seed, clock_mhz=clock_mhz)
+    tools = find_toolchain()
+    with _work_folder(out_dir) as work:
+        run = _Run(part, board, tools, work, out_dir, hz, seed, name, progress or (lambda stage: None))
+        return run.build()
+
+
+def check_request(board: Board, *, seed: int = 1, clock_mhz: float | None = None) -> int:
+    """Return the core clock in Hz if seed and clock are such that a build can be tried.
+
+    Raises:
+        FormatError: the seed is none.
+        BoardError: the clock cannot be made, or no UART rate divides it.
+    """
     if not 0 <= seed < 1 << 31:
         raise FormatError(f"seed must be 0 to 2147483647, not {seed!r}")
     hz = clock_hz(board.clock_mhz if clock_mhz is None else clock_mhz)
     solve_pll(board.oscillator_hz, hz)
     uart_baud(hz)
-    tools = find_toolchain()
-    with _work_folder(out_dir) as work:
-        run = _Run(part, board, tools, work, out_dir, hz, seed, name, progress or (lambda stage: None))
-        return run.build()
+    return hz
 
 
 @contextmanager
@@ -317,10 +338,7 @@ class _Run:
     def _tool(self, stage: str, tool: Tool, arguments: Sequence[str], outputs: Sequence[str]) -> None:
         """Run a tool in the work folder with its output in the stage's log; its outputs must be there."""
         log = self.out_dir / LOG_FOLDER / f"{stage}.log"
-        environment = tool_environment()
-        if "YOWASP_CACHE_DIR" not in environment and not os.access(Path.home(), os.W_OK):
-            # YoWASP compiles itself into the user's cache and dies where there is none.
-            environment["YOWASP_CACHE_DIR"] = str(self.work / "cache")
+        environment = tool_environment() | tool_cache()
         with (self.work / LOG_FOLDER / f"{stage}.log").open("wb") as output:
             try:
                 # Paths relative to the work folder only: YoWASP tools see a /tmp of their own.

@@ -43,6 +43,7 @@ class ModelFacts:
         macs_per_step: multiply-accumulates that a step needs.
         cycles_per_step: cycles of a step, counted in simulation; None where nobody counted.
         accumulator_bits: width of the accumulator.
+        digest: of the design (:attr:`qornn_hw.design.Design.digest`), "" where there is none.
     """
 
     hidden_size: int
@@ -56,6 +57,7 @@ class ModelFacts:
     macs_per_step: int
     cycles_per_step: float | None
     accumulator_bits: int
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def make_report(
         "resources": asdict(used),
         "available": asdict(board.available),
         "accumulator_bits": facts.accumulator_bits,
+        "design_digest": facts.digest,
         "tools": dict(tools),
         "seed": seed,
         "files": dict(files),

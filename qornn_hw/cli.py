@@ -5,7 +5,10 @@ torch, `train` without Amaranth.
 """
 
 import json
+import signal
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
@@ -17,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw.errors import CheckpointError, FormatError, QornnError
+from qornn_hw.errors import CheckpointError, FormatError, OutputError, QornnError, ToolError
 
 if TYPE_CHECKING:
     from qornn_hw.checkpoint import Checkpoint
@@ -61,23 +64,36 @@ console = Console(highlight=False, soft_wrap=True)
 
 def main() -> None:
     """Run the command line; a user's error is one line and exit code 2."""
+    # As Ctrl-C: what is under way is taken back, and tools that run are ended.
+    signal.signal(signal.SIGTERM, _terminate)
+    code: Any = 0
     try:
         code = app(standalone_mode=False)
     except QornnError as error:
         _fail(str(error))
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "qornn-hw"
-        _fail(f"{error.format_message()} Try '{command} --help'.")
+        _fail(f"{error.format_message().rstrip('.')}. Try '{command} --help'.")
     except ClickException as error:
         _fail(error.format_message())
     except typer.Exit as error:
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = INTERRUPTED
     except BrokenPipeError:
-        sys.exit(141)
+        code = 141
+    if code == INTERRUPTED:  # typer makes one of a KeyboardInterrupt
+        # Half-elaborated hardware complains that nobody used it.
+        warnings.simplefilter("ignore")
+        print("interrupted", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+INTERRUPTED = 130
+
+
+def _terminate(*_: Any) -> None:
+    sys.exit(143)
 
 
 def _fail(message: str) -> None:
@@ -286,6 +302,20 @@ def convert(
 # -- simulate ----------------------------------------------------------------------------------------
 
 
+# More steps than anybody simulates, and few enough to be held in memory.
+MOST_STEPS = 100_000
+
+
+def _check_folder_of(path: Path) -> None:
+    """Raise an OutputError unless a file can be made at ``path``, before hours of work find out."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path} must be a file that can be written: {error.strerror}") from error
+
+
 @app.command()
 def sim(
     model: ModelArgument,
@@ -302,8 +332,12 @@ def sim(
     build_dir: Annotated[
         Path | None, typer.Option("--build", metavar="DIR", help="The build whose netlist is simulated.")
     ] = None,
-    sequences: Annotated[int, typer.Option(help="Random sequences, played back to back.")] = 3,
-    steps: Annotated[int, typer.Option(help="Steps of each sequence.")] = 16,
+    sequences: Annotated[
+        int | None, typer.Option(help="Random sequences, played back to back; 3, of a netlist 4.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of each sequence; 16, of a netlist, which takes minutes, 4.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sequences and of the pauses.")] = 0,
     idle: Annotated[
         str, typer.Option(help="Pauses of the input (core only): none, periodic or random.")
@@ -324,10 +358,22 @@ def sim(
 
     if through not in ("core", "pins", "netlist"):
         raise FormatError(f"--through must be core, pins or netlist, not {through!r}")
-    if (through == "netlist") != (build_dir is not None):
+    if through == "netlist" and build_dir is None:
         raise FormatError("--through netlist must come with --build DIR, the output folder of a build")
-    if sequences < 1 or steps < 1:
-        raise FormatError(f"--sequences and --steps must be at least 1, not {sequences} and {steps}")
+    if through != "netlist" and build_dir is not None:
+        raise FormatError(f"--build must come with --through netlist, not with --through {through}")
+    if through != "core" and (idle, back_pressure) != ("none", "none"):
+        raise FormatError(f"--idle and --back-pressure must go with --through core, not {through}")
+    short = through == "netlist"
+    sequences = (4 if short else 3) if sequences is None else sequences
+    steps = (4 if short else 16) if steps is None else steps
+    for option, count in (("--sequences", sequences), ("--steps", steps)):
+        if not 1 <= count <= MOST_STEPS:
+            raise FormatError(f"{option} must be 1 to {MOST_STEPS}, not {count}")
+    if seed < 0:
+        raise FormatError(f"--seed must be 0 or more, not {seed}")
+    if waves is not None:
+        _check_folder_of(waves)
     checkpoint = _load(model)
     design = _design(checkpoint, board, lanes)
     stimuli = random_sequences(checkpoint.network, batch=sequences, steps=steps, seed=seed)
@@ -382,8 +428,15 @@ def _simulate(
     from boards.report import read_report
 
     report = read_report(build_dir)
+    if report.get("design_digest") != design.digest:
+        raise FormatError(
+            f"--build must be a build of this model with the same --lanes; {build_dir} is of another design, "
+            f"build this one with: qornn-hw build MODEL --out DIR"
+        )
     hz = clock_hz(report["clock_mhz"])
     netlist = find_netlist(build_dir)
+    # A netlist is large and slow: what Verilator takes to compile it, it soon makes up for.
+    options["simulator"] = options["simulator"] or _verilator_if_there()
     return simulate_link(
         netlist.sources,
         netlist.top,
@@ -394,6 +447,15 @@ def _simulate(
         defines=netlist.defines,
         **options,
     )
+
+
+def _verilator_if_there() -> str | None:
+    from sim.runner import find_simulator
+
+    try:
+        return find_simulator("verilator").name
+    except ToolError:
+        return None
 
 
 # -- build -------------------------------------------------------------------------------------------
@@ -407,7 +469,8 @@ def build(
     model: ModelArgument,
     board: BoardOption = "icebreaker",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the results; else build/MODEL-BOARD."),
     ] = None,
     lanes: LanesOption = None,
     clock: Annotated[
@@ -418,12 +481,14 @@ def build(
 ) -> None:
     """Build the bitstream for a board, with a report, the core's Verilog and the netlist."""
     from boards.build import build as run_build
+    from boards.build import check_request
     from boards.registry import find_board
     from boards.report import report_table
     from sim.amaranth_bench import simulate_core_in_python
     from sim.stimuli import random_sequences
 
     found = find_board(board)
+    check_request(found, seed=seed, clock_mhz=clock)
     checkpoint = _load(model)
     design = _design(checkpoint, board, lanes)
     folder = out or Path("build") / f"{model.stem}-{board}"

@@ -1,5 +1,6 @@
 """A compiled network: the plain data from which the hardware is generated, bit for bit."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,6 +59,19 @@ class Design:
             self.operand_image,
             *(image for image in optional if image is not None),
         )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that makes the hardware, in hexadecimal: tells whether a build is of this design."""
+        net, s = self.network, self.schedule
+        facts = (
+            [(image.name, image.digest) for image in self.images],
+            (s.columns_per_element, s.elements, net.hidden_size, net.input_size, net.output_size),
+            (str(net.activation), str(net.rounding), str(net.output_mode), str(net.output_kind)),
+            (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
+            (self.multiplier, self.rounding_constant),
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     # -- the ports of the core ------------------------------------------------------------------------
 

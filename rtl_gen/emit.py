@@ -11,7 +11,7 @@ from amaranth.back import verilog
 from qornn_hw.design import Design
 from qornn_hw.errors import ToolError
 from rtl_gen.core import Core
-from rtl_gen.yosys import find_yosys
+from rtl_gen.yosys import find_yosys, tool_cache
 
 __all__ = ["emit_core_verilog", "emit_verilog", "port_table"]
 
@@ -25,8 +25,12 @@ def emit_verilog(component: Any, name: str) -> str:
     with _yosys_for_amaranth():
         try:
             text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-        except YosysError as error:
-            raise ToolError(f"Yosys could not write the Verilog of {name}: {error}") from error
+        except (YosysError, UnicodeDecodeError, OSError) as error:
+            # A tool that dies with a traceback says why in its last line.
+            said = str(error).strip().splitlines()
+            reason = said[-1] if said else "it died without a word"
+            used = os.environ.get("YOSYS", "Amaranth's own")
+            raise ToolError(f"Yosys ({used}) could not write the Verilog of {name}: {reason}") from error
     # The first line names Yosys' version and the machine that built it.
     header, _, body = text.partition("\n")
     return body.lstrip("\n") if header.startswith("/*") else text
@@ -82,11 +86,12 @@ def _answer_meaning(design: Design) -> str:
 @contextmanager
 def _yosys_for_amaranth() -> Iterator[None]:
     """Make Amaranth find the Yosys of :func:`find_yosys`, unless its own variables say which."""
-    if "YOSYS" in os.environ or "AMARANTH_USE_YOSYS" in os.environ:
-        yield
-        return
-    os.environ["YOSYS"] = find_yosys()
+    added = tool_cache()
+    if "YOSYS" not in os.environ and "AMARANTH_USE_YOSYS" not in os.environ:
+        added["YOSYS"] = find_yosys()
+    os.environ.update(added)
     try:
         yield
     finally:
-        del os.environ["YOSYS"]
+        for name in added:
+            del os.environ[name]

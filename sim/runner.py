@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from qornn_hw.errors import ToolError
+from qornn_hw.errors import OutputError, ToolError
 
 __all__ = ["SIMULATORS", "BenchBuild", "Simulator", "build_bench", "find_simulator"]
 
@@ -177,8 +177,14 @@ class BenchBuild:
         target = waves.with_suffix(trace.suffix)
         if not trace.is_file():
             raise ToolError(f"{self.simulator.name} must write waves to {trace}, and did not", log)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(trace, target)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(trace, partial)
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OutputError(f"waves could not be written to {target}: {error.strerror}") from error
         return target
 
 

@@ -72,6 +72,7 @@ def test_keys_are_those_that_scripts_rely_on():
         "resources",
         "available",
         "accumulator_bits",
+        "design_digest",
         "tools",
         "seed",
         "files",

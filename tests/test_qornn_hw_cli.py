@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from networks import make_network, network_fields
 
 from qornn_hw import cli
@@ -164,7 +165,15 @@ def test_bad_checkpoints(name, command, run, tmp_path):
         (["build", "MODEL", "--seed", "-1"], "seed must be 0 to 2147483647, not -1"),
         (["sim", "MODEL", "--through", "walls"], "--through must be core, pins or netlist, not 'walls'"),
         (["sim", "MODEL", "--through", "netlist"], "--through netlist must come with --build DIR"),
-        (["sim", "MODEL", "--steps", "0"], "--sequences and --steps must be at least 1, not 3 and 0"),
+        (
+            ["sim", "MODEL", "--build", "there"],
+            "--build must come with --through netlist, not with --through core",
+        ),
+        (["sim", "MODEL", "--through", "pins", "--idle", "random"], "must go with --through core, not pins"),
+        (["sim", "MODEL", "--steps", "0"], "--steps must be 1 to 100000, not 0"),
+        (["sim", "MODEL", "--sequences", "999999999"], "--sequences must be 1 to 100000, not 999999999"),
+        (["sim", "MODEL", "--seed", "-1"], "--seed must be 0 or more, not -1"),
+        (["sim", "MODEL", "--waves", "model.npz/w.fst"], "must be a file that can be written"),
         (["sim", "MODEL", "--simulator", "pencil"], "simulator must be icarus or verilator, not 'pencil'"),
         (["sim", "MODEL", "--idle", "long"], "idle must be one of none, periodic, random, not 'long'"),
         (["eval", "MODEL"], "task.name must be copy or mnist to be evaluated"),
@@ -296,17 +305,50 @@ def test_build_needs_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
 
 
-def test_interrupt(monkeypatch, capsys):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort, typer.Exit(130)])
+def test_interrupt(error, monkeypatch, capsys):
     """Ctrl-C ends with 130 and a word, not with a traceback."""
 
     def interrupted(**_):
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(cli, "app", interrupted)
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_terminated_as_interrupted(tmp_path):
+    """SIGTERM in the middle of a build ends its tools and leaves nothing."""
+    command = [
+        sys.executable,
+        "-m",
+        "qornn_hw",
+        "build",
+        str(MODELS / "copy.npz"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen(command, cwd=MODELS.parent, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("synthesize"):
+            break
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    process.stdout.close()
+    assert not (tmp_path / "out").exists()
+
+
+def test_netlist_of_another_model_is_refused(run, tmp_path):
+    """A build's netlist is simulated against the model that it was built of, and no other."""
+    model = save(tmp_path / "model.npz")
+    (tmp_path / "build").mkdir()
+    report = {"design_digest": "another", "clock_mhz": 36.0}
+    (tmp_path / "build" / "report.json").write_text(json.dumps(report))
+    code, _, errors = run("sim", model, "--through", "netlist", "--build", tmp_path / "build")
+    assert code == 2
+    assert "is of another design" in errors
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):
