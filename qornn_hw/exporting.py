@@ -18,6 +18,7 @@ step of W whatever the other scales are.
 - a one-hot input multiplies nothing, so its columns of U may hold any integer at the scale s_acc.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from importlib import metadata
@@ -116,14 +117,22 @@ def _tanh_range(state_bits: int) -> float:
     return 2.0 ** math.ceil(math.log2(math.atanh(1 - 2.0**-state_bits)))
 
 
-def _matrix(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
-    """Return ``values``, also a torch tensor, as finite float64 of the given shape (None: any size)."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+def _array(name: str, values: Any) -> NDArray[Any]:
+    """Return ``values``, also a torch tensor, as an array of real numbers."""
+    try:
+        array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        kind = type(values).__name__
+        raise FormatError(f"{name} must be an array of real numbers, not {kind}: {reason}") from None
     if array.dtype.kind not in "fiu":
         raise FormatError(f"{name} must hold real numbers, not {array.dtype}")
-    array = array.astype(np.float64)
+    return array
+
+
+def _matrix(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:
+    """Return ``values``, also a torch tensor, as finite float64 of the given shape (None: any size)."""
+    array = _array(name, values).astype(np.float64)
     right = array.ndim == len(shape) and all(
         want is None or want == got for want, got in zip(shape, array.shape, strict=True)
     )
@@ -135,6 +144,56 @@ def _matrix(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray
             f"{name} must be finite, but has {np.sum(~np.isfinite(array))} NaN or infinite entries"
         )
     return array
+
+
+def _input_kind(input: str | None, calibration_inputs: Any) -> InputKind:
+    """Return the kind of input, by the form of the calibration inputs where it is not given."""
+    if input is not None:
+        kind: InputKind = _choice("input", input, InputKind)
+        return kind
+    array = _array("calibration_inputs", calibration_inputs)
+    if array.ndim == 3:
+        return InputKind.VECTOR
+    if array.ndim == 2 and array.dtype.kind in "iu":
+        return InputKind.ONE_HOT
+    raise FormatError(
+        "calibration_inputs must be vectors (batch, steps, inputs) or integer indices (batch, steps), "
+        f"not {array.dtype} of shape {array.shape}; say which is meant with input='vector' or input='one_hot'"
+    )
+
+
+def _shown(value: Any) -> str:
+    """Return an argument as a message shows it: short and in one line."""
+    return " ".join(repr(value).split())[:60]
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise FormatError(f"{name} must be {low} to {high}, not {_shown(value)}")
+    return int(value)
+
+
+def _weight_bits(weight_bits: Any) -> WeightBits:
+    if isinstance(weight_bits, (int, np.integer)):
+        apart = dict.fromkeys(("recurrent", "input", "output"), weight_bits)
+    elif isinstance(weight_bits, WeightBits):
+        apart = dataclasses.asdict(weight_bits)
+    else:
+        raise FormatError(
+            "weight_bits must be an integer from 1 to 8, or WeightBits(recurrent, input, output) of "
+            f"qornn_hw.network, not {_shown(weight_bits)}"
+        )
+    return WeightBits(**{k: _whole(f"weight_bits.{k}", bits, 1, 8) for k, bits in apart.items()})
+
+
+def _positive(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise FormatError(f"{name} must be a positive and finite number, not {_shown(value)}")
+    return number
 
 
 def _choice(name: str, value: str, choices: Any) -> Any:
@@ -151,7 +210,7 @@ def _input_grid(
     if not form.signed and inputs.min() < 0:
         raise FormatError(f"calibration_inputs must not be negative for unsigned inputs, not {inputs.min()}")
     if scale is None:
-        scale = (float(np.abs(inputs).max()) or 1.0) / max(form.max, 1)
+        scale = float(np.abs(inputs).max()) / max(form.max, 1)
     return form, scale
 
 
@@ -167,7 +226,7 @@ def export(
     initial_state: Any = None,
     weight_bits: int | WeightBits = 4,
     state_bits: int = 8,
-    input: str = "one_hot",
+    input: str | None = None,
     input_bits: int | None = None,
     input_signed: bool | None = None,
     input_scale: float | None = None,
@@ -196,14 +255,15 @@ def export(
         output_weight: V, (p, n).
         activation: identity, relu, modrelu, hardtanh or tanh.
         calibration_inputs: inputs as in use, which set the state's range: indices (batch, steps), or real
-            vectors (batch, steps, m).
+            vectors (batch, steps, m), not all of them zero.
         bias: b, (n,), for modrelu the bias inside the activation; zero where absent.
         output_bias: c, (p,); zero where absent.
         initial_state: h before the first step, (n,); zero where absent.
         weight_bits: bits of W, U and V, together or apart. The columns of U for a one-hot input of a
             tanh or hardtanh network are kept at the accumulator's precision instead.
         state_bits: bits of the state, 4 to 16.
-        input: "one_hot" or "vector".
+        input: "one_hot" or "vector"; by default "vector" where calibration_inputs has three dimensions and
+            "one_hot" where it has two and holds integers.
         input_bits: bits of an entry of a vector, 1 to 16; by default 8, or fewer (at least 4) where the
             state could not take that many up.
         input_signed: whether they are signed; by default if a calibration input is negative.
@@ -227,7 +287,7 @@ def export(
         FormatError: an argument breaks a number rule; the message names it.
     """
     act: Activation = _choice("activation", activation, Activation)
-    kind: InputKind = _choice("input", input, InputKind)
+    kind = _input_kind(input, calibration_inputs)
     w = _matrix("recurrent_weight", recurrent_weight, (None, None))
     n = w.shape[0]
     w = _matrix("recurrent_weight", w, (n, n))
@@ -237,21 +297,23 @@ def export(
     b = np.zeros(n) if bias is None else _matrix("bias", bias, (n,))
     c = np.zeros(p) if output_bias is None else _matrix("output_bias", output_bias, (p,))
     h0 = np.zeros(n) if initial_state is None else _matrix("initial_state", initial_state, (n,))
-    bits = (
-        weight_bits
-        if isinstance(weight_bits, WeightBits)
-        else WeightBits(weight_bits, weight_bits, weight_bits)
-    )
-    for name, k in (("recurrent", bits.recurrent), ("input", bits.input), ("output", bits.output)):
-        if not 1 <= k <= 8:
-            raise FormatError(f"weight_bits.{name} must be 1 to 8, not {k!r}")
-    if not 4 <= state_bits <= 16:
-        raise FormatError(f"state_bits must be 4 to 16, not {state_bits!r}")
-    if not 1 <= multiplier_bits <= 16:
-        raise FormatError(f"multiplier_bits must be 1 to 16, not {multiplier_bits!r}")
+    bits = _weight_bits(weight_bits)
+    state_bits = _whole("state_bits", state_bits, 4, 16)
+    multiplier_bits = _whole("multiplier_bits", multiplier_bits, 1, 16)
+    if input_bits is not None:
+        input_bits = _whole("input_bits", input_bits, 1, 16)
+    if index_bits is not None:
+        index_bits = _whole("index_bits", index_bits, 2, INDEX_BITS_MAX)
+    if input_scale is not None:
+        input_scale = _positive("input_scale", input_scale)
+    if state_range is not None:
+        state_range = _positive("state_range", state_range)
 
     if weight_steps is not None:
-        d_w, d_u, d_v = weight_steps
+        if not isinstance(weight_steps, (tuple, list)) or len(weight_steps) != 3:
+            shown = _shown(weight_steps)
+            raise FormatError(f"weight_steps must be three numbers, those of W, U and V, not {shown}")
+        d_w, d_u, d_v = (_positive(f"weight_steps[{i}]", step) for i, step in enumerate(weight_steps))
     elif already_quantized:
         d_w = grid_step("recurrent_weight", w, bits.recurrent)
         d_u = grid_step("input_weight", u, bits.input)
@@ -272,10 +334,17 @@ def export(
 
     if kind is InputKind.VECTOR:
         x_real: NDArray[Any] = _matrix("calibration_inputs", calibration_inputs, (None, None, m))
+        if not x_real.any():
+            raise FormatError(
+                "calibration_inputs must not be all zero: they set the scales of input and state; "
+                "pass inputs like those of use"
+            )
     else:
-        x_real = _matrix("calibration_inputs", calibration_inputs, (None, None)).astype(np.int64)
-        if x_real.min() < 0 or x_real.max() >= m:
-            raise FormatError(f"calibration_inputs must be indices from 0 to {m - 1}")
+        indices = _matrix("calibration_inputs", calibration_inputs, (None, None))
+        bad = indices[(indices < 0) | (indices >= m) | (indices != np.rint(indices))]
+        if len(bad):
+            raise FormatError(f"calibration_inputs must be indices from 0 to {m - 1}, not {bad[0]:g}")
+        x_real = indices.astype(np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         states, logits = run_real(real, x_real)
     largest = float(np.abs(states).max()) if state_range is None else state_range
@@ -405,7 +474,8 @@ def export_torch_rnn(rnn: Any, readout: Any, calibration_inputs: Any, **options:
     """Export a one-layer ``torch.nn.RNN`` (tanh or relu) and its ``torch.nn.Linear`` readout.
 
     The two biases of the RNN add up to b. ``options`` are those of :func:`export`, but for activation, bias,
-    output_bias; one-hot indices stand for ``torch.nn.functional.one_hot`` vectors.
+    output_bias; one-hot indices stand for ``torch.nn.functional.one_hot`` vectors. The calibration inputs are
+    (batch, steps, m), or indices (batch, steps), whatever the RNN's ``batch_first``.
 
     Raises:
         FormatError: another kind of module, more than one layer, two directions, or a wrong readout.

@@ -239,6 +239,29 @@ def test_torch_rnn(nonlinearity, bias):
     assert np.abs(model.logits * network.scales.output - wanted).max() < 0.03
 
 
+def test_input_is_inferred():
+    """Three dimensions are vectors, two of integers are indices, in both exports."""
+    torch.manual_seed(0)
+    module, readout = torch.nn.RNN(5, 10, batch_first=True), torch.nn.Linear(10, 3)
+    vectors = torch.rand(64, 10, 5)
+    indices = torch.randint(0, 5, (64, 10))
+    for x, kind in ((vectors, "vector"), (indices, "one_hot"), ((vectors * 9).int(), "vector")):
+        found = export_torch_rnn(module, readout, x, weight_bits=4, state_bits=8).network
+        assert found.input_kind == kind
+        assert found.scales == export_torch_rnn(module, readout, x, input=kind).network.scales
+    for input in ("vector", "one_hot"):
+        weights, rest = arrays(input=input)
+        assert rest.pop("input") == export(*weights, activation="relu", **rest).network.input_kind
+
+
+def test_bits_may_be_numpy_integers():
+    """Bits out of an array are as good as Python's."""
+    weights, rest = arrays()
+    rest |= {"weight_bits": np.int64(5), "state_bits": np.int8(9)}
+    network = export(*weights, activation="relu", **rest).network
+    assert network.weight_bits == WeightBits(5, 5, 5) and type(network.state_bits) is int
+
+
 def rnn(*args, **options):
     """Return a torch.nn.RNN."""
     return torch.nn.RNN(*args, **options)
@@ -292,7 +315,35 @@ def test_torch_rnn_refused(module, readout, message):
         ({"weight_bits": WeightBits(4, 4, 9)}, "weight_bits.output must be 1 to 8, not 9"),
         ({"state_bits": 3}, "state_bits must be 4 to 16, not 3"),
         ({"multiplier_bits": 17}, "multiplier_bits must be 1 to 16, not 17"),
-        ({"input_bits": 17}, "input_format.bits must be 1 to 16, not 17"),
+        ({"input_bits": 17}, "input_bits must be 1 to 16, not 17"),
+        ({"input_bits": 4.0}, "input_bits must be 1 to 16, not 4.0"),
+        ({"index_bits": 15}, "index_bits must be 2 to 14, not 15"),
+        (
+            {"weight_bits": "x"},
+            (
+                "weight_bits must be an integer from 1 to 8, or WeightBits(recurrent, input, output) of "
+                "qornn_hw.network, not 'x'"
+            ),
+        ),
+        (
+            {"weight_bits": (4, 8, 8)},
+            (
+                "weight_bits must be an integer from 1 to 8, or WeightBits(recurrent, input, output) of "
+                "qornn_hw.network, not (4, 8, 8)"
+            ),
+        ),
+        ({"weight_bits": WeightBits(4, "x", 4)}, "weight_bits.input must be 1 to 8, not 'x'"),
+        ({"weight_bits": True}, "weight_bits.recurrent must be 1 to 8, not True"),
+        ({"state_bits": "x"}, "state_bits must be 4 to 16, not 'x'"),
+        ({"multiplier_bits": None}, "multiplier_bits must be 1 to 16, not None"),
+        ({"input_scale": 0.0}, "input_scale must be a positive and finite number, not 0.0"),
+        ({"state_range": "x"}, "state_range must be a positive and finite number, not 'x'"),
+        ({"weight_steps": 0.5}, "weight_steps must be three numbers, those of W, U and V, not 0.5"),
+        (
+            {"weight_steps": (0.5, float("nan"), 1)},
+            "weight_steps[1] must be a positive and finite number, not nan",
+        ),
+        ({"bias": [[1.0], [1.0, 2.0]]}, "bias must be an array of real numbers, not list: "),
         ({"recurrent_weight": np.zeros((3, 4))}, "recurrent_weight must have shape (3, 3), not (3, 4)"),
         ({"recurrent_weight": np.zeros(3)}, "recurrent_weight must have shape (any, any), not (3,)"),
         ({"recurrent_weight": np.zeros((0, 0))}, "recurrent_weight must have shape (any, any), not (0, 0)"),
@@ -309,11 +360,38 @@ def test_torch_rnn_refused(module, readout, message):
         ),
         (
             {"calibration_inputs": np.full((3, 4), 5), "input": "one_hot"},
-            "calibration_inputs must be indices from 0 to 4",
+            "calibration_inputs must be indices from 0 to 4, not 5",
+        ),
+        (
+            {"calibration_inputs": np.full((3, 4), 0.5), "input": "one_hot"},
+            "calibration_inputs must be indices from 0 to 4, not 0.5",
+        ),
+        (
+            {"calibration_inputs": np.full((3, 4), 0.5), "input": None},
+            (
+                "calibration_inputs must be vectors (batch, steps, inputs) or integer indices "
+                "(batch, steps), not "
+                "float64 of shape (3, 4); say which is meant with input='vector' or input='one_hot'"
+            ),
+        ),
+        (
+            {"calibration_inputs": np.arange(4), "input": None},
+            (
+                "calibration_inputs must be vectors (batch, steps, inputs) or integer indices "
+                "(batch, steps), not "
+                "int64 of shape (4,); say which"
+            ),
         ),
         ({"input_signed": False}, "calibration_inputs must not be negative for unsigned inputs, not -"),
         (
-            {"calibration_inputs": np.zeros((1, 2, 5)), "bias": None, "activation": "relu"},
+            {"calibration_inputs": np.zeros((1, 2, 5)), "activation": "tanh"},
+            (
+                "calibration_inputs must not be all zero: they set the scales of input and state; "
+                "pass inputs like those of use"
+            ),
+        ),
+        (
+            {"input_weight": np.zeros((12, 5)), "bias": None, "activation": "relu"},
             "the largest state on the calibration inputs must be positive and finite, not 0.0; check",
         ),
         (
