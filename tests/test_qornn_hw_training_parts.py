@@ -182,7 +182,13 @@ def test_reporter_without_terminal(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
-    assert len(lines) == 4 and lines[-1].startswith("copy 4/4 loss 0.25 ")
+    assert len(lines) == 4 and lines[-1].startswith("copy 4/4 loss 0.25, ")
+    with Reporter("mnist", 2, seconds=0.0) as reporter:
+        reporter.update(1, loss=0.25, validation=None)
+        reporter.update(2, loss=0.25, validation=0.5)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("mnist 1/2 loss 0.25, validation -, ") and first.endswith(" s left")
+    assert second == "mnist 2/2 loss 0.25, validation 0.5, 0 s left"
     with Reporter("copy", 1, quiet=True) as reporter:
         reporter.update(1)
     assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Whole training runs, small ones: they learn, they repeat, and their checkpoints hold what they measured."""
 
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_mnist_learns(bars, activation, orthogonal):
     assert str(bars) not in str(checkpoint.provenance)
     assert checkpoint.network.weight_bits.recurrent == 4
     assert not checkpoint.network.input_format.signed
+
+
+def test_mnist_progress_of_one_epoch(bars, capsys):
+    """The validation is "-" until it is known, and the last line of a stage has it."""
+    train_mnist(MnistConfig(data=str(bars), hidden=4, float_epochs=0, epochs=1, finetune_epochs=1, batch=200))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" loss ")[0] for line in lines] == [
+        "mnist, quantized weights 4/4",
+        "mnist, rounded states 4/4",
+    ]
+    for line in lines:
+        assert re.search(r", validation (0\.\d+|0), 0 s left$", line)
 
 
 def test_mnist_without_data(tmp_path):

@@ -84,9 +84,9 @@ class Reporter:
         if self._progress is not None:
             self._progress.stop()
 
-    def update(self, done: int, **values: float) -> None:
-        """Show that ``done`` of the total are done, with the latest loss and metrics."""
-        text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+    def update(self, done: int, **values: float | None) -> None:
+        """Show that ``done`` of the total are done, with the latest loss and metrics; None: not known."""
+        text = ", ".join(f"{name} {'-' if v is None else f'{v:.4g}'}" for name, v in values.items())
         if self._progress is not None:
             self._progress.update(self._task, completed=done, values=text)
             return
@@ -94,4 +94,5 @@ class Reporter:
         if not self.quiet and (now - self._printed >= self.seconds or done >= self.total):
             self._printed = now
             left = (now - self.started) / max(done, 1) * (self.total - done)
-            print(f"{self.title} {done}/{self.total} {text} {left:.0f} s left", file=sys.stderr, flush=True)
+            text = f"{text}, {left:.0f} s left" if text else f"{left:.0f} s left"
+            print(f"{self.title} {done}/{self.total} {text}", file=sys.stderr, flush=True)

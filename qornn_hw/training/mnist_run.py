@@ -97,7 +97,7 @@ def _train(
     count = len(x) - _VALIDATION
     batches = count // config.batch
     best = Best()
-    accuracy = 0.0
+    accuracy: float | None = None
     with Reporter(title, epochs * batches, quiet) as reporter:
         for epoch in range(epochs):
             order = torch.randperm(count)
@@ -111,11 +111,12 @@ def _train(
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
                 optimizer.step()
+                if i == batches - 1:
+                    with torch.no_grad():
+                        found = _last_logits(cell, x[count:]).argmax(-1)
+                    accuracy = float((found == y[count:]).float().mean())
+                    best.offer(accuracy, cell)
                 reporter.update(done + 1, loss=float(loss.detach()), validation=accuracy)
-            with torch.no_grad():
-                found = _last_logits(cell, x[count:]).argmax(-1)
-                accuracy = float((found == y[count:]).float().mean())
-            best.offer(accuracy, cell)
     best.restore(cell)
 
 
