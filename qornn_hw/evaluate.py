@@ -12,6 +12,7 @@ from qornn_hw.checkpoint import Checkpoint
 from qornn_hw.errors import CheckpointError, FormatError
 from qornn_hw.float_model import RealNetwork, dequantized, dequantized_inputs, run_real
 from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import OutputMode
 from qornn_hw.training.orthogonality import orthogonality
 from qornn_hw.training.tasks import copy, mnist
 
@@ -33,19 +34,21 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _runners(checkpoint: Checkpoint) -> Iterator[tuple[str, Answer]]:
-    """Yield the three rungs as functions from integer inputs to logits in real units."""
+def _runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
+    """Yield the wanted rungs as functions from integer inputs to logits in real units."""
     net = checkpoint.network
 
     def real(network: RealNetwork) -> Answer:
         return lambda x: run_real(network, dequantized_inputs(net, x))[1]
 
     trained = RealNetwork.trained(checkpoint)
-    if trained is not None:
+    if "float" in rungs and trained is not None:
         yield "float", real(trained)
-    yield "fake_quantized", real(dequantized(net))
-    model = IntegerModel(net)
-    yield "integer", lambda x: model.run(x).logits * net.scales.output
+    if "fake_quantized" in rungs:
+        yield "fake_quantized", real(dequantized(net))
+    if "integer" in rungs:
+        model = IntegerModel(net)
+        yield "integer", lambda x: model.run(x).logits * net.scales.output
 
 
 def _cross_entropy(logits: Logits, targets: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
@@ -129,28 +132,41 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise FormatError(f"limit must be at least 1, not {limit}")
+    # Tasks and data are checked before anything is computed.
     name = checkpoint.task.get("name")
-    runners = [(rung, answer) for rung, answer in _runners(checkpoint) if rung in rungs]
     if name == "copy":
         _require_shape(checkpoint, copy.SYMBOLS, copy.CLASSES, vector=False)
+        if checkpoint.network.output_mode is not OutputMode.EVERY_STEP:
+            raise CheckpointError(
+                "network.output_mode of the copy task must be every_step, "
+                f"not {checkpoint.network.output_mode}"
+            )
         blank, count = _blank(checkpoint.task), min(limit or COPY_SEQUENCES, COPY_SEQUENCES)
         result = {
             "task": name,
             "sequences": count,
             "blind_cross_entropy": _rounded(copy.blind_baseline(blank)),
         }
-        return result | {rung: _copy(answer, blank, count) for rung, answer in runners}
+        return result | {rung: _copy(answer, blank, count) for rung, answer in _runners(checkpoint, rungs)}
     if name == "mnist":
         if checkpoint.task.get("order") != "rows":
             raise CheckpointError(
                 f"task.order of the mnist task must be 'rows', not {checkpoint.task.get('order')!r}"
             )
         _require_shape(checkpoint, mnist.ROWS, mnist.CLASSES, vector=True)
+        form = checkpoint.network.input_format
+        if form.signed or form.bits > 8:
+            raise CheckpointError(
+                "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, "
+                f"not {'signed' if form.signed else 'unsigned'} and of {form.bits}"
+            )
         images, labels = mnist.load(data_dir, "test")
         count = min(limit or len(images), len(images))
-        pixels = mnist.quantize_pixels(images[:count], checkpoint.network.input_format.bits)
+        pixels = mnist.quantize_pixels(images[:count], form.bits)
         result = {"task": name, "sequences": count}
-        return result | {rung: _mnist(answer, pixels, labels[:count]) for rung, answer in runners}
+        return result | {
+            rung: _mnist(answer, pixels, labels[:count]) for rung, answer in _runners(checkpoint, rungs)
+        }
     raise CheckpointError(
         f"task.name must be copy or mnist to be evaluated, not {name!r}; "
         "use the integer model (qornn_hw.integer_model) on your own data"

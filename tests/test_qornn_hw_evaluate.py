@@ -29,7 +29,7 @@ def copy_checkpoint(task=None, outputs=9, **options):
     )
 
 
-def mnist_checkpoint():
+def mnist_checkpoint(**options):
     """Return an untrained network of the MNIST task's shape."""
     rng = np.random.default_rng(0)
     return export(
@@ -39,10 +39,10 @@ def mnist_checkpoint():
         activation="relu",
         calibration_inputs=rng.random((5, 28, 28)),
         input="vector",
-        input_bits=4,
         input_scale=1 / 16,
         output_mode="last_step",
         task={"name": "mnist", "order": "rows"},
+        **({"input_bits": 4} | options),
     )
 
 
@@ -170,6 +170,32 @@ def test_mnist_without_folder():
         evaluate(mnist_checkpoint())
 
 
+def test_mnist_in_no_folder(tmp_path):
+    """A folder that is not there is named."""
+    message = f"{tmp_path / 'no'}: no such folder; pass --data DIR, the folder with the four MNIST files"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        evaluate(mnist_checkpoint(), tmp_path / "no")
+
+
+@pytest.mark.parametrize("checkpoint", [mnist_checkpoint(), copy_checkpoint(task={"name": "other"})])
+def test_refused_before_anything_is_computed(tmp_path, monkeypatch, checkpoint):
+    """Neither data that are absent nor an unknown task costs any computing."""
+
+    def fail(*_):
+        raise AssertionError("computed too early")
+
+    for name in ("RealNetwork", "dequantized", "IntegerModel", "run_real"):
+        monkeypatch.setattr(f"qornn_hw.evaluate.{name}", fail)
+    with pytest.raises((CheckpointError, DataError)):
+        evaluate(checkpoint, tmp_path)
+
+
+def test_rungs_are_chosen():
+    """Only the rungs that are asked for are measured."""
+    result = evaluate(copy_checkpoint(), limit=2, rungs=("integer",))
+    assert list(result) == ["task", "sequences", "blind_cross_entropy", "integer"]
+
+
 def test_mnist_in_an_empty_folder(tmp_path):
     """A folder without the files is named."""
     with pytest.raises(DataError, match=f"^{re.escape(str(tmp_path))}.*: no such file; put the four MNIST"):
@@ -196,6 +222,21 @@ def test_mnist_in_an_empty_folder(tmp_path):
                 "a network of the copy task must have 10 one-hot inputs and 9 outputs, "
                 "not 10 one_hot inputs and 3 outputs"
             ),
+        ),
+        (
+            copy_checkpoint(output_mode="last_step"),
+            "network.output_mode of the copy task must be every_step, not last_step",
+        ),
+        (
+            mnist_checkpoint(input_bits=9),
+            (
+                "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, "
+                "not unsigned and of 9"
+            ),
+        ),
+        (
+            mnist_checkpoint(input_signed=True),
+            "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, not signed and of 4",
         ),
         (
             copy_checkpoint(task={"name": "mnist", "order": "pixels"}),

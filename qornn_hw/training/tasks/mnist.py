@@ -36,6 +36,8 @@ def load(data_dir: str | Path | None, split: str) -> tuple[NDArray[np.uint8], ND
             "the mnist task needs its data: pass --data DIR, the folder with the four MNIST files"
         )
     folder = Path(data_dir)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; pass --data DIR, the folder with the four MNIST files")
     name = _NAMES[split]
     if not (folder / f"{name}-images-idx3-ubyte.gz").exists():
         folder = folder / "mnist"
