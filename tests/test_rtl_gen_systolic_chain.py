@@ -1,0 +1,73 @@
+"""The chain alone: rows in, sums out, a fixed number of cycles later."""
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from qornn_hw.bounds import input_range, state_range
+from qornn_hw.design import compile_network
+from qornn_hw.network import WeightBits
+from qornn_hw.rom import pack_fields
+from rtl_gen.systolic_chain import SystolicChain
+from sim.stimuli import random_network
+
+
+def sums_of_a_step(design, operands):
+    """Send every row of every pass through the chain; return the sums of the last pass, by row."""
+    s = design.schedule
+    chain = SystolicChain(design)
+    period = s.period(s.rows)
+    words = [pack_fields([int(v) for v in w], [s.operand_bits] * len(w)) for w in operands]
+    sums = {}
+
+    async def bench(ctx):
+        for cycle in range(s.passes * period + s.chain_latency + 1):
+            q, row = divmod(cycle, period)
+            there = q < s.passes and row < s.rows
+            token = {"start": there and row == 0, "valid": there, "final": q == s.passes - 1}
+            ctx.set(chain.i_token, token)
+            ctx.set(chain.i_addr, q * s.rows + row if there else 0)
+            ctx.set(chain.i_row, row if there else 0)
+            ctx.set(chain.i_first, q == 0)
+            if q < s.passes and row < s.elements:
+                ctx.set(chain.bus.as_value(), words[q * s.elements + row])
+            out_q, out_row = divmod(cycle - s.chain_latency, period)
+            out = 0 <= out_q < s.passes and out_row < s.rows
+            ctx.set(chain.o_row, out_row if out else 0)
+            ctx.set(chain.o_store, out and out_q < s.passes - 1)
+            if out and out_q == s.passes - 1:
+                sums[out_row] = ctx.get(chain.o_sum)
+            await ctx.tick()
+
+    simulator = Simulator(chain)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return [sums[row] for row in range(s.rows)]
+
+
+@pytest.mark.parametrize("bits", [(1, 1, 1), (4, 4, 4), (2, 8, 5)])
+@pytest.mark.parametrize(
+    ("n", "m", "columns", "elements"), [(5, 3, 2, 5), (5, 3, 2, 2), (9, 4, 4, 2), (7, 1, 1, 3), (3, 2, 8, 1)]
+)
+def test_sums_are_the_products_of_the_matrices(n, m, columns, elements, bits):
+    """Over random and extreme operands the sums are W g + (U x << e) and V g, one pass or several."""
+    network = random_network(
+        seed=1, hidden_size=n, input_size=m, output_size=3, weight_bits=WeightBits(*bits)
+    )
+    design = compile_network(network, columns_per_element=columns, elements=elements)
+    s = design.schedule
+    rng = np.random.default_rng(1)
+    for ends in (False, True):
+        g_range, x_range = state_range(network), input_range(network)
+        g = rng.choice(g_range, n) if ends else rng.integers(g_range[0], g_range[1] + 1, n)
+        x = rng.choice(x_range, m) if ends else rng.integers(x_range[0], x_range[1] + 1, m)
+        operands = np.zeros((s.passes * s.elements, columns), dtype=np.int64)
+        for word in range(s.words):
+            held = x << network.input_shift if word < s.input_words else g
+            operands[word, : len(s.columns(word))] = held[list(s.columns(word))]
+        expected = [
+            *(network.recurrent_weight @ g + (network.input_weight @ x << network.input_shift)),
+            *(network.output_weight @ g),
+        ]
+        assert sums_of_a_step(design, operands) == [int(v) for v in expected]
