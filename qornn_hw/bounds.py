@@ -94,6 +94,18 @@ def product_ranges(weights: IntArray, low: int, high: int) -> tuple[IntArray, In
     return np.minimum(at_low, at_high), np.maximum(at_low, at_high)
 
 
+def _check_magnitude(network: IntegerNetwork, state: int) -> None:
+    """Raise a FormatError if the bounds themselves could pass 64 bits; rough, in floating point."""
+    x_low, x_high = input_range(network)
+    drive = np.abs(network.input_weight.astype(float)).sum(axis=1).max() * max(-x_low, x_high)
+    most = np.abs(network.recurrent_weight.astype(float)).sum(axis=1).max() * state
+    most += drive * 2.0**network.input_shift + 2.0 * np.abs(network.bias).max()
+    if most >= 2.0**60:
+        raise FormatError(
+            f"the accumulator must fit {ACCUMULATOR_BITS_MAX} bits, not {int(np.log2(most)) + 2}"
+        )
+
+
 def accumulator_bounds(network: IntegerNetwork) -> Bounds:
     """Return the exact intervals of a network's accumulators.
 
@@ -101,6 +113,7 @@ def accumulator_bounds(network: IntegerNetwork) -> Bounds:
         FormatError: an accumulator would need more than ``ACCUMULATOR_BITS_MAX`` bits.
     """
     g_low, g_high = state_range(network)
+    _check_magnitude(network, max(-g_low, g_high))
     low, high = (r.sum(axis=1) for r in product_ranges(network.recurrent_weight, g_low, g_high))
     if network.vector_input:
         u_low, u_high = (r.sum(axis=1) for r in product_ranges(network.input_weight, *input_range(network)))

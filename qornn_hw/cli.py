@@ -68,7 +68,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     code: Any = 0
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="qornn-hw", standalone_mode=False)
     except QornnError as error:
         _fail(str(error))
     except UsageError as error:
@@ -177,8 +177,9 @@ def _training_command(task: str, config_class: type[Any], run: Callable[..., "Ch
     about = _attribute_docs(config_class)
 
     def command(out: Path, **options: Any) -> None:
-        from qornn_hw.checkpoint import save_checkpoint
+        from qornn_hw.checkpoint import check_writable, save_checkpoint
 
+        check_writable(out)
         checkpoint = run(config_class(**options))
         save_checkpoint(out, checkpoint)
         print(f"wrote {out}")

@@ -50,8 +50,8 @@ def port_table(design: Design) -> str:
     entry = "entry of the input vector" if net.vector_input else "index of the symbol"
     sign = "signed" if i_data.signed else "unsigned"
     i_payload = (
-        f"`[{in_bits - 1}:0]` data, {sign}: an {entry}; `[{in_bits}]` first word of a sequence; "
-        f"`[{in_bits + 1}]` last word of a sequence"
+        f"`[{in_bits - 1}:0]` data, {sign}: an {entry}; `[{in_bits}]` first word of a sequence (read with a "
+        f"step's first word); `[{in_bits + 1}]` last word of a sequence (read with a step's last word)"
     )
     o_payload = (
         f"`[{out_bits - 1}:0]` data, signed: {_answer_meaning(design)}; `[{out_bits}]` last word of the "
@@ -59,7 +59,13 @@ def port_table(design: Design) -> str:
     )
     rows = [
         ("clk", "in", 1, False, "clock; everything happens on its rising edge"),
-        ("rst", "in", 1, False, "synchronous reset; the next step starts from the initial state"),
+        (
+            "rst",
+            "in",
+            1,
+            False,
+            "synchronous reset; the next step starts from the initial state, words of that cycle are lost",
+        ),
         ("i__valid", "in", 1, False, f"there is an input word; {words} make a time step"),
         ("i__ready", "out", 1, False, "the core takes the word in this cycle"),
         ("i__payload", "in", in_bits + 2, False, i_payload),

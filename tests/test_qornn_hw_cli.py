@@ -181,6 +181,8 @@ def test_bad_checkpoints(name, command, run, tmp_path):
         (["convert", "MODEL", "model.onnx"], ".onnx"),
         (["train", "copy", "--hidden", "0"], "hidden"),
         (["train", "mnist"], "Missing option '--data'"),
+        (["train", "copy", "-o", "model.onnx"], "must end in .pt or .npz"),
+        (["train", "copy", "-o", "model.npz/model.npz"], "model.npz"),
     ],
 )
 def test_bad_requests(arguments, fragment, run, tmp_path, monkeypatch):

@@ -134,3 +134,8 @@ def test_too_wide_an_accumulator_is_refused():
     net = make_network(**changes, input_format=IntFormat(16, signed=False))
     with pytest.raises(FormatError, match=r"^the accumulator must fit 48 bits, not 52$"):
         IntegerModel(net)
+    # So wide that the bounds themselves would not fit 64 bits.
+    fields = {"input_weight": np.full((3, 1 << 13), -8), "input_shift": 31}
+    net = make_network(m=1 << 13, **fields, input_format=IntFormat(16, signed=False))
+    with pytest.raises(FormatError, match=r"^the accumulator must fit 48 bits, not 64$"):
+        IntegerModel(net)
