@@ -8,18 +8,9 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
+from rtl_gen.words import answer_word_layout
 
-__all__ = ["Answer", "answer_word_layout"]
-
-
-def answer_word_layout(bits: int) -> data.StructLayout:
-    """Return a word on the output stream.
-
-    Fields:
-        data: a logit, or (last word of an answer, if there is one) the index of the largest.
-        last: on the last word of the answer to a sequence's last step.
-    """
-    return data.StructLayout({"data": signed(bits), "last": 1})
+__all__ = ["Answer"]
 
 
 class Answer(wiring.Component):
@@ -37,7 +28,7 @@ class Answer(wiring.Component):
         last: In; with it: the answer belongs to the last step of a sequence.
         launch: In; pulse: an answer is launched.
         room: Out; there is room for one more.
-        o: Out(stream); see :func:`answer_word_layout`; ``design.schedule.answer_words`` words an answer.
+        o: Out(stream); see :func:`rtl_gen.words.answer_word_layout`; ``design.answer_words`` words an answer.
     """
 
     def __init__(self, design: Design) -> None:

@@ -9,13 +9,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from qornn_hw.design import Design
 from qornn_hw.network import Activation
 from rtl_gen.activation import ModRelu
-from rtl_gen.answer import Answer, answer_word_layout
-from rtl_gen.operand_memory import OperandMemory, input_word_layout
+from rtl_gen.answer import Answer
+from rtl_gen.operand_memory import OperandMemory
 from rtl_gen.processing_element import token_layout
 from rtl_gen.requantizer import Requantizer
 from rtl_gen.rom import Rom
 from rtl_gen.sequencer import Sequencer
 from rtl_gen.systolic_chain import SystolicChain
+from rtl_gen.words import answer_word_layout, input_word_layout
 
 __all__ = ["Core"]
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import (
@@ -19,20 +19,9 @@ from qornn_hw.link_protocol import (
     StepFlag,
 )
 from rtl_gen.uart import ReceivedByte
+from rtl_gen.words import answer_word_layout, input_word_layout
 
-__all__ = ["Link", "answer_layout", "step_layout"]
-
-
-def step_layout(form: LinkFormat) -> data.StructLayout:
-    """Return the payload of the stream of a step's words."""
-    word = form.word_format
-    shape = signed(word.bits) if word.signed else unsigned(word.bits)
-    return data.StructLayout({"data": shape, "first": 1, "last": 1})
-
-
-def answer_layout(form: LinkFormat) -> data.StructLayout:
-    """Return the payload of the stream of an answer's words."""
-    return data.StructLayout({"data": signed(form.answer_bits), "last": 1})
+__all__ = ["Link"]
 
 
 def _crc_step(crc: Value, byte: Value) -> Value:
@@ -64,9 +53,9 @@ class Link(wiring.Component):
     Members:
         i_bytes: In(stream.Signature(ReceivedByte, always_ready=True)): Bytes from the host.
         o_bytes: Out(stream.Signature(8)): Bytes to the host.
-        o_step: Out(stream.Signature(step_layout(form))): A step's words. ``first`` only with the first word
-            of a sequence, ``last`` only with its last.
-        i_answer: In(stream.Signature(answer_layout(form))): An answer's words.
+        o_step: Out(stream), see :func:`rtl_gen.words.input_word_layout`: A step's words. ``first`` only with
+            the first word of a sequence, ``last`` only with its last.
+        i_answer: In(stream), see :func:`rtl_gen.words.answer_word_layout`: An answer's words.
         core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
             emptied with it.
         broken: Out(1): High from power-up, a RESET or a fault to the next accepted step with FIRST.
@@ -87,8 +76,8 @@ class Link(wiring.Component):
             {
                 "i_bytes": In(stream.Signature(ReceivedByte, always_ready=True)),
                 "o_bytes": Out(stream.Signature(8)),
-                "o_step": Out(stream.Signature(step_layout(form))),
-                "i_answer": In(stream.Signature(answer_layout(form))),
+                "o_step": Out(stream.Signature(input_word_layout(form.word_format))),
+                "i_answer": In(stream.Signature(answer_word_layout(form.answer_bits))),
                 "core_rst": Out(1),
                 "broken": Out(1, init=1),
                 "faulty": Out(1),

@@ -18,7 +18,7 @@ class LinkedCore(wiring.Component):
 
     Parameters:
         core: The core: member ``i`` takes a step's words, member ``o`` gives an answer's, in the layouts of
-            :func:`rtl_gen.link.step_layout` and :func:`rtl_gen.link.answer_layout`.
+            :mod:`rtl_gen.words`.
         form: Words of a step and of an answer.
         clocks_per_bit: Clock cycles of one UART bit, at least 8.
         timeout_bits: As in :class:`rtl_gen.link.Link`.

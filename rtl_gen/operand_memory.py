@@ -2,28 +2,15 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
-from qornn_hw.fixed import IntFormat
 from rtl_gen.ram import Ram
+from rtl_gen.words import input_word_layout
 
-__all__ = ["OperandMemory", "input_word_layout"]
-
-
-def input_word_layout(form: IntFormat) -> data.StructLayout:
-    """Return a word on the input stream.
-
-    Fields:
-        data: one entry of the input vector, or the index of the symbol.
-        first: on the first word of a sequence.
-        last: on the last word of a sequence.
-    """
-    return data.StructLayout(
-        {"data": signed(form.bits) if form.signed else unsigned(form.bits), "first": 1, "last": 1}
-    )
+__all__ = ["OperandMemory"]
 
 
 class OperandMemory(wiring.Component):
@@ -37,7 +24,7 @@ class OperandMemory(wiring.Component):
         design: schedule, formats and initial contents.
 
     Members:
-        i: In(stream); input words, see :func:`input_word_layout`; one step's are
+        i: In(stream); input words, see :func:`rtl_gen.words.input_word_layout`; one step's are
             ``design.schedule.input_words_per_step``.
         state: In(signed(state_bits)); a new hidden unit, in the order of the units.
         state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.

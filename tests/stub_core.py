@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import LinkFormat
-from rtl_gen.link import answer_layout, step_layout
+from rtl_gen.words import answer_word_layout, input_word_layout
 
 
 class StubCore(wiring.Component):
@@ -19,7 +19,10 @@ class StubCore(wiring.Component):
         self._wait = wait
         self._every_step = every_step
         super().__init__(
-            {"i": In(stream.Signature(step_layout(form))), "o": Out(stream.Signature(answer_layout(form)))}
+            {
+                "i": In(stream.Signature(input_word_layout(form.word_format))),
+                "o": Out(stream.Signature(answer_word_layout(form.answer_bits))),
+            }
         )
 
     def elaborate(self, platform):
