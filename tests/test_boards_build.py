@@ -408,6 +408,8 @@ def test_interrupt_leaves_nothing(tmp_path):
         (tools / variable).write_text(f"#!/bin/sh\n{text}\n")
         (tools / variable).chmod(0o755)
     code = (
+        # Whoever runs the tests in the background has Ctrl-C ignored, and so its children.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import sys; from pathlib import Path; from test_boards_build import *; "
         "build_core(PART, BOARD, Path(sys.argv[1]))"
     )
