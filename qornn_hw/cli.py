@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -215,39 +214,30 @@ def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
     return docs
 
 
-def _needs_torch(run: Callable[[Any], "Checkpoint"]) -> Callable[[Any], "Checkpoint"]:
-    @wraps(run)
-    def wrapped(config: Any) -> "Checkpoint":
+def _trainer(name: str) -> Callable[[Any], "Checkpoint"]:
+    """Return the training function of that name, which is loaded, with torch, when it is called."""
+
+    def run(config: Any) -> "Checkpoint":
+        from qornn_hw import training
+
         try:
-            import torch  # noqa: F401
-        except ImportError as error:
+            train: Callable[[Any], Checkpoint] = getattr(training, name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
             raise CheckpointError(
                 "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
             ) from error
-        return run(config)
+        return train(config)
 
-    return wrapped
-
-
-@_needs_torch
-def _train_copy(config: Any) -> "Checkpoint":
-    from qornn_hw.training import train_copy
-
-    return train_copy(config)
-
-
-@_needs_torch
-def _train_mnist(config: Any) -> "Checkpoint":
-    from qornn_hw.training import train_mnist
-
-    return train_mnist(config)
+    return run
 
 
 def _add_training_commands() -> None:
     from qornn_hw.training.config import CopyConfig, MnistConfig
 
-    _training_command("copy", CopyConfig, _train_copy)
-    _training_command("mnist", MnistConfig, _train_mnist)
+    _training_command("copy", CopyConfig, _trainer("train_copy"))
+    _training_command("mnist", MnistConfig, _trainer("train_mnist"))
 
 
 _add_training_commands()

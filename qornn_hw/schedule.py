@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.bounds import accumulator_bounds, input_range, product_ranges, state_range
+from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, product_ranges, state_range
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, IntegerNetwork, OutputMode
@@ -159,10 +159,10 @@ class Schedule:
 
     # -- widths, proved from the weights --------------------------------------------------------------
 
-    @property
-    def input_operand_shift(self) -> int:
-        """Left shift of an input on its way into the chain: e, which puts it on the state's grid."""
-        return self.network.input_shift if self.network.vector_input else 0
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Intervals of the network's accumulators."""
+        return accumulator_bounds(self.network)
 
     @property
     def operand_bits(self) -> int:
@@ -219,12 +219,12 @@ class Schedule:
     @property
     def accumulator_bits(self) -> int:
         """Bits of the accumulator that serves hidden units and logits."""
-        return accumulator_bounds(self.network).bits
+        return self.bounds.bits
 
     @property
     def activated_bits(self) -> int:
         """Bits of a hidden unit's accumulator after the activation, the requantizer's input."""
-        return accumulator_bounds(self.network).state_bits
+        return self.bounds.state_bits
 
     @property
     def bias_bits(self) -> int:
@@ -268,7 +268,7 @@ class Schedule:
     def answer_bits(self) -> int:
         """Bits of a signed word on the output stream."""
         kind = self.network.output_kind
-        logits = accumulator_bounds(self.network).output_bits if kind.has_logits else 1
+        logits = self.bounds.output_bits if kind.has_logits else 1
         index = bits_for_range(0, self.network.output_size - 1) if kind.has_argmax else 1
         return max(logits, index)
 

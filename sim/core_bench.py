@@ -15,10 +15,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from sim.pauses import pauses
+from sim.plan import PLAN_VARIABLE
 
-__all__ = ["PLAN_VARIABLE", "run_core"]
+__all__ = ["run_core"]
 
-PLAN_VARIABLE = "QORNN_BENCH_PLAN"
 # One, as the link does it: a longer reset would hide a register that needs a second cycle.
 RESET_CYCLES = 1
 

@@ -21,6 +21,7 @@ from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import IntegerNetwork, OutputMode
 from rtl_gen.emit import emit_core_verilog
 from sim.pauses import PATTERNS
+from sim.plan import PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
 __all__ = [
@@ -39,8 +40,6 @@ IntArray = NDArray[np.int64]
 
 CORE_NAME = "qornn_core"
 BENCH = "sim.core_bench"
-# Must be that of sim.core_bench, which is imported only inside the simulator.
-PLAN_VARIABLE = "QORNN_BENCH_PLAN"
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from qornn_hw.link_protocol import (
     encode_reset,
     encode_step,
 )
+from sim.plan import PLAN_VARIABLE
 
-__all__ = ["PLAN_VARIABLE", "run_link"]
+__all__ = ["run_link"]
 
-PLAN_VARIABLE = "QORNN_BENCH_PLAN"
 CLOCK_NS = 10
 # Attempts to reach the board while it still holds its own reset.
 RESET_ATTEMPTS = 50

@@ -18,13 +18,12 @@ from rtl_gen.core import Core
 from rtl_gen.emit import emit_verilog
 from rtl_gen.linked_core import LinkedCore
 from sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
+from sim.plan import PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
 __all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "simulate_link"]
 
 BENCH = "sim.link_bench"
-# Must be that of sim.link_bench, which is imported only inside the simulator.
-PLAN_VARIABLE = "QORNN_BENCH_PLAN"
 RTL_PORTS = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
 
 
