@@ -194,7 +194,7 @@ def _training_command(task: str, config_class: type[Any], run: Callable[..., "Ch
         )
     out = typer.Option(Path("model.pt"), "--out", "-o", help="Where to write the checkpoint.")
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     doc = (config_class.__doc__ or "").strip().splitlines()[0]
     train_app.command(task, help=doc)(command)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 from qornn_hw.design import Design, compile_network
 from qornn_hw.errors import MismatchError
@@ -135,12 +136,14 @@ def configurations() -> tuple[Configuration, ...]:
         chosen.append(best)
         for pair in pairs_of(best):
             missing.pop(pair, None)
-    values = list(SETTINGS.values())
-    names = list(SETTINGS)
-    return tuple(
-        Configuration(**{name: values[k][v] for k, (name, v) in enumerate(zip(names, choice, strict=True))})  # type: ignore[arg-type]
-        for choice in chosen
-    )
+    return tuple(_configuration(choice) for choice in chosen)
+
+
+def _configuration(choice: list[int]) -> Configuration:
+    settings: dict[str, Any] = {
+        name: values[v] for (name, values), v in zip(SETTINGS.items(), choice, strict=True)
+    }
+    return Configuration(**settings)
 
 
 def _candidate(rng: random.Random, sizes: list[int], first: Pair, missing: dict[Pair, None]) -> list[int]:
@@ -152,7 +155,7 @@ def _candidate(rng: random.Random, sizes: list[int], first: Pair, missing: dict[
         rng.shuffle(order)
         fixed[k] = max(
             order,
-            key=lambda v, k=k: sum(  # type: ignore[misc]
+            key=lambda v, k=k: sum(  # type: ignore[misc]  # mypy cannot infer a lambda's default
                 ((k, v, o, w) if k < o else (o, w, k, v)) in missing for o, w in fixed.items()
             ),
         )

@@ -8,6 +8,8 @@ An identity network is linear, so its blank part needs no loop: with ``A = [[W, 
 of all T0 blanks follow by doubling, ``[h_1 .. h_2L] = [h_1 .. h_L, A**L h_1 .. A**L h_L]``.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -171,7 +173,7 @@ def _train(
             x, targets = (torch.from_numpy(a) for a in copy.sequences(rng, config.batch, config.blank))
             loss, accuracy, reach = _loss(cell, cell.quantized(), x, targets, config, noise or 0.0)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             for params, _ in groups:
                 torch.nn.utils.clip_grad_norm_(params, 1.0)
             optimizer.step()
@@ -186,7 +188,7 @@ def _exported(cell: QORNN, config: CopyConfig) -> Checkpoint:
     with torch.no_grad():
         q = cell.quantized()
     inputs, _ = copy.sequences(np.random.default_rng([config.seed, 1]), 64, config.blank)
-    options = {
+    options: dict[str, Any] = {
         "activation": config.activation,
         "calibration_inputs": inputs,
         "bias": cell.bias,
@@ -213,5 +215,5 @@ def _exported(cell: QORNN, config: CopyConfig) -> Checkpoint:
             "torch": torch.__version__,
         },
     }
-    checkpoint = export(q.recurrent, q.input, q.output, **options)  # type: ignore[arg-type]
+    checkpoint = export(q.recurrent, q.input, q.output, **options)
     return checkpoint.with_metrics(evaluate(checkpoint))

@@ -108,7 +108,7 @@ def _train(
                 chosen = order[i * config.batch : (i + 1) * config.batch]
                 loss = functional.cross_entropy(_last_logits(cell, x[chosen]), y[chosen])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
                 torch.nn.utils.clip_grad_norm_(cell.parameters(), 1.0)
                 optimizer.step()
                 if i == batches - 1:
