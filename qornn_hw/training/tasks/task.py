@@ -1,0 +1,93 @@
+"""What every task is: training batches, a test set, the interface of its network, and its metrics.
+
+NumPy only. A task hands out integers, as the hardware takes them: indices, or vectors in its input format whose
+unit is worth ``input_scale``.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.network import InputKind, OutputMode
+
+__all__ = ["Examples", "Task"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sequences and what is wanted of them.
+
+    Attributes:
+        inputs: int64, indices (count, steps), or vectors (count, steps, m) in the task's input format.
+        targets: int64 (count,), the class after the last step; int64 (count, steps), the class after each
+            step; or float64 (count, p), the values after the last step.
+        continues: the states of the batch before it are the initial states of this one.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[Any]
+    continues: bool = False
+
+
+class Task(ABC):
+    """One task with its data.
+
+    Attributes:
+        name: as in ``qornn-hw train NAME`` and in a checkpoint's ``task["name"]``.
+        metric: the key of the metric by which networks are compared.
+        larger_is_better: whether a larger metric is the better one.
+        input_kind, inputs, outputs, output_mode: the interface of its network; m and p.
+        input_bits, input_signed, input_scale: the format of an entry of a vector and the worth of its unit;
+            of no meaning for one-hot inputs.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+    larger_is_better: ClassVar[bool]
+    input_kind: InputKind
+    inputs: int
+    outputs: int
+    output_mode: OutputMode
+    input_bits: int = 8
+    input_signed: bool = False
+    input_scale: float = 1.0
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Return what a checkpoint holds as ``task``; ``make_task`` makes the task of it again."""
+
+    @abstractmethod
+    def training_batch(self, index: int, count: int, seed: int) -> Examples:
+        """Return the ``index``-th batch of ``count`` sequences: the same for the same three arguments.
+
+        So a run that was interrupted goes on with the same batches. A fixed set is shuffled anew in each
+        epoch, a generated one never repeats itself.
+        """
+
+    @abstractmethod
+    def batches_per_epoch(self, count: int) -> int | None:
+        """Return the whole batches of a fixed training set; None where sequences are generated."""
+
+    @abstractmethod
+    def validation(self) -> Examples:
+        """Return sequences that are neither trained nor tested, by which training chooses."""
+
+    @abstractmethod
+    def test(self, limit: int | None = None) -> Examples:
+        """Return the test set, or its first ``limit`` sequences."""
+
+    @abstractmethod
+    def blind(self) -> float | None:
+        """Return the metric of the best answer without any input; None where that is not known."""
+
+    @abstractmethod
+    def totals(self, logits: NDArray[np.floating[Any]], targets: NDArray[Any]) -> dict[str, float]:
+        """Return, for some sequences, the sum of each metric over the sequences.
+
+        Args:
+            logits: in real units, (count, steps, p), or (count, 1, p) after the last step only.
+            targets: as in :class:`Examples`.
+        """
