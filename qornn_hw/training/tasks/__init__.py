@@ -1,1 +1,69 @@
-"""The data sets, in NumPy."""
+"""The tasks, in NumPy: what is trained, validated and tested, and how it is measured (docs/tasks.md)."""
+
+from pathlib import Path
+from typing import Any
+
+from qornn_hw.errors import CheckpointError, FormatError
+from qornn_hw.training.tasks.copy import CopyTask
+from qornn_hw.training.tasks.mnist import MnistTask
+from qornn_hw.training.tasks.task import Examples, Task
+
+__all__ = ["TASKS", "CopyTask", "Examples", "MnistTask", "Task", "make_task"]
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (CopyTask, MnistTask)}
+
+
+def make_task(
+    description: dict[str, Any],
+    data_dir: str | Path | None = None,
+    input_bits: int | None = None,
+    load: bool = True,
+) -> Task:
+    """Return the task that a checkpoint's ``task`` describes.
+
+    Args:
+        description: what :meth:`Task.description` returned: ``name`` and the task's options.
+        data_dir: what ``--data`` names, for tasks that need it.
+        input_bits: bits of an entry of an input vector, where the task leaves the choice; else its default.
+        load: read the data now.
+
+    Raises:
+        CheckpointError: the name or an option is unknown, or an option's value cannot be.
+        DataError: the data are absent or not what they should be.
+    """
+    name = description.get("name")
+    if not isinstance(name, str) or name not in TASKS:
+        raise CheckpointError(
+            f"task.name must be one of {', '.join(sorted(TASKS))} to be evaluated, not {_shown(name)}; "
+            "use the integer model (qornn_hw.integer_model) on your own data"
+        )
+    kind = TASKS[name]
+    options: dict[str, Any] = {key: value for key, value in description.items() if key != "name"}
+    for key in options:
+        if key not in kind.options:
+            known = ", ".join(kind.options)
+            raise CheckpointError(f"task.{_shown(key)[1:-1]} is not known of the {name} task; it has {known}")
+    for key in kind.required:
+        if key not in options:
+            raise CheckpointError(f"task.{key} of the {name} task is missing")
+    if kind.data_argument is not None:
+        options[kind.data_argument] = data_dir
+    allowed = kind.input_bits_range
+    if allowed is not None and input_bits is not None:
+        if input_bits not in allowed:
+            raise CheckpointError(
+                f"network.input_format of the {name} task must have {allowed.start} to {allowed.stop - 1} "
+                f"bits, not {input_bits}"
+            )
+        options["input_bits"] = input_bits
+    try:
+        task = kind(**options)
+    except FormatError as error:
+        raise CheckpointError(f"task.{error}") from None
+    if load:
+        task.load()
+    return task
+
+
+def _shown(value: Any) -> str:
+    return " ".join(repr(value).split())[:60]

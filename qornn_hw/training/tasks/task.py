@@ -1,7 +1,7 @@
 """What every task is: training batches, a test set, the interface of its network, and its metrics.
 
-NumPy only. A task hands out integers, as the hardware takes them: indices, or vectors in its input format whose
-unit is worth ``input_scale``.
+NumPy only. A task hands out integers, as the hardware takes them: indices, or vectors in its input format
+whose unit is worth ``input_scale``.
 """
 
 from abc import ABC, abstractmethod
@@ -35,10 +35,18 @@ class Examples:
 class Task(ABC):
     """One task with its data.
 
+    A constructor checks its arguments (``FormatError``, the message begins with the argument's name) and reads
+    no more than it needs to know the interface. :meth:`load` reads the rest, or else the first call that
+    needs it.
+
     Attributes:
         name: as in ``qornn-hw train NAME`` and in a checkpoint's ``task["name"]``.
         metric: the key of the metric by which networks are compared.
         larger_is_better: whether a larger metric is the better one.
+        options: the constructor's arguments that the description may hold beside the name.
+        required: those of them that it must hold.
+        data_argument: the constructor's argument that takes ``--data``; None where sequences are generated.
+        input_bits_range: the ``input_bits`` that the constructor takes; None where it takes none.
         input_kind, inputs, outputs, output_mode: the interface of its network; m and p.
         input_bits, input_signed, input_scale: the format of an entry of a vector and the worth of its unit;
             of no meaning for one-hot inputs.
@@ -47,6 +55,10 @@ class Task(ABC):
     name: ClassVar[str]
     metric: ClassVar[str]
     larger_is_better: ClassVar[bool]
+    options: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ()
+    data_argument: ClassVar[str | None] = None
+    input_bits_range: ClassVar[range | None] = None
     input_kind: InputKind
     inputs: int
     outputs: int
@@ -58,6 +70,13 @@ class Task(ABC):
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """Return what a checkpoint holds as ``task``; ``make_task`` makes the task of it again."""
+
+    def load(self) -> None:  # noqa: B027  # most generated tasks have nothing to read
+        """Read all data now, training and test, so that what is missing is found before any work.
+
+        Raises:
+            DataError: the data are absent or not what they should be.
+        """
 
     @abstractmethod
     def training_batch(self, index: int, count: int, seed: int) -> Examples:
@@ -91,3 +110,11 @@ class Task(ABC):
             logits: in real units, (count, steps, p), or (count, 1, p) after the last step only.
             targets: as in :class:`Examples`.
         """
+
+    def metrics(self, totals: dict[str, float], count: int) -> dict[str, float]:
+        """Return the metrics of ``count`` sequences from the sums of :meth:`totals` over all of them.
+
+        They are means, ``total / count``; a task may round what was counted back to a whole count, so that
+        the order in which batches were added leaves no trace.
+        """
+        return {key: total / count for key, total in totals.items()}
