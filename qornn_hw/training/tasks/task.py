@@ -35,9 +35,9 @@ class Examples:
 class Task(ABC):
     """One task with its data.
 
-    A constructor checks its arguments (``FormatError``, the message begins with the argument's name) and reads
-    no more than it needs to know the interface. :meth:`load` reads the rest, or else the first call that
-    needs it.
+    A constructor checks its arguments (``FormatError``, whose message starts with the argument's name) and
+    reads no more than it needs to know the interface. :meth:`load` reads the rest, or else the first call
+    that needs it.
 
     Attributes:
         name: as in ``qornn-hw train NAME`` and in a checkpoint's ``task["name"]``.

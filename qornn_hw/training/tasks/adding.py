@@ -1,0 +1,105 @@
+"""The adding task: the sum of two marked numbers among many.
+
+Step t of T brings ``x_t = (u_t, marker_t)``, u_t uniform in 0 to 1. The marker is on at two steps, one drawn
+from each half of the sequence, else 0. The answer after the last step is the sum of the two marked u_t; squared
+error. (Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al., arXiv 1511.06464, and of projUNN.)
+
+u_t is drawn from the b-bit grid ``integer / 2**b``, so that the hardware's input is exact, and a marker that is
+on is the largest integer, ``(2**b - 1) / 2**b``. Answering the mean of the sums leaves their variance
+``2 (4**b - 1) / (12 4**b)``, 0.16666 at 8 bits.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.network import InputKind, OutputMode
+from qornn_hw.training.tasks.measures import generator, rounded, whole
+from qornn_hw.training.tasks.task import Examples, Task
+
+__all__ = ["AddingTask", "sequences"]
+
+TEST_SEQUENCES = 2000
+VALIDATION_SEQUENCES = 1000
+# The first word keeps training, validation and test apart whatever the training seed is.
+_TRAINING = 5
+_VALIDATION_SEED = (6, 0)
+_TEST_SEED = (7, 0)
+
+
+def sequences(
+    rng: np.random.Generator, count: int, steps: int, bits: int = 8
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return inputs (count, steps, 2), integers of ``bits`` bits, and the sums (count, 1), real numbers."""
+    top = (1 << bits) - 1
+    inputs = np.zeros((count, steps, 2), dtype=np.int64)
+    inputs[:, :, 0] = rng.integers(0, top + 1, size=(count, steps))
+    half = steps // 2
+    places = np.stack([rng.integers(0, half, size=count), rng.integers(half, steps, size=count)], axis=1)
+    row = np.arange(count)[:, None]
+    inputs[row, places, 1] = top
+    return inputs, inputs[row, places, 0].sum(axis=1, keepdims=True) / (top + 1)
+
+
+class AddingTask(Task):
+    """The adding task over ``steps`` steps, generated; test: 2000 sequences, validation: 1000.
+
+    Metric: mse, the mean squared error of the answer after the last step.
+
+    Args:
+        steps: T, 2 to 1,000,000.
+        input_bits: b, 1 to 16.
+    """
+
+    name = "adding"
+    metric = "mse"
+    larger_is_better = False
+    options = required = ("steps",)
+    input_bits_range = range(1, 17)
+    input_kind = InputKind.VECTOR
+    inputs = 2
+    outputs = 1
+    output_mode = OutputMode.LAST_STEP
+
+    def __init__(self, steps: int = 200, input_bits: int = 8) -> None:
+        self.steps = whole("steps", steps, 2, 1_000_000)
+        self.input_bits = whole("input_bits", input_bits, 1, 16)
+        self.input_scale = 2.0**-self.input_bits
+
+    def description(self) -> dict[str, Any]:
+        """Return ``{"name": "adding", "steps": T}``."""
+        return {"name": self.name, "steps": self.steps}
+
+    def _examples(self, seed: tuple[int, ...], count: int) -> Examples:
+        return Examples(*sequences(generator(*seed), count, self.steps, self.input_bits))
+
+    def training_batch(self, index: int, count: int, seed: int) -> Examples:
+        """Return new sequences."""
+        return self._examples((_TRAINING, seed, index), count)
+
+    def batches_per_epoch(self, count: int) -> int | None:
+        """Return None: sequences are generated."""
+        return None
+
+    def validation(self) -> Examples:
+        """Return 1000 sequences, always the same."""
+        return self._examples(_VALIDATION_SEED, VALIDATION_SEQUENCES)
+
+    def test(self, limit: int | None = None) -> Examples:
+        """Return 2000 sequences, always the same, or the first ``limit`` of them."""
+        full = self._examples(_TEST_SEED, TEST_SEQUENCES)
+        return Examples(full.inputs[:limit], full.targets[:limit])
+
+    def blind(self) -> float:
+        """Return the variance of the sum, ``2 (4**b - 1) / (12 4**b)``."""
+        return (4**self.input_bits - 1) / (6 * 4**self.input_bits)
+
+    def totals(self, logits: NDArray[np.floating[Any]], targets: NDArray[Any]) -> dict[str, float]:
+        """Return the sum of the squared errors of the last answers."""
+        return {"mse": float(((logits[:, -1] - targets) ** 2).sum())}
+
+    def metrics(self, totals: dict[str, float], count: int) -> dict[str, float]:
+        """Return the mean squared error with six digits, at most 1e9."""
+        error = totals["mse"] / count
+        return {"mse": rounded(min(error, 1e9) if np.isfinite(error) else 1e9)}
