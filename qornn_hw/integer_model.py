@@ -1,11 +1,13 @@
 """The golden model: what the hardware must compute, integer for integer (docs/numerics.md).
 
-Matrix products run in float64 BLAS and are exact: every partial sum is an integer below
-2**48 in magnitude (:func:`qornn_hw.bounds.accumulator_bounds` proves it), and float64 holds every
-integer up to 2**53.
+Matrix products run in floating-point BLAS and are exact, in whatever order it adds: the sum of any of the
+products of a row is an integer of at most ``sum_j |w_ij| max |x|``. Where that is below 2**24 for every row,
+float32 holds each such integer; else float64 does, which holds all up to 2**53: a network that could pass
+2**48 is refused (:func:`qornn_hw.bounds.accumulator_bounds`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +17,7 @@ from qornn_hw.errors import FormatError
 from qornn_hw.fixed import requantize
 from qornn_hw.network import Activation, IntegerNetwork
 
-__all__ = ["IntegerModel", "Step", "Trace"]
+__all__ = ["IntegerModel", "Step", "Trace", "exact_float"]
 
 IntArray = NDArray[np.int64]
 
@@ -53,8 +55,20 @@ class Trace:
     argmax: IntArray
 
 
-def _matmul(a: IntArray, b_transposed: NDArray[np.float64]) -> IntArray:
-    return (a.astype(np.float64) @ b_transposed).astype(np.int64)
+def exact_float(weights: IntArray, largest: int) -> type[np.floating[Any]]:
+    """Return the floating-point type whose matrix products with ``weights`` are exact.
+
+    Args:
+        weights: integers (rows, columns).
+        largest: the largest magnitude of an entry of the vectors.
+    """
+    row_sums = np.abs(weights).sum(axis=1)
+    return np.float32 if max(int(row_sums.max()) * largest, largest) < 1 << 24 else np.float64
+
+
+def _matmul(a: IntArray, b_transposed: NDArray[np.floating[Any]]) -> IntArray:
+    product: IntArray = (a.astype(b_transposed.dtype) @ b_transposed).astype(np.int64)
+    return product
 
 
 class IntegerModel:
@@ -66,9 +80,11 @@ class IntegerModel:
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
         self.bounds = accumulator_bounds(network)
-        self._w_t = network.recurrent_weight.T.astype(np.float64)
-        self._u_t = network.input_weight.T.astype(np.float64)
-        self._v_t = network.output_weight.T.astype(np.float64)
+        state, entry = -network.state_format.min, max(-network.input_format.min, network.input_format.max)
+        w, u, v = network.recurrent_weight, network.input_weight, network.output_weight
+        self._w_t = w.T.astype(exact_float(w, state))
+        self._u_t = u.T.astype(exact_float(u, entry))
+        self._v_t = v.T.astype(exact_float(v, state))
         # Row m stands for every index past the last symbol: it adds nothing.
         self._symbol_columns = np.vstack(
             [network.input_weight.T, np.zeros_like(network.input_weight[:, :1].T)]
@@ -121,6 +137,31 @@ class IntegerModel:
             states[:, t] = state
         logits = self.logits(states if self.network.output_mode == "every_step" else states[:, -1:])
         return Trace(states=states, logits=logits, argmax=np.argmax(logits, axis=-1).astype(np.int64))
+
+    def answers(self, inputs: ArrayLike, initial_state: IntArray | None = None) -> IntArray:
+        """Return the logits that :meth:`run` returns, without keeping the states.
+
+        Args:
+            inputs: as for :meth:`run`.
+            initial_state: as for :meth:`run`.
+
+        Returns:
+            (batch, steps, p), or (batch, 1, p) where the network answers after the last step only.
+
+        Raises:
+            FormatError: the inputs have another shape, or leave the input's format.
+        """
+        net = self.network
+        x = self.check_inputs(inputs)
+        batch, steps = x.shape[:2]
+        state = self.initial_state(batch) if initial_state is None else initial_state
+        every = net.output_mode == "every_step"
+        logits = np.empty((batch, steps if every else 1, net.output_size), dtype=np.int64)
+        for t in range(steps):
+            state = self.step(state, x[:, t]).state
+            if every or t == steps - 1:
+                logits[:, t if every else 0] = self.logits(state)
+        return logits
 
     def check_inputs(self, inputs: ArrayLike) -> IntArray:
         """Return ``inputs`` as int64 if shape and range are those of the network's input."""

@@ -7,8 +7,8 @@ from networks import make_network, one_hot_fields
 from qornn_hw.bounds import accumulator_bounds
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import IntFormat, Rounding, requantize
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import Activation, OutputMode
+from qornn_hw.integer_model import IntegerModel, exact_float
+from qornn_hw.network import Activation, OutputMode, WeightBits
 
 TABLE = np.round(127 * np.tanh(np.arange(-32, 32) / 16)).astype(int)
 
@@ -139,3 +139,64 @@ def test_too_wide_an_accumulator_is_refused():
     net = make_network(m=1 << 13, **fields, input_format=IntFormat(16, signed=False))
     with pytest.raises(FormatError, match=r"^the accumulator must fit 48 bits, not 64$"):
         IntegerModel(net)
+
+
+@pytest.mark.parametrize("mode", list(OutputMode))
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_answers_without_states(one_hot, mode):
+    """The answers that are computed without keeping the states are those of the whole run."""
+    changes = one_hot_fields(5) if one_hot else {}
+    model = IntegerModel(make_network(n=6, m=5, p=4, output_mode=mode, **changes))
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 8 if one_hot else 16, (4, 9) if one_hot else (4, 9, 5))
+    state = rng.integers(-128, 128, (4, 6))
+    for start in (None, state):
+        np.testing.assert_array_equal(model.answers(x, start), model.run(x, start).logits)
+
+
+@pytest.mark.parametrize("state_bits, kind", [(11, np.float32), (12, np.float64)])
+def test_matrix_products_are_exact(state_bits, kind):
+    """float32 is taken up to its last exact integer, and both types give the sums of 64-bit integers."""
+    n = 128
+    top = 1 << (state_bits - 1)
+    w = np.full((n, n), -127)
+    w[0, :4] -= 1  # the largest row sum is 127 * 128 + 4
+    net = make_network(
+        n=n,
+        recurrent_weight=w,
+        weight_bits=WeightBits(8, 4, 4),
+        state_bits=state_bits,
+        initial_state=np.full(n, -top),
+    )
+    assert (127 * n + 4) * top < 1 << 24 if kind is np.float32 else (127 * n + 4) * top > 1 << 24
+    assert exact_float(w, top) is kind
+    model = IntegerModel(net)
+    states = np.random.default_rng(0).integers(-top, top, (200, n))
+    states[0] = -top
+    x = np.random.default_rng(1).integers(0, 16, (200, 2))
+    wanted = states @ w.T + ((x @ net.input_weight.T) << net.input_shift) + net.bias
+    np.testing.assert_array_equal(model.step(states, x).accumulator, wanted)
+    np.testing.assert_array_equal(model.logits(states), states @ net.output_weight.T + net.output_bias)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_exact_float_is_exact_in_any_order(kind):
+    """Products of the largest sums that a type is chosen for are those of 64-bit integers."""
+    rng = np.random.default_rng(0)
+    largest = 2**7 if kind is np.float32 else 2**15
+    weights = rng.integers(-128, 128, (50, 2000 if kind is np.float32 else 4000))
+    weights[0] = 127 if kind is np.float32 else -128
+    if kind is np.float32:
+        weights = weights[:, : ((1 << 24) - 1) // (127 * largest)]
+    assert exact_float(weights[:1], largest) is kind
+    vectors = rng.integers(-largest, largest + 1, (300, weights.shape[1]))
+    vectors[0] = largest
+    found = (vectors.astype(kind) @ weights[:1].T.astype(kind)).astype(np.int64)
+    np.testing.assert_array_equal(found, vectors @ weights[:1].T)
+
+
+def test_float32_ends_below_its_last_integer():
+    """A sum of 2**24 - 1 is float32's, one of 2**24 is float64's."""
+    assert exact_float(np.array([[(1 << 24) - 1]]), 1) is np.float32
+    assert exact_float(np.array([[1 << 24]]), 1) is np.float64
+    assert exact_float(np.array([[0]]), 1 << 24) is np.float64
