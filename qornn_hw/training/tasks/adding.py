@@ -1,11 +1,11 @@
 """The adding task: the sum of two marked numbers among many.
 
 Step t of T brings ``x_t = (u_t, marker_t)``, u_t uniform in 0 to 1. The marker is on at two steps, one drawn
-from each half of the sequence, else 0. The answer after the last step is the sum of the two marked u_t; squared
-error. (Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al., arXiv 1511.06464, and of projUNN.)
+from each half of the sequence, else 0. The answer after the last step is the sum of the marked two; squared
+error. (Hochreiter, Schmidhuber 1997, in the form of Arjovsky et al., arXiv 1511.06464, and of projUNN.)
 
-u_t is drawn from the b-bit grid ``integer / 2**b``, so that the hardware's input is exact, and a marker that is
-on is the largest integer, ``(2**b - 1) / 2**b``. Answering the mean of the sums leaves their variance
+u_t is drawn from the b-bit grid ``integer / 2**b``, so that the hardware's input is exact, and a marker that
+is on is the largest integer, ``(2**b - 1) / 2**b``. Answering the mean of the sums leaves their variance
 ``2 (4**b - 1) / (12 4**b)``, 0.16666 at 8 bits.
 """
 
@@ -93,7 +93,7 @@ class AddingTask(Task):
 
     def blind(self) -> float:
         """Return the variance of the sum, ``2 (4**b - 1) / (12 4**b)``."""
-        return (4**self.input_bits - 1) / (6 * 4**self.input_bits)
+        return (1 - 0.25**self.input_bits) / 6
 
     def totals(self, logits: NDArray[np.floating[Any]], targets: NDArray[Any]) -> dict[str, float]:
         """Return the sum of the squared errors of the last answers."""
