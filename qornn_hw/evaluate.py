@@ -12,26 +12,21 @@ from qornn_hw.checkpoint import Checkpoint
 from qornn_hw.errors import CheckpointError, FormatError
 from qornn_hw.float_model import RealNetwork, dequantized, dequantized_inputs, run_real
 from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import OutputMode
+from qornn_hw.network import IntegerNetwork
 from qornn_hw.training.orthogonality import orthogonality
-from qornn_hw.training.tasks import copy, mnist
+from qornn_hw.training.tasks import Examples, Task, make_task
+from qornn_hw.training.tasks.measures import rounded
 
-__all__ = ["COPY_SEQUENCES", "RUNGS", "evaluate", "info"]
+__all__ = ["RUNGS", "evaluate", "info", "measure", "require_interface"]
 
 RUNGS = ("float", "fake_quantized", "integer")
 
-COPY_SEQUENCES = 1000
-# The test sequences of the copy task, apart from every training seed.
-_COPY_SEED = (20240204, 2012)
-_BATCH = 100
+# Sequences at a time: no more than the caches like, and than the states of real networks have room for.
+_BATCH = 250
+_NUMBERS = 1 << 25
 
 Logits = NDArray[np.floating[Any]]
 Answer = Callable[[NDArray[np.int64]], Logits]
-
-
-def _rounded(value: float) -> float:
-    """Return six significant digits, which every machine's exponential agrees on."""
-    return float(f"{value:.6g}")
 
 
 def _runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
@@ -48,58 +43,68 @@ def _runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[s
         yield "fake_quantized", real(dequantized(net))
     if "integer" in rungs:
         model = IntegerModel(net)
-        yield "integer", lambda x: model.run(x).logits * net.scales.output
+        yield "integer", lambda x: model.answers(x) * net.scales.output
 
 
-def _cross_entropy(logits: Logits, targets: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
-    """Return ``log sum exp(y) - y[target]`` in nats, of the shape of ``targets``."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    picked = np.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
-    return np.asarray(np.log(np.exp(shifted).sum(axis=-1)) - picked)
+def measure(
+    task: Task, examples: Examples, answer: Callable[[NDArray[np.int64]], Logits], hidden_size: int
+) -> dict[str, float]:
+    """Return a task's metrics of one network on some sequences, in little memory.
 
-
-def _copy(answer: Answer, blank: int, count: int) -> dict[str, float]:
-    inputs, targets = copy.sequences(np.random.default_rng(_COPY_SEED), count, blank)
-    entropy, right, whole, quiet = 0.0, 0, 0, 0
+    Args:
+        task: whose metrics.
+        examples: the sequences.
+        answer: from integer inputs to logits in real units, (count, steps or 1, p).
+        hidden_size: n; it bounds how many sequences are computed together.
+    """
+    count, steps = examples.inputs.shape[:2]
+    batch = max(1, min(_BATCH, _NUMBERS // (steps * (hidden_size + task.outputs))))
+    totals: dict[str, float] = {}
+    # Real weights that were never meant to run may diverge; that is a result, too.
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, count, _BATCH):
-            wanted = targets[start : start + _BATCH]
-            logits = answer(inputs[start : start + _BATCH])
-            entropy += float(_cross_entropy(logits, wanted).sum())
-            hits = logits.argmax(axis=-1) == wanted
-            right += int(hits[:, -copy.RECALL :].sum())
-            whole += int(hits[:, -copy.RECALL :].all(axis=1).sum())
-            quiet += int(hits[:, : -copy.RECALL].sum())
-    return {
-        "cross_entropy": _rounded(min(entropy / targets.size, 1e9) if np.isfinite(entropy) else 1e9),
-        "recall_accuracy": right / (count * copy.RECALL),
-        "sequence_accuracy": whole / count,
-        "blank_accuracy": quiet / (count * (blank + copy.RECALL)),
-    }
+        for start in range(0, count, batch):
+            part = slice(start, start + batch)
+            found = task.totals(answer(examples.inputs[part]), examples.targets[part])
+            totals = {key: totals.get(key, 0.0) + value for key, value in found.items()}
+        return task.metrics(totals, count)
 
 
-def _mnist(answer: Answer, images: NDArray[np.int64], labels: NDArray[np.int64]) -> dict[str, float]:
-    right = 0
-    for start in range(0, len(images), 1000):
-        found = answer(images[start : start + 1000])[:, -1].argmax(axis=-1)
-        right += int((found == labels[start : start + 1000]).sum())
-    return {"accuracy": right / len(images)}
+def _signedness(signed: bool) -> str:
+    return "signed" if signed else "unsigned"
 
 
-def _blank(task: dict[str, Any]) -> int:
-    blank = task.get("blank")
-    if type(blank) is not int or blank < 1:
-        raise CheckpointError(f"task.blank of the copy task must be a positive integer, not {blank!r}")
-    return blank
+def require_interface(network: IntegerNetwork, task: Task) -> None:
+    """Check that a network takes what a task hands out, and answers what it asks.
 
-
-def _require_shape(checkpoint: Checkpoint, inputs: int, outputs: int, vector: bool) -> None:
-    net = checkpoint.network
-    if (net.input_size, net.output_size, net.vector_input) != (inputs, outputs, vector):
-        kind = "vector" if vector else "one-hot"
+    Raises:
+        CheckpointError: it does not.
+    """
+    wanted = (task.inputs, task.input_kind, task.outputs)
+    if (network.input_size, network.input_kind, network.output_size) != wanted:
         raise CheckpointError(
-            f"a network of the {checkpoint.task['name']} task must have {inputs} {kind} inputs and {outputs} "
-            f"outputs, not {net.input_size} {net.input_kind} inputs and {net.output_size} outputs"
+            f"a network of the {task.name} task must have {task.inputs} {task.input_kind} inputs and "
+            f"{task.outputs} outputs, not {network.input_size} {network.input_kind} inputs and "
+            f"{network.output_size} outputs"
+        )
+    if network.output_mode is not task.output_mode:
+        raise CheckpointError(
+            f"network.output_mode of the {task.name} task must be {task.output_mode}, "
+            f"not {network.output_mode}"
+        )
+    if not network.vector_input:
+        return
+    form = network.input_format
+    if (form.bits, form.signed) != (task.input_bits, task.input_signed):
+        raise CheckpointError(
+            f"network.input_format of the {task.name} task must be {_signedness(task.input_signed)} and of "
+            f"{task.input_bits} bits, not {_signedness(form.signed)} and of {form.bits}"
+        )
+    # A full scale of 2**b or of 2**b - 1 units are both usual.
+    scale = network.scales.input
+    if abs(scale / task.input_scale - 1) > 1.01 / max(form.max, 1):
+        raise CheckpointError(
+            f"network.scales.input of the {task.name} task must be {task.input_scale:.6g}, not {scale:.6g}; "
+            f"export with input_scale={task.input_scale:.6g}"
         )
 
 
@@ -114,63 +119,38 @@ def evaluate(
     The same checkpoint gives the same integer metrics on every machine.
 
     Args:
-        checkpoint: a model whose ``task`` is named.
-        data_dir: folder with the task's data; the copy task needs none.
+        checkpoint: a model whose ``task`` is named, one of ``qornn_hw.training.tasks.TASKS``.
+        data_dir: folder with the task's data, or for the arrays task the file; generated tasks need none.
         limit: use only the first so many sequences.
         rungs: which of the three to measure.
 
     Returns:
-        ``{"task", "sequences", "float", "fake_quantized", "integer", ...}``, the three with the same keys:
-        for copy cross_entropy (nats, mean over all steps), recall_accuracy, sequence_accuracy (all ten
-        symbols right) and blank_accuracy, for mnist accuracy. float is missing where the checkpoint holds no
-        float weights.
+        ``{"task", "sequences", "blind_...", "float", "fake_quantized", "integer"}``, the three with the same
+        keys, those of the task's ``totals`` (docs/tasks.md). blind_ and the name of the task's first metric
+        is what the best answer without any input gets, where that is known. float is missing where the
+        checkpoint holds no float weights.
 
     Raises:
-        CheckpointError: the checkpoint names no task that is known here.
+        CheckpointError: the checkpoint names no task that is known here, or the network does not fit it.
         DataError: the data are absent.
         FormatError: the limit is below 1.
     """
     if limit is not None and limit < 1:
         raise FormatError(f"limit must be at least 1, not {limit}")
-    # Tasks and data are checked before anything is computed.
-    name = checkpoint.task.get("name")
-    if name == "copy":
-        _require_shape(checkpoint, copy.SYMBOLS, copy.CLASSES, vector=False)
-        if checkpoint.network.output_mode is not OutputMode.EVERY_STEP:
-            raise CheckpointError(
-                "network.output_mode of the copy task must be every_step, "
-                f"not {checkpoint.network.output_mode}"
-            )
-        blank, count = _blank(checkpoint.task), min(limit or COPY_SEQUENCES, COPY_SEQUENCES)
-        result = {
-            "task": name,
-            "sequences": count,
-            "blind_cross_entropy": _rounded(copy.blind_baseline(blank)),
-        }
-        return result | {rung: _copy(answer, blank, count) for rung, answer in _runners(checkpoint, rungs)}
-    if name == "mnist":
-        if checkpoint.task.get("order") != "rows":
-            raise CheckpointError(
-                f"task.order of the mnist task must be 'rows', not {checkpoint.task.get('order')!r}"
-            )
-        _require_shape(checkpoint, mnist.ROWS, mnist.CLASSES, vector=True)
-        form = checkpoint.network.input_format
-        if form.signed or form.bits > 8:
-            raise CheckpointError(
-                "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, "
-                f"not {'signed' if form.signed else 'unsigned'} and of {form.bits}"
-            )
-        images, labels = mnist.load(data_dir, "test")
-        count = min(limit or len(images), len(images))
-        pixels = mnist.quantize_pixels(images[:count], form.bits)
-        result = {"task": name, "sequences": count}
-        return result | {
-            rung: _mnist(answer, pixels, labels[:count]) for rung, answer in _runners(checkpoint, rungs)
-        }
-    raise CheckpointError(
-        f"task.name must be copy or mnist to be evaluated, not {name!r}; "
-        "use the integer model (qornn_hw.integer_model) on your own data"
-    )
+    # Task, network and data are checked before anything is computed.
+    net = checkpoint.network
+    bits = net.input_format.bits if net.vector_input else None
+    task = make_task(checkpoint.task, data_dir, bits, load=False)
+    require_interface(net, task)
+    task.load()
+    examples = task.test(limit)
+    result: dict[str, Any] = {"task": task.name, "sequences": len(examples.inputs)}
+    blind = task.blind()
+    if blind is not None:
+        result[f"blind_{task.metric}"] = rounded(blind)
+    return result | {
+        rung: measure(task, examples, answer, net.hidden_size) for rung, answer in _runners(checkpoint, rungs)
+    }
 
 
 def info(checkpoint: Checkpoint) -> dict[str, Any]:

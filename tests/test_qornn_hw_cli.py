@@ -176,7 +176,7 @@ def test_bad_checkpoints(name, command, run, tmp_path):
         (["sim", "MODEL", "--waves", "model.npz/w.fst"], "must be a file that can be written"),
         (["sim", "MODEL", "--simulator", "pencil"], "simulator must be icarus or verilator, not 'pencil'"),
         (["sim", "MODEL", "--idle", "long"], "idle must be one of none, periodic, random, not 'long'"),
-        (["eval", "MODEL"], "task.name must be copy or mnist to be evaluated"),
+        (["eval", "MODEL"], "task.name must be one of "),
         (["eval", "MODEL", "--limit", "0"], "--limit must be at least 1, not 0"),
         (["convert", "MODEL", "model.onnx"], ".onnx"),
         (["train", "copy", "--hidden", "0"], "hidden"),

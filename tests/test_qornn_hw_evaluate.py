@@ -10,7 +10,7 @@ from qornn_hw.checkpoint import Checkpoint
 from qornn_hw.errors import CheckpointError, DataError, FormatError
 from qornn_hw.evaluate import evaluate, info
 from qornn_hw.exporting import export
-from qornn_hw.training.tasks import copy, mnist
+from qornn_hw.training.tasks import TASKS, copy, mnist
 
 
 def copy_checkpoint(task=None, outputs=9, **options):
@@ -39,10 +39,9 @@ def mnist_checkpoint(**options):
         activation="relu",
         calibration_inputs=rng.random((5, 28, 28)),
         input="vector",
-        input_scale=1 / 16,
         output_mode="last_step",
         task={"name": "mnist", "order": "rows"},
-        **({"input_bits": 4} | options),
+        **({"input_bits": 4, "input_scale": 1 / 16} | options),
     )
 
 
@@ -190,6 +189,47 @@ def test_refused_before_anything_is_computed(tmp_path, monkeypatch, checkpoint):
         evaluate(checkpoint, tmp_path)
 
 
+def test_the_scale_of_a_full_scale_of_one(small_mnist):
+    """A network whose largest pixel is worth 1 instead of 15/16 is measured as well."""
+    assert evaluate(mnist_checkpoint(input_scale=1 / 15), small_mnist)["sequences"] == 100
+
+
+def test_metrics_do_not_depend_on_the_batches(monkeypatch):
+    """Counts are equal whatever is computed together."""
+    checkpoint = copy_checkpoint()
+    wanted = evaluate(checkpoint, limit=130)
+    monkeypatch.setattr("qornn_hw.evaluate._NUMBERS", 26 * 17 * 7)
+    assert evaluate(checkpoint, limit=130) == wanted
+
+
+def test_adding_metrics():
+    """A network is measured on the adding task by its squared error; one of another shape is refused."""
+    rng = np.random.default_rng(0)
+    task = {"name": "adding", "steps": 6}
+    network = export(
+        np.eye(2),
+        np.eye(2),
+        np.zeros((1, 2)),
+        activation="identity",
+        output_bias=np.ones(1),
+        calibration_inputs=rng.random((20, 6, 2)),
+        input_bits=8,
+        input_scale=1 / 256,
+        input_signed=False,
+        output_mode="last_step",
+        weight_bits=8,
+        state_bits=16,
+        task=task,
+    )
+    result = evaluate(network)
+    assert (result["sequences"], result["blind_mse"]) == (2000, 0.166664)
+    assert result["integer"]["mse"] == pytest.approx(0.1667, abs=0.01)
+    with pytest.raises(
+        CheckpointError, match=r"^a network of the adding task must have 2 vector inputs and 1"
+    ):
+        evaluate(copy_checkpoint(task=task))
+
+
 def test_rungs_are_chosen():
     """Only the rungs that are asked for are measured."""
     result = evaluate(copy_checkpoint(), limit=2, rungs=("integer",))
@@ -208,18 +248,18 @@ def test_mnist_in_an_empty_folder(tmp_path):
         (
             copy_checkpoint(task={}),
             (
-                "task.name must be copy or mnist to be evaluated, not None; "
+                f"task.name must be one of {', '.join(sorted(TASKS))} to be evaluated, not None; "
                 "use the integer model (qornn_hw.integer_model) on your own data"
             ),
         ),
         (
             copy_checkpoint(task={"name": "copy"}),
-            "task.blank of the copy task must be a positive integer, not None",
+            "task.blank of the copy task is missing",
         ),
         (
             copy_checkpoint(task={"name": "copy", "blank": 5}, outputs=3),
             (
-                "a network of the copy task must have 10 one-hot inputs and 9 outputs, "
+                "a network of the copy task must have 10 one_hot inputs and 9 outputs, "
                 "not 10 one_hot inputs and 3 outputs"
             ),
         ),
@@ -229,18 +269,33 @@ def test_mnist_in_an_empty_folder(tmp_path):
         ),
         (
             mnist_checkpoint(input_bits=9),
-            (
-                "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, "
-                "not unsigned and of 9"
-            ),
+            "network.input_format of the mnist task must have 1 to 8 bits, not 9",
         ),
         (
             mnist_checkpoint(input_signed=True),
-            "network.input_format of the mnist task must be unsigned and of 1 to 8 bits, not signed and of 4",
+            "network.input_format of the mnist task must be unsigned and of 4 bits, not signed and of 4",
         ),
         (
-            copy_checkpoint(task={"name": "mnist", "order": "pixels"}),
-            "task.order of the mnist task must be 'rows', not 'pixels'",
+            copy_checkpoint(task={"name": "mnist", "order": "columns"}),
+            "task.order must be one of rows, pixels, permuted, not 'columns'",
+        ),
+        (
+            copy_checkpoint(task={"name": "mnist", "order": "rows", "colour": 1}),
+            "task.colour is not known of the mnist task; it has order, augment",
+        ),
+        (
+            copy_checkpoint(task={"name": ["mnist"]}),
+            (
+                f"task.name must be one of {', '.join(sorted(TASKS))} to be evaluated, not ['mnist']; "
+                "use the integer model (qornn_hw.integer_model) on your own data"
+            ),
+        ),
+        (
+            mnist_checkpoint(input_scale=1 / 255),
+            (
+                "network.scales.input of the mnist task must be 0.0625, not 0.00392157; "
+                "export with input_scale=0.0625"
+            ),
         ),
         (
             copy_checkpoint(task={"name": "mnist", "order": "rows"}),
