@@ -1,4 +1,4 @@
-"""The parts of training: quantizer, Björck, cells, schedule, progress, configuration."""
+"""The parts of training: cells, schedule, progress, configuration."""
 
 import math
 import re
@@ -9,85 +9,13 @@ import pytest
 import torch
 
 from qornn_hw.errors import FormatError
-from qornn_hw.exporting import export, quantize_weights, weight_step
-from qornn_hw.fixed import scale_to_multiplier
+from qornn_hw.exporting import export
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation
-from qornn_hw.training.bjorck import orthogonalize
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import CopyConfig, MnistConfig, command_line
 from qornn_hw.training.copy_run import blank_states
 from qornn_hw.training.loop import Best, Reporter, cosine
-from qornn_hw.training.orthogonality import orthogonality
-from qornn_hw.training.quantizer import quantize, round_state, snapped, step_of
-
-
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_quantizer_is_the_exports(bits):
-    """Training and export round weights to the same integers with the same step."""
-    weight = torch.randn(40, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(bits))
-    step = step_of(weight, bits)
-    assert step == pytest.approx(weight_step(weight.numpy(), bits), rel=1e-15)
-    integers = quantize_weights(weight.numpy(), bits, step)
-    np.testing.assert_allclose(quantize(weight, bits).numpy(), integers * step, rtol=1e-12, atol=1e-12)
-    assert len(np.unique(integers)) <= 2**bits
-
-
-def test_quantizer_gradient_is_the_identity():
-    """The gradient passes straight through q_k, also where the largest entry is clipped."""
-    weight = torch.randn(5, 5, requires_grad=True)
-    coefficients = torch.randn(5, 5)
-    (quantize(weight, 3) * coefficients).sum().backward()
-    torch.testing.assert_close(weight.grad, coefficients)
-
-
-def test_zero_weights_stay_zero():
-    """A weight that is zero throughout quantizes to zero, not to NaN."""
-    assert torch.equal(quantize(torch.zeros(3, 3), 4), torch.zeros(3, 3))
-
-
-def test_round_state():
-    """States go to their grid half up and saturate; beyond the saturation no gradient passes."""
-    state = torch.tensor([-9.0, -1.5, -0.5, 0.5, 0.9, 3.4, 9.0], requires_grad=True)
-    rounded = round_state(state, 1.0, 3)
-    assert rounded.tolist() == [-4.0, -1.0, 0.0, 1.0, 1.0, 3.0, 3.0]
-    rounded.sum().backward()
-    assert state.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
-
-
-def test_snapped_step_is_a_multiplier():
-    """A snapped step is M / 2**s with M of the given bits, within its precision."""
-    for step in (0.3, 0.0123, 1.7):
-        near = snapped(step, 8)
-        multiplier, shift = scale_to_multiplier(near, 8, 47)
-        assert near == multiplier / 2**shift
-        assert near == pytest.approx(step, rel=2**-8)
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 64])
-def test_bjorck_orthogonalizes(size):
-    """Fifteen iterations make a matrix that is near orthogonal orthogonal."""
-    torch.manual_seed(size)
-    start = torch.nn.init.orthogonal_(torch.empty(size, size, dtype=torch.float64))
-    w = orthogonalize(3 * start + 0.3 / size * torch.randn(size, size, dtype=torch.float64))
-    torch.testing.assert_close(w @ w.T, torch.eye(size, dtype=torch.float64), atol=1e-6, rtol=0)
-
-
-def test_bjorck_gradient():
-    """The gradient through spectral normalization and iterations is that of finite differences."""
-    torch.manual_seed(0)
-    weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda w: orthogonalize(w, 3), weight)
-
-
-def test_orthogonality_measures():
-    """A scaled rotation has the known measures, an orthogonal matrix the error 0."""
-    rotation = 1.1 * np.array([[0.0, -1.0], [1.0, 0.0]])
-    measures = orthogonality(rotation)
-    assert measures == pytest.approx(
-        {"error": 0.21, "singular_min": 1.1, "singular_max": 1.1, "spectral_radius": 1.1}
-    )
-    assert orthogonality(np.eye(5))["error"] == 0.0
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 8, 33])
