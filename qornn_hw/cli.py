@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -19,11 +19,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw.errors import CheckpointError, FormatError, OutputError, QornnError, ToolError
+from qornn_hw.errors import (
+    CheckpointError,
+    FormatError,
+    OutputError,
+    QornnError,
+    ToolError,
+    TrainingError,
+)
 
 if TYPE_CHECKING:
     from qornn_hw.checkpoint import Checkpoint
     from qornn_hw.design import Design
+    from qornn_hw.training.config import RunConfig
 
 __all__ = ["app", "main"]
 
@@ -169,19 +177,14 @@ def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design"
 # -- train -------------------------------------------------------------------------------------------
 
 
-def _training_command(task: str, config_class: type[Any], run: Callable[..., "Checkpoint"]) -> None:
+def _training_command(config_class: "type[RunConfig]") -> None:
     """Add `train TASK` with one option for each field of its configuration."""
     import inspect
 
     about = _attribute_docs(config_class)
 
-    def command(out: Path, **options: Any) -> None:
-        from qornn_hw.checkpoint import check_writable, save_checkpoint
-
-        check_writable(out)
-        checkpoint = run(config_class(**options))
-        save_checkpoint(out, checkpoint)
-        print(f"wrote {out}")
+    def command(out: Path, resume: bool, **options: Any) -> None:
+        _train(config_class(**options), out, resume)
 
     parameters = []
     for f in fields(config_class):
@@ -192,52 +195,66 @@ def _training_command(task: str, config_class: type[Any], run: Callable[..., "Ch
         parameters.append(
             inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=f.type)
         )
+    # The task's own options first, then those that all tasks share.
+    own = set(vars(config_class).get("__annotations__", {}))
+    parameters.sort(key=lambda p: p.name not in own)
     out = typer.Option(Path("model.pt"), "--out", "-o", help="Where to write the checkpoint.")
+    again = typer.Option(False, "--resume", help="Go on with the interrupted run whose --out this is.")
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
+    parameters.append(
+        inspect.Parameter("resume", inspect.Parameter.KEYWORD_ONLY, default=again, annotation=bool)
+    )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     doc = (config_class.__doc__ or "").strip().splitlines()[0]
-    train_app.command(task, help=doc)(command)
+    train_app.command(config_class.command, help=doc)(command)
 
 
 def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
-    """Return the sentences of the "Attributes" section of a docstring, by attribute."""
+    """Return the sentences of the "Attributes" sections of a class and its bases, by attribute."""
     docs: dict[str, str] = {}
-    lines = (config_class.__doc__ or "").partition("Attributes:")[2].splitlines()
-    for line in lines:
-        name, colon, text = line.strip().partition(":")
-        if colon and name.isidentifier():
-            docs[name] = text.strip()
-        elif docs and line.strip():
-            last = next(reversed(docs))
-            docs[last] = f"{docs[last]} {line.strip()}"
+    for base in reversed(config_class.__mro__):
+        lines = (base.__doc__ or "").partition("Attributes:")[2].splitlines()
+        latest = ""
+        for line in lines:
+            name, colon, text = line.strip().partition(":")
+            if colon and name.isidentifier():
+                latest = name
+                docs[name] = text.strip()
+            elif latest and line.strip():
+                docs[latest] = f"{docs[latest]} {line.strip()}"
     return docs
 
 
-def _trainer(name: str) -> Callable[[Any], "Checkpoint"]:
-    """Return the training function of that name, which is loaded, with torch, when it is called."""
+def _train(config: "RunConfig", out: Path, resume: bool) -> None:
+    from qornn_hw import training
+    from qornn_hw.checkpoint import Checkpoint, check_writable, save_checkpoint
 
-    def run(config: Any) -> "Checkpoint":
-        from qornn_hw import training
-
-        try:
-            train: Callable[[Any], Checkpoint] = getattr(training, name)
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise CheckpointError(
-                "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
-            ) from error
-        return train(config)
-
-    return run
+    check_writable(out)
+    try:
+        train = training.train
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise CheckpointError(
+            "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
+        ) from error
+    try:
+        checkpoint = train(config, out, resume)
+    except TrainingError as error:
+        if not isinstance(error.checkpoint, Checkpoint):
+            raise
+        save_checkpoint(out, error.checkpoint)
+        raise TrainingError(f"{error}; {out} is the best network until then") from error
+    save_checkpoint(out, checkpoint)
+    print(f"wrote {out}")
 
 
 def _add_training_commands() -> None:
-    from qornn_hw.training.config import CopyConfig, MnistConfig
+    from qornn_hw.training.config import CONFIGS
 
-    _training_command("copy", CopyConfig, _trainer("train_copy"))
-    _training_command("mnist", MnistConfig, _trainer("train_mnist"))
+    for config_class in CONFIGS:
+        _training_command(config_class)
 
 
 _add_training_commands()

@@ -4,6 +4,7 @@
     ├── FormatError      (ValueError)   a width, range or shape breaks a number rule
     ├── CheckpointError  (ValueError)   a model file is absent, unreadable, incomplete or inconsistent
     ├── DataError        (ValueError)   a data set is absent or malformed
+    ├── TrainingError    (RuntimeError) a training came to nothing
     ├── BoardError       (ValueError)   a board is not known
     ├── CapacityError    (ValueError)   the network does not fit what it was asked to fit
     ├── TimingError      (RuntimeError) the placed design does not reach its clock
@@ -28,6 +29,7 @@ __all__ = [
     "QornnError",
     "TimingError",
     "ToolError",
+    "TrainingError",
 ]
 
 
@@ -45,6 +47,18 @@ class CheckpointError(QornnError, ValueError):
 
 class DataError(QornnError, ValueError):
     """A data set is absent or malformed."""
+
+
+class TrainingError(QornnError, RuntimeError):
+    """A training came to nothing: its loss is not finite.
+
+    Attributes:
+        checkpoint: the best network until then, a :class:`qornn_hw.checkpoint.Checkpoint`, if there is one.
+    """
+
+    def __init__(self, message: str, checkpoint: object = None) -> None:
+        super().__init__(message)
+        self.checkpoint = checkpoint
 
 
 class BoardError(QornnError, ValueError):

@@ -7,15 +7,14 @@ the rest needs the extra: ``pip install 'qornn-hw[train]'``.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qornn_hw.training.config import CopyConfig, MnistConfig
+from qornn_hw.training.config import AddingConfig, CopyConfig, MnistConfig, RunConfig
 
 if TYPE_CHECKING:
-    from qornn_hw.training.copy_run import train_copy
-    from qornn_hw.training.mnist_run import train_mnist
+    from qornn_hw.training.run import train
 
-__all__ = ["CopyConfig", "MnistConfig", "train_copy", "train_mnist"]
+__all__ = ["AddingConfig", "CopyConfig", "MnistConfig", "RunConfig", "train"]
 
-_LAZY = {"train_copy": "qornn_hw.training.copy_run", "train_mnist": "qornn_hw.training.mnist_run"}
+_LAZY = {"train": "qornn_hw.training.run"}
 
 
 def __getattr__(name: str) -> Any:

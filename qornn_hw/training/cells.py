@@ -1,13 +1,16 @@
 """The trained module: a recurrent network that sees its quantized weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qornn_hw.network import Activation
-from qornn_hw.training.bjorck import orthogonalize
-from qornn_hw.training.quantizer import quantize, round_state, snapped, step_of
+from qornn_hw.training.bjorck import Bjorck
+from qornn_hw.training.config import Method
+from qornn_hw.training.quantizer import norm_gain, quantize, snapped, step_of
+from qornn_hw.training.recurrence import Grid, Workspace, recur
 
 __all__ = ["QORNN", "Quantized"]
 
@@ -16,8 +19,8 @@ __all__ = ["QORNN", "Quantized"]
 class Quantized:
     """Weights as the hardware has them, with the straight-through gradient, and their steps.
 
-    recurrent (n, n), input (n, m), output (p, n); steps of the three; plain: W before quantization;
-    state_step: the step to which states are rounded, None if they are not.
+    recurrent (n, n), input (n, m), output (p, n); steps: the worth of a unit of the three; plain: W before
+    quantization; grid: of the states, None if they are not rounded.
     """
 
     recurrent: Tensor
@@ -25,25 +28,29 @@ class Quantized:
     output: Tensor
     steps: tuple[float, float, float]
     plain: Tensor
-    state_step: float | None
+    grid: Grid | None
 
 
 class QORNN(nn.Module):
-    """``h' = act(q(B(W)) h + q(U) x + b)``, ``y = q(V) h' + c``; B is Björck's orthogonalization.
+    """``h' = act(q(O(W)) h + q(U) x + b)``, ``y = q(V) h' + c``; O is what the method makes of W.
 
     Args:
         inputs, hidden, outputs: m, n, p.
         activation: the activation.
         bits: bits of W and U.
         output_bits: bits of V.
+        method: bjorck and ptq: W goes through Björck's iteration; else it is what the optimizer makes of it.
+        norm_preserving: whether the step of W is scaled so that ``||q(W)||_F = ||W||_F``, which costs no
+            hardware and holds back the growth of the state.
         multiplier_bits: the step of W is kept at a value that the requantizer holds exactly.
-        orthogonal: whether W goes through Björck's iteration, or is free.
         fixed_scales: for tanh and hardtanh with vector inputs: (bits of the state, scale of an input). The
             step of U then follows that of W, as the shared accumulator demands.
+        learned_start: whether the first state is learned; else it is zero.
 
     States are real numbers until ``state_bits`` is set. Then they are rounded to that many bits, full scale 1
     for tanh and hardtanh, else with the step ``d_U input_scale / (d_W 2**state_shift)``, which follows the
-    weights (see :mod:`qornn_hw.exporting`). With ``round_weights`` unset the weights stay real, too.
+    weights (see :mod:`qornn_hw.exporting`). With ``round_weights`` unset the weights stay real, too. All of
+    these are part of ``state_dict``.
     """
 
     def __init__(
@@ -54,17 +61,21 @@ class QORNN(nn.Module):
         activation: Activation,
         bits: int,
         output_bits: int,
+        *,
+        method: Method = Method.BJORCK,
+        norm_preserving: bool = False,
         multiplier_bits: int = 12,
-        orthogonal: bool = True,
         fixed_scales: tuple[int, float] | None = None,
+        learned_start: bool = False,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.bits = bits
         self.output_bits = output_bits
+        self.norm_preserving = norm_preserving
         self.multiplier_bits = multiplier_bits
-        self.orthogonal = orthogonal
         self.fixed_scales = fixed_scales
+        self.bjorck = Bjorck(hidden) if method in (Method.BJORCK, Method.PTQ) else None
         self.recurrent_weight = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, hidden)))
         self.input_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(hidden, inputs)))
         self.output_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden)))
@@ -74,33 +85,54 @@ class QORNN(nn.Module):
             small = torch.empty(hidden).uniform_(-0.01, 0.01)
         self.bias = nn.Parameter(small, requires_grad=activation is not Activation.IDENTITY)
         self.output_bias = nn.Parameter(torch.zeros(outputs))
+        self.initial_state = nn.Parameter(torch.zeros(hidden), requires_grad=learned_start)
         self.round_weights = True
         self.state_bits: int | None = None
         self.state_shift = 0
         self.input_scale = 1.0
+        # Use the processor's bfloat16 products in training; evaluation never does.
+        self.bfloat16_products = False
+        self._workspace = Workspace()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what ``state_dict`` holds beside the weights."""
+        return {
+            "round_weights": self.round_weights,
+            "state_bits": self.state_bits,
+            "state_shift": self.state_shift,
+            "input_scale": self.input_scale,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def quantized(self) -> Quantized:
         """Return the weights of this forward pass."""
-        w = orthogonalize(self.recurrent_weight) if self.orthogonal else self.recurrent_weight
-        d_w = snapped(step_of(w, self.bits), self.multiplier_bits)
-        d_u, d_v = step_of(self.input_weight, self.bits), step_of(self.output_weight, self.output_bits)
+        w = self.recurrent_weight if self.bjorck is None else self.bjorck(self.recurrent_weight)
+        u, v = self.input_weight, self.output_weight
+        d_w, d_u, d_v = step_of(w, self.bits), step_of(u, self.bits), step_of(v, self.output_bits)
+        gain = norm_gain(w, self.bits, d_w) if self.norm_preserving else 1.0
+        unit = snapped(gain * d_w, self.multiplier_bits)
         if self.fixed_scales is not None:
             state_bits, s_x = self.fixed_scales
-            d_u = self._tied_step(d_w * 2.0 ** (1 - state_bits) / s_x)
+            d_u = self._tied_step(unit * 2.0 ** (1 - state_bits) / s_x)
         if not self.round_weights:
-            return Quantized(w, self.input_weight, self.output_weight, (d_w, d_u, d_v), w, None)
-        state_step = None
+            return Quantized(w, u, v, (unit, d_u, d_v), w, None)
+        grid = None
         if self.state_bits is not None:
-            state_step = d_u * self.input_scale / d_w * 2.0**-self.state_shift
+            step = d_u * self.input_scale / unit * 2.0**-self.state_shift
             if self.activation in (Activation.TANH, Activation.HARDTANH):
-                state_step = 2.0 ** (1 - self.state_bits)
+                step = 2.0 ** (1 - self.state_bits)
+            grid = Grid(step, self.state_bits)
         return Quantized(
-            quantize(w, self.bits, d_w),
-            quantize(self.input_weight, self.bits, d_u),
-            quantize(self.output_weight, self.output_bits, d_v),
-            (d_w, d_u, d_v),
+            quantize(w, self.bits, d_w, unit / d_w),
+            quantize(u, self.bits, d_u),
+            quantize(v, self.output_bits, d_v),
+            (unit, d_u, d_v),
             w,
-            state_step,
+            grid,
         )
 
     def _tied_step(self, unit: float) -> float:
@@ -109,39 +141,45 @@ class QORNN(nn.Module):
         steps = [unit * 2.0**e for e in range(32)]
         return min(steps, key=lambda d: float((quantize(u, self.bits, d) - u).square().sum()))
 
-    def activate(self, z: Tensor, state_step: float | None = None) -> Tensor:
-        """Return ``act(z + b)``, for modrelu ``sgn(z) max(|z| + b, 0)``, rounded if there is a step."""
-        match self.activation:
-            case Activation.IDENTITY:
-                h = z
-            case Activation.RELU:
-                h = torch.relu(z + self.bias)
-            case Activation.MODRELU:
-                h = torch.sign(z) * torch.relu(z.abs() + self.bias)
-            case Activation.HARDTANH:
-                h = torch.clamp(z + self.bias, -1.0, 1.0)
-            case Activation.TANH:
-                h = torch.tanh(z + self.bias)
-        if state_step is None or self.state_bits is None:
-            return h
-        return round_state(h, state_step, self.state_bits)
+    def states(self, q: Quantized, x: Tensor, state: Tensor | None = None, last_only: bool = False) -> Tensor:
+        """Return the states after all steps, (T, batch, n), or after the last, (batch, n).
 
-    def step(self, q: Quantized, state: Tensor, x: Tensor) -> Tensor:
-        """Return the next state, (batch, n), for indices (batch,) or vectors (batch, m)."""
-        drive = q.input.T[x] if x.ndim == 1 else x @ q.input.T
-        return self.activate(state @ q.recurrent.T + drive, q.state_step)
+        Args:
+            q: the weights.
+            x: indices (batch, T), or vectors (batch, T, m).
+            state: the state before the first step, (batch, n); the network's own where absent.
+            last_only: whether only the last state is wanted.
+        """
+        if state is None:
+            state = self.initial_state.expand(len(x), -1)
+        return recur(
+            self.activation,
+            q.recurrent,
+            q.input,
+            self.bias,
+            x,
+            state,
+            unit=q.steps[0] if self.round_weights else 1.0,
+            grid=q.grid,
+            last_only=last_only,
+            bfloat16=self.bfloat16_products and self.training,
+            workspace=self._workspace,
+        )
 
     def logits(self, q: Quantized, state: Tensor) -> Tensor:
         """Return ``q(V) h + c``, (..., p)."""
         return state @ q.output.T + self.output_bias
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Run sequences, (batch, steps) or (batch, steps, m); return states (batch, steps, n) and logits."""
+    def forward(
+        self, x: Tensor, state: Tensor | None = None, last_only: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Run sequences of indices (batch, T) or vectors (batch, T, m).
+
+        Returns:
+            The logits, (batch, T, p), or with ``last_only`` (batch, p), and the last state, (batch, n).
+        """
         q = self.quantized()
-        h = self.bias.new_zeros(x.shape[0], len(self.bias))
-        states = []
-        for t in range(x.shape[1]):
-            h = self.step(q, h, x[:, t])
-            states.append(h)
-        stacked = torch.stack(states, dim=1)
-        return stacked, self.logits(q, stacked)
+        h = self.states(q, x, state, last_only)
+        if last_only:
+            return self.logits(q, h), h
+        return self.logits(q, h).transpose(0, 1), h[-1]

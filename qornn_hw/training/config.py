@@ -2,155 +2,338 @@
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from enum import StrEnum
+from typing import Any, ClassVar
 
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import Rounding
 from qornn_hw.network import Activation, OutputKind
+from qornn_hw.training.tasks import AddingTask, CopyTask, MnistTask, Task
 
-__all__ = ["CopyConfig", "MnistConfig", "command_line"]
+__all__ = [
+    "CONFIGS",
+    "AddingConfig",
+    "CopyConfig",
+    "Method",
+    "MnistConfig",
+    "PermutedMnistConfig",
+    "RunConfig",
+    "SequentialMnistConfig",
+    "command_line",
+]
 
-_RANGES = {
-    "blank": (1, 1_000_000),
+
+class Method(StrEnum):
+    """How W is kept near-orthogonal while it is quantized.
+
+    BJORCK: STE-Björck. An unconstrained matrix goes through Björck's iteration, then through q_k.
+    PROJUNN: STE-projUNN. An orthogonal matrix goes through q_k; its updates are projected.
+    PENALTY: a free matrix goes through q_k, and the loss grows with ``||q_k(W) q_k(W)^T - I||_F^2``.
+    FREE: a free matrix, orthogonal at the start, goes through q_k.
+    PTQ: trained in full precision with Björck's iteration, quantized once, after training.
+    """
+
+    BJORCK = "bjorck"
+    PROJUNN = "projunn"
+    PENALTY = "penalty"
+    FREE = "free"
+    PTQ = "ptq"
+
+
+_RANGES: dict[str, tuple[float, float]] = {
     "hidden": (1, 65_536),
     "bits": (1, 8),
     "output_bits": (1, 8),
     "state_bits": (4, 16),
-    "input_bits": (1, 8),
     "multiplier_bits": (1, 16),
     "seed": (0, 2**63 - 1),
+    "float_iterations": (0, 10_000_000),
     "iterations": (1, 10_000_000),
     "finetune_iterations": (0, 10_000_000),
     "float_epochs": (0, 10_000),
     "epochs": (1, 10_000),
     "finetune_epochs": (0, 10_000),
     "batch": (1, 50_000),
+    "patience": (0, 10_000_000),
+    "hold": (0.01, 1.0),
+    "projunn_rank": (1, 64),
+    "checkpoint_minutes": (0, 10_000),
+    "penalty": (0, 1e9),
+    "linear_start": (0, 1e9),
 }
 _CHOICES: dict[str, list[str]] = {
     "activation": [*Activation],
     "rounding": [*Rounding],
     "output_kind": [*OutputKind],
+    "method": [*Method],
+    "projunn_projection": ["D", "T"],
+    "projunn_sampler": ["lsi", "column"],
 }
 
 
-def _check(config: Any) -> None:
-    """Refuse what would fail only after minutes of training."""
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if f.name in _RANGES:
-            low, high = _RANGES[f.name]
-            if not low <= value <= high:
-                raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
-        elif f.name in _CHOICES:
-            if value not in _CHOICES[f.name]:
-                raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
-        elif f.name.startswith("learning_rate") and not (value > 0 and math.isfinite(value)):
-            raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
-
-
-@dataclass(frozen=True)
-class CopyConfig:
-    """Training of the copy task; the defaults train the model in models/.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What every task's training has.
 
     Attributes:
-        blank: T0, the blanks between the symbols and the marker.
         hidden: hidden units n.
         bits: bits of W and U.
         output_bits: bits of V.
         state_bits: bits of the state.
         activation: identity, relu, modrelu, hardtanh or tanh.
+        method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
+        norm_preserving: scale the step of W so that rounding does not lengthen W; costs no hardware.
+        linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
+            bias that makes W's own start a linear network around it.
         seed: seed of the weights and of the sequences.
-        iterations: optimiser steps of the first stage, in which all is trained.
-        finetune_iterations: steps of the second stage: W stays, U, V and the biases learn to live with
-            the noise of the state's rounding.
-        batch: sequences a step.
-        learning_rate_recurrent: Adam's rate of W and of the bias inside the activation.
-        learning_rate_input: of U.
+        batch: sequences a step of the optimizer.
+        learning_rate_recurrent: Adam's rate of W (projunn: the rate of its RMSprop direction).
+        learning_rate_input: of U and of the bias inside the activation.
         learning_rate_output: of V and its bias.
+        hold: part of the quantized stage after which W and U stay; their rates have then fallen to zero.
+        penalty: weight of the penalty, for that method.
+        projunn_rank: rank of an update, for projunn.
+        projunn_projection: D, onto the nearest orthogonal matrix, or T, along the tangent; for projunn.
+        projunn_sampler: lsi or column, how an update is made low-rank; for projunn.
+        finetune_recurrent: train W, too, when the states are rounded.
+        finetune_rate: what the learning rates are multiplied by then.
+        bfloat16: multiply in bfloat16 where the processor can; weights stay exact, states lose bits.
+        patience: stop a stage after so many validations without a better one; 0: never.
         multiplier_bits: bits of the requantizer's factor.
         rounding: half_up or half_even.
         output_kind: logits, argmax or both.
+        checkpoint_minutes: how often the run is saved, for --resume; 0: never.
     """
+
+    command: ClassVar[str]
+
+    hidden: int = 64
+    bits: int = 4
+    output_bits: int = 8
+    state_bits: int = 12
+    activation: str = "modrelu"
+    method: str = "bjorck"
+    norm_preserving: bool = False
+    linear_start: float = 0.0
+    seed: int = 0
+    batch: int = 128
+    learning_rate_recurrent: float = 1e-4
+    learning_rate_input: float = 1e-3
+    learning_rate_output: float = 1e-3
+    hold: float = 1.0
+    penalty: float = 0.01
+    projunn_rank: int = 1
+    projunn_projection: str = "T"
+    projunn_sampler: str = "lsi"
+    finetune_recurrent: bool = True
+    finetune_rate: float = 0.5
+    bfloat16: bool = False
+    patience: int = 0
+    multiplier_bits: int = 12
+    rounding: str = "half_up"
+    output_kind: str = "both"
+    checkpoint_minutes: float = 3.0
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in _RANGES:
+                low, high = _RANGES[f.name]
+                if not low <= value <= high:
+                    raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
+            elif f.name in _CHOICES:
+                if value not in _CHOICES[f.name]:
+                    raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
+            elif ("rate" in f.name.split("_")) and not (value > 0 and math.isfinite(value)):
+                raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
+        if self.linear_start and self.activation != Activation.RELU:
+            raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")
+
+    def task(self) -> Task:
+        """Return the task that is trained."""
+        raise NotImplementedError
+
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the iterations with real weights, with quantized ones, and with rounded states."""
+        raise NotImplementedError
+
+    @property
+    def data_dir(self) -> str | None:
+        """The folder of the task's data."""
+        return getattr(self, "data", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Generated(RunConfig):
+    """A task whose sequences are generated.
+
+    Attributes:
+        float_iterations: optimiser steps with real weights.
+        iterations: further steps, with quantized weights.
+        finetune_iterations: further steps with rounded states, of identity networks with the noise that
+            rounding brings.
+    """
+
+    float_iterations: int = 0
+    iterations: int = 2000
+    finetune_iterations: int = 500
+
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the three counts."""
+        return self.float_iterations, self.iterations, self.finetune_iterations
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fixed(RunConfig):
+    """A task with a fixed set of sequences.
+
+    Attributes:
+        data: the folder with the data.
+        float_epochs: passes over the training sequences with real weights.
+        epochs: further passes, with quantized weights.
+        finetune_epochs: further passes, with rounded states.
+    """
+
+    data: str
+    float_epochs: int = 0
+    epochs: int = 20
+    finetune_epochs: int = 2
+
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the three counts."""
+        batches = task.batches_per_epoch(self.batch) or 1
+        return self.float_epochs * batches, self.epochs * batches, self.finetune_epochs * batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyConfig(_Generated):
+    """Training of the copy task: remember ten symbols.
+
+    Attributes:
+        blank: T0, the blanks between the symbols and the marker.
+    """
+
+    command: ClassVar[str] = "copy"
 
     blank: int = 1000
     hidden: int = 64
     bits: int = 6
-    output_bits: int = 8
     state_bits: int = 10
     activation: str = "identity"
-    seed: int = 0
     iterations: int = 4000
     finetune_iterations: int = 1500
-    batch: int = 128
-    learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 5e-3
     learning_rate_output: float = 1.5e-2
-    multiplier_bits: int = 12
-    rounding: str = "half_up"
-    output_kind: str = "both"
+    hold: float = 0.75
+    finetune_recurrent: bool = False
+    finetune_rate: float = 1.0
 
-    def __post_init__(self) -> None:
-        _check(self)
+    def task(self) -> Task:
+        """Return the copy task."""
+        return CopyTask(self.blank)
 
 
-@dataclass(frozen=True)
-class MnistConfig:
-    """Training of MNIST by rows; the defaults train the model in models/.
+@dataclass(frozen=True, kw_only=True)
+class AddingConfig(_Generated):
+    """Training of the adding task: the sum of the two marked numbers.
 
     Attributes:
-        data: the folder with the MNIST files.
-        hidden: hidden units n.
-        bits: bits of W, U and V.
-        state_bits: bits of the state.
-        input_bits: bits of a pixel.
-        activation: identity, relu, modrelu, hardtanh or tanh.
-        orthogonal: whether W is kept near-orthogonal by Björck's iteration. 28 steps do not need it, and a
-            free W, orthogonal at the start, learns faster.
-        seed: seed of the weights and of the order of the images.
-        float_epochs: passes over the training images with real weights.
-        epochs: further passes with quantized weights.
-        finetune_epochs: further passes in which the states are rounded as in the hardware.
-        batch: images a step.
-        learning_rate: Adam's rate, decayed to zero by a cosine.
-        learning_rate_recurrent: that of W.
-        multiplier_bits: bits of the requantizer's factor.
-        rounding: half_up or half_even.
-        output_kind: logits, argmax or both.
+        steps: length of a sequence.
     """
 
-    data: str
-    hidden: int = 64
-    bits: int = 4
+    command: ClassVar[str] = "adding"
+
+    steps: int = 200
+    hidden: int = 128
+    bits: int = 5
+    activation: str = "relu"
+    output_kind: str = "logits"
+    bfloat16: bool = True
+
+    def task(self) -> Task:
+        """Return the adding task."""
+        return AddingTask(self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistConfig(_Fixed):
+    """Training of MNIST by rows.
+
+    Attributes:
+        input_bits: bits of a pixel.
+        augment: training images are moved by up to so many pixels.
+    """
+
+    command: ClassVar[str] = "mnist"
+    order: ClassVar[str] = "rows"
+
+    output_bits: int = 4
     state_bits: int = 8
     input_bits: int = 4
     activation: str = "relu"
-    orthogonal: bool = False
-    seed: int = 0
+    method: str = "free"
     float_epochs: int = 12
-    epochs: int = 20
     finetune_epochs: int = 20
-    batch: int = 128
-    learning_rate: float = 3e-3
+    augment: int = 0
     learning_rate_recurrent: float = 1e-3
-    multiplier_bits: int = 12
-    rounding: str = "half_up"
-    output_kind: str = "both"
+    learning_rate_input: float = 3e-3
+    learning_rate_output: float = 3e-3
 
-    def __post_init__(self) -> None:
-        _check(self)
+    def task(self) -> Task:
+        """Return MNIST in the order of this class."""
+        return MnistTask(self.data, self.order, self.input_bits, self.augment)
 
 
-def command_line(task: str, config: Any) -> str:
+@dataclass(frozen=True, kw_only=True)
+class SequentialMnistConfig(MnistConfig):
+    """Training of sequential MNIST: 784 steps of a pixel."""
+
+    command: ClassVar[str] = "smnist"
+    order: ClassVar[str] = "pixels"
+
+    hidden: int = 170
+    output_bits: int = 8
+    state_bits: int = 12
+    input_bits: int = 8
+    activation: str = "modrelu"
+    method: str = "bjorck"
+    norm_preserving: bool = True
+    float_epochs: int = 0
+    finetune_epochs: int = 1
+    learning_rate_recurrent: float = 1e-4
+    learning_rate_input: float = 1e-3
+    learning_rate_output: float = 1e-3
+    bfloat16: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermutedMnistConfig(SequentialMnistConfig):
+    """Training of permuted MNIST: 784 steps of a pixel in a fixed random order."""
+
+    command: ClassVar[str] = "pmnist"
+    order: ClassVar[str] = "permuted"
+
+
+CONFIGS: tuple[type[RunConfig], ...] = (
+    CopyConfig,
+    AddingConfig,
+    MnistConfig,
+    SequentialMnistConfig,
+    PermutedMnistConfig,
+)
+
+
+def command_line(config: RunConfig) -> str:
     """Return the command that repeats a run: the options that are not the defaults.
 
     The data folder of the machine is of no use elsewhere and is given as DIR.
 
-    >>> command_line("copy", CopyConfig(blank=100, seed=3))
+    >>> command_line(CopyConfig(blank=100, seed=3))
     'qornn-hw train copy --blank 100 --seed 3 -o model.pt'
     """
-    words = ["qornn-hw train", task]
-    for f in fields(config):
-        value = getattr(config, f.name)
+    words = ["qornn-hw train", config.command]
+    for f in sorted(fields(config), key=lambda f: f.name):
+        value: Any = getattr(config, f.name)
         option = "--" + f.name.replace("_", "-")
         if f.name == "data":
             words += [option, "DIR"]

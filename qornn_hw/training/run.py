@@ -1,0 +1,318 @@
+"""One training from a configuration to a checkpoint.
+
+Up to three stages: real weights; quantized weights; quantized weights with rounded states. Before the last
+one the network so far is exported once, which chooses the states' grid, so that the weights learn to live
+with it. A linear network on the copy task needs no loop over the blanks (:mod:`matrix_power`); what rounding
+adds up to over them is then put on as noise.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from qornn_hw.checkpoint import Checkpoint
+from qornn_hw.errors import TrainingError
+from qornn_hw.evaluate import evaluate
+from qornn_hw.exporting import export
+from qornn_hw.network import Activation, InputKind, IntegerNetwork, WeightBits
+from qornn_hw.training.cells import QORNN
+from qornn_hw.training.config import Method, RunConfig, command_line
+from qornn_hw.training.loop import one_thread
+from qornn_hw.training.matrix_power import copy_logits
+from qornn_hw.training.penalty import orthogonality_penalty
+from qornn_hw.training.projunn import ProjUNN
+from qornn_hw.training.tasks import CopyTask, Task
+from qornn_hw.training.tasks import copy as copy_task
+from qornn_hw.training.trainer import Objective, RunFile, Stage, Trainer, check_run_file, last_only
+
+__all__ = ["run_file_of", "train"]
+
+# Sequences of a batch of the copy task whose blank outputs are part of the loss; the blanks of all are alike.
+_BLANK_BATCH = 16
+# States that a calibration may hold at once, in numbers.
+_CALIBRATION_HELD = 20_000_000
+
+
+def run_file_of(out: Path) -> Path:
+    """Return where a run whose checkpoint will be ``out`` is saved: ``model.pt`` is ``model.run``."""
+    return out.with_suffix(".run")
+
+
+@one_thread()
+def train(
+    config: RunConfig, out: Path | None = None, resume: bool = False, quiet: bool = False
+) -> Checkpoint:
+    """Train a network and return its checkpoint with the measured metrics.
+
+    The same configuration gives the same network on the same machine, also when the run was interrupted and
+    taken up again.
+
+    Args:
+        config: all hyper-parameters.
+        out: where the checkpoint will be; the run is saved beside it now and then. None: it is not saved.
+        resume: go on with the run saved beside ``out``.
+        quiet: print no progress.
+
+    Raises:
+        DataError: the task's data are absent.
+        TrainingError: the loss is not finite; it carries the best network until then.
+        CheckpointError: there is nothing to resume, or it is another run's.
+        OutputError: the run cannot be saved.
+    """
+    task = config.task()
+    # Fail now, not after the training, if the data are missing.
+    task.load()
+    torch.manual_seed(config.seed)
+    cell = _cell(config, task)
+    run_file = None
+    if out is not None:
+        run_file = RunFile(run_file_of(out), config.checkpoint_minutes)
+        if config.checkpoint_minutes:
+            check_run_file(run_file.path)
+    trainer = Trainer(cell, task, config, quiet, run_file)
+    if resume and run_file is not None:
+        trainer.resume(run_file.load(config))
+    try:
+        checkpoint = _stages(config, task, cell, trainer)
+    except TrainingError as error:
+        error.checkpoint = _measured(_exported(cell, config, task, trainer), config)
+        raise
+    if run_file is not None:
+        run_file.remove()
+    return _measured(checkpoint, config)
+
+
+def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Checkpoint:
+    real, quantized, rounded = config.stages(task)
+    method = Method(config.method)
+    if method is Method.PTQ:
+        real, quantized, rounded = real + quantized, 0, 0
+    if real:
+        if trainer.begins():
+            cell.round_weights = False
+        trainer.run(_stage("real weights", real, config, task, cell, 1.0))
+        cell.round_weights = True
+    if quantized:
+        trainer.run(_stage("quantized weights", quantized, config, task, cell, 1.0))
+    if not rounded:
+        return _exported(cell, config, task, trainer)
+    # The grid that the export of the network so far chooses is kept.
+    if trainer.begins():
+        cell.input_scale = _input_scale(task)
+        cell.state_shift = _state_shift(_exported(cell, config, task, trainer).network, cell)
+        cell.state_bits = config.state_bits
+    trainer.run(_stage("rounded states", rounded, config, task, cell, config.finetune_rate, finetune=True))
+    return _exported(cell, config, task, trainer)
+
+
+def _input_scale(task: Task) -> float:
+    return task.input_scale if task.input_kind is InputKind.VECTOR else 1.0
+
+
+def _cell(config: RunConfig, task: Task) -> QORNN:
+    """Return the network as training begins with it."""
+    activation = Activation(config.activation)
+    tied = activation in (Activation.TANH, Activation.HARDTANH) and task.input_kind is InputKind.VECTOR
+    cell = QORNN(
+        task.inputs,
+        config.hidden,
+        task.outputs,
+        activation,
+        config.bits,
+        config.output_bits,
+        method=Method(config.method),
+        norm_preserving=config.norm_preserving,
+        multiplier_bits=config.multiplier_bits,
+        fixed_scales=(config.state_bits, task.input_scale) if tied else None,
+        learned_start=config.linear_start > 0,
+    )
+    cell.bfloat16_products = config.bfloat16
+    with torch.no_grad():
+        if isinstance(task, CopyTask):
+            # Starts with "always blank" known, and without a random readout to unlearn.
+            cell.output_weight.zero_()
+            cell.output_bias.zero_()
+            cell.output_bias[0] = 6.0
+        if config.linear_start:
+            cell.initial_state.fill_(config.linear_start)
+            cell.bias.copy_(cell.initial_state - cell.quantized().recurrent @ cell.initial_state)
+    return cell
+
+
+def _stage(
+    title: str,
+    iterations: int,
+    config: RunConfig,
+    task: Task,
+    cell: QORNN,
+    rate: float,
+    finetune: bool = False,
+) -> Stage:
+    hold = config.hold if title == "quantized weights" else 1.0
+    adam = []
+    optimizers: list[Optimizer] = []
+    if not finetune or config.finetune_recurrent:
+        group = {
+            "params": [cell.recurrent_weight],
+            "rate": rate * config.learning_rate_recurrent,
+            "hold": hold,
+        }
+        if config.method == Method.PROJUNN:
+            optimizers.append(
+                ProjUNN(
+                    [group],
+                    lr=rate * config.learning_rate_recurrent,
+                    rank=min(config.projunn_rank, config.hidden),
+                    projection="D" if config.projunn_projection == "D" else "T",
+                    sampler="lsi" if config.projunn_sampler == "lsi" else "column",
+                    lr_divider=1.0,
+                    seed=config.seed,
+                )
+            )
+        else:
+            adam.append(group)
+    else:
+        cell.recurrent_weight.requires_grad_(False)
+    inner = [cell.input_weight, *([cell.bias] if cell.activation is not Activation.IDENTITY else [])]
+    if config.linear_start:
+        inner.append(cell.initial_state)
+    adam.append({"params": inner, "rate": rate * config.learning_rate_input, "hold": hold})
+    outer = [cell.output_weight, cell.output_bias]
+    adam.append({"params": outer, "rate": rate * config.learning_rate_output, "hold": 1.0})
+    optimizers.append(torch.optim.Adam(adam, lr=config.learning_rate_output, betas=(0.9, 0.99)))
+    return Stage(f"{config.command}, {title}", iterations, _objective(config, task, cell), optimizers)
+
+
+def _objective(config: RunConfig, task: Task, cell: QORNN) -> Objective:
+    """Return the loss of a batch, with what is shown beside it and the last state."""
+    if isinstance(task, CopyTask) and cell.activation is Activation.IDENTITY:
+        plain: Objective = _linear_copy
+    else:
+        plain = _loop(task)
+    if config.method != Method.PENALTY:
+        return plain
+
+    def penalized(
+        cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, dict[str, float], Tensor | None]:
+        loss, shown, state = plain(cell, x, targets, state)
+        penalty = orthogonality_penalty(cell.quantized().recurrent)
+        return loss + config.penalty * penalty, shown | {"penalty": float(penalty.detach())}, state
+
+    return penalized
+
+
+def _loop(task: Task) -> Objective:
+    """Return the mean loss over all answers, by the recurrence: cross-entropy in nats, or square error."""
+    last = last_only(task)
+    # So that a symbol's share of the copy task does not fall with the number of blanks.
+    scale = (task.blank + 2 * copy_task.RECALL) / copy_task.RECALL if isinstance(task, CopyTask) else 1.0
+
+    def objective(
+        cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, dict[str, float], Tensor | None]:
+        logits, state = cell(x, state, last_only=last)
+        if targets.is_floating_point():
+            return functional.mse_loss(logits, targets.float()), {}, state
+        loss = functional.cross_entropy(logits.flatten(0, -2), targets.flatten()) * scale
+        return loss, {}, state
+
+    return objective
+
+
+def _linear_copy(
+    cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
+) -> tuple[Tensor, dict[str, float], Tensor | None]:
+    """Return the same for a linear network on the copy task, without a loop over the blanks."""
+    quiet, answers = copy_logits(cell, x, _BLANK_BATCH)
+    wanted = targets[:, -copy_task.RECALL :]
+    loss = functional.cross_entropy(answers.flatten(0, 1), wanted.flatten())
+    silence = torch.zeros(quiet.shape[0] * quiet.shape[1], dtype=torch.long)
+    blank = functional.cross_entropy(quiet.flatten(0, 1), silence)
+    loss = loss + blank * (quiet.shape[1] / copy_task.RECALL)
+    right = (answers.detach().argmax(-1) == wanted).float().mean()
+    return loss, {"recall": float(right)}, None
+
+
+def _state_shift(network: IntegerNetwork, cell: QORNN) -> int:
+    """Return e of ``s_h = d_U s_x / (d_W 2**e)``, which is a whole number for homogeneous activations."""
+    if network.activation in (Activation.TANH, Activation.HARDTANH):
+        return 0
+    with torch.no_grad():
+        d_w, d_u, _ = cell.quantized().steps
+    return round(math.log2(d_u * cell.input_scale / (d_w * network.scales.state)))
+
+
+def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> Checkpoint:
+    cell.eval()
+    with torch.no_grad():
+        q = cell.quantized()
+    examples = task.training_batch(0, _calibrating(config, task), config.seed)
+    vector = task.input_kind is InputKind.VECTOR
+    inputs = examples.inputs * task.input_scale if vector else examples.inputs
+    options: dict[str, Any] = {}
+    if vector:
+        options = {
+            "input": "vector",
+            "input_bits": task.input_bits,
+            "input_signed": task.input_signed,
+            "input_scale": task.input_scale,
+        }
+    else:
+        options = {"input": "one_hot"}
+    if q.grid is not None:
+        # Anything between half the full scale and all of it leads to this step.
+        options["state_range"] = 0.75 * q.grid.step * 2.0 ** (config.state_bits - 1)
+    # Weights that training has not quantized are quantized by the export.
+    options["weight_steps"] = q.steps if cell.round_weights else None
+    return export(
+        q.recurrent,
+        q.input,
+        q.output,
+        activation=config.activation,
+        calibration_inputs=inputs,
+        bias=cell.bias,
+        output_bias=cell.output_bias,
+        initial_state=cell.initial_state if config.linear_start else None,
+        weight_bits=WeightBits(config.bits, config.bits, config.output_bits),
+        state_bits=config.state_bits,
+        output_mode=str(task.output_mode),
+        output_kind=config.output_kind,
+        rounding=config.rounding,
+        multiplier_bits=config.multiplier_bits,
+        float_weights={
+            "recurrent_weight": q.plain,
+            "input_weight": cell.input_weight,
+            "output_weight": cell.output_weight,
+            "bias": cell.bias,
+            "output_bias": cell.output_bias,
+            **({"initial_state": cell.initial_state} if config.linear_start else {}),
+        },
+        task=task.description(),
+        provenance={
+            "command": command_line(config),
+            "method": config.method,
+            "seed": config.seed,
+            "torch": torch.__version__,
+            "seconds": round(trainer.seconds, 1),
+            "curve": trainer.curve,
+        },
+        **options,
+    )
+
+
+def _calibrating(config: RunConfig, task: Task) -> int:
+    """Return how many training sequences set the states' range."""
+    steps = task.training_batch(0, 1, config.seed).inputs.shape[1]
+    return int(np.clip(_CALIBRATION_HELD // (steps * config.hidden), 16, 1000))
+
+
+def _measured(checkpoint: Checkpoint, config: RunConfig) -> Checkpoint:
+    return replace(checkpoint, metrics=evaluate(checkpoint, config.data_dir))

@@ -1,0 +1,330 @@
+"""One loop for every task: stages, validation, the best network kept, a run that can be taken up again."""
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from qornn_hw.errors import CheckpointError, OutputError, TrainingError
+from qornn_hw.network import OutputMode
+from qornn_hw.training.cells import QORNN
+from qornn_hw.training.config import RunConfig
+from qornn_hw.training.loop import Best, Reporter, cosine
+from qornn_hw.training.tasks import Examples, Task
+
+__all__ = ["RunFile", "Stage", "Trainer", "last_only", "score"]
+
+# States that a validation may hold at once, in numbers.
+_HELD = 40_000_000
+_VALIDATIONS = 20
+# Epochs, or generated batches, of a stage at most.
+_STAGE = 100_000_000
+# Points of the training curve that a checkpoint keeps for each stage.
+_CURVE = 60
+
+Objective = Callable[[QORNN, Tensor, Tensor, Tensor | None], tuple[Tensor, dict[str, float], Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run with its own objective.
+
+    Attributes:
+        title: shown with the progress.
+        iterations: steps of the optimizers.
+        objective: of (network, inputs, targets, state), the loss, what is shown beside it, and the last
+            state where the task's batches continue.
+        optimizers: whose parameter groups have "rate", the learning rate at its height, and "hold", the part
+            of the stage after which the group stays as it is.
+    """
+
+    title: str
+    iterations: int
+    objective: Objective
+    optimizers: list[Optimizer]
+
+
+class RunFile:
+    """Where a run is saved so that it can be taken up again.
+
+    Args:
+        path: the file.
+        minutes: how often, at most; 0: never.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path = path
+        self.seconds = 60 * minutes
+        self._saved = time.monotonic()
+        self._warned = False
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self.seconds > 0 and time.monotonic() - self._saved >= self.seconds
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write the file, whole or not at all; a disk that is full ends no training, it is only said."""
+        self._saved = time.monotonic()
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(
+                dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
+            ) as file:
+                temporary = Path(file.name)
+                torch.save(state, file)
+            temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+            if not self._warned:
+                reason = getattr(error, "strerror", None) or error
+                print(
+                    f"{self.path}: the run cannot be saved for --resume: {reason}; training goes on",
+                    file=sys.stderr,
+                )
+            self._warned = True
+
+    def load(self, config: RunConfig) -> dict[str, Any]:
+        """Return what was saved of a run with this configuration.
+
+        Raises:
+            CheckpointError: there is no such file, or it is of another run.
+        """
+        try:
+            state: dict[str, Any] = torch.load(self.path, weights_only=True)
+            found = state["config"]
+        except FileNotFoundError:
+            raise CheckpointError(
+                f"{self.path}: no run was saved there to resume; leave out --resume to begin one"
+            ) from None
+        except Exception as error:  # whatever torch makes of a damaged file
+            reason = " ".join(str(error).split())[:120]
+            raise CheckpointError(
+                f"{self.path}: must be a run that qornn-hw train saved: {reason}; begin anew without --resume"
+            ) from None
+        wanted = comparable(config)
+        for name in wanted:
+            if found.get(name) != wanted[name]:
+                raise CheckpointError(
+                    f"{self.path}: --{name.replace('_', '-')} must be as in the run that is resumed, "
+                    f"{found.get(name)!r}, not {wanted[name]!r}"
+                )
+        return state
+
+    def remove(self) -> None:
+        """Delete the file: the run is complete."""
+        self.path.unlink(missing_ok=True)
+
+
+def comparable(config: RunConfig) -> dict[str, Any]:
+    """Return the command and all options that change the result of a run; where its data lie does not."""
+    options = asdict(config) | {"command": config.command}
+    for name in ("data", "checkpoint_minutes"):
+        options.pop(name, None)
+    return options
+
+
+def last_only(task: Task) -> bool:
+    """Return whether only the answer after the last step counts."""
+    return task.output_mode is OutputMode.LAST_STEP
+
+
+def score(cell: QORNN, task: Task, examples: Examples) -> float:
+    """Return the task's metric of a network with the weights and states as they are, in float32."""
+    count, steps = examples.inputs.shape[:2]
+    hidden = len(cell.bias)
+    chunk = max(1, min(count, _HELD // (hidden * (4 if last_only(task) else steps))))
+    total = 0.0
+    cell.eval()
+    with torch.no_grad():
+        for start in range(0, count, chunk):
+            x = real_inputs(task, examples.inputs[start : start + chunk])
+            logits, _ = cell(x, last_only=last_only(task))
+            answers = (logits[:, None] if last_only(task) else logits).double().numpy()
+            with np.errstate(all="ignore"):
+                total += task.totals(answers, examples.targets[start : start + chunk])[task.metric]
+    cell.train()
+    return float(total / count)
+
+
+def real_inputs(task: Task, inputs: np.ndarray[Any, Any]) -> Tensor:
+    """Return integer inputs as what a network is trained with: indices, or real vectors."""
+    x = torch.from_numpy(np.ascontiguousarray(inputs))
+    return x if x.ndim == 2 else x.float() * task.input_scale
+
+
+class Trainer:
+    """Runs the stages of one training.
+
+    Args:
+        cell: the network.
+        task: its task.
+        config: the run's configuration.
+        quiet: print no progress.
+        run_file: where the run is saved now and then; None: nowhere.
+
+    Attributes:
+        curve: of the training so far, some points of each stage: title, iteration, loss, and the validation
+            metric, where there is one.
+    """
+
+    def __init__(
+        self, cell: QORNN, task: Task, config: RunConfig, quiet: bool, run_file: RunFile | None
+    ) -> None:
+        self.cell, self.task, self.config, self.quiet = cell, task, config, quiet
+        self.run_file = run_file
+        self.curve: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        self._stage = -1
+        self._resumed: dict[str, Any] | None = None
+        self._validation: Examples | None = None
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take up a run that was saved."""
+        self._resumed = state
+        self.curve, self.seconds = state["curve"], state["seconds"]
+        self.cell.load_state_dict(state["cell"])
+
+    def begins(self) -> bool:
+        """Return whether the next stage begins; not so if it is over or under way in a run taken up."""
+        return self._resumed is None or self._stage + 1 > self._resumed["stage"]
+
+    def run(self, stage: Stage) -> None:
+        """Run a stage, or the rest of it; the network then has its best weights.
+
+        Raises:
+            TrainingError: the loss is not finite. The network has the best weights so far.
+        """
+        self._stage += 1
+        resumed, best, first = self._resumed, Best(), 0
+        if resumed is not None:
+            if self._stage < resumed["stage"]:
+                return
+            first = resumed["iteration"]
+            best = Best(resumed["best_score"], resumed["best"])
+            for optimizer, state in zip(stage.optimizers, resumed["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            torch.set_rng_state(resumed["random"])
+            self._resumed = None
+        started = time.monotonic() - self.seconds
+        try:
+            self._iterate(stage, best, first, resumed, started)
+        finally:
+            self.seconds = time.monotonic() - started
+            for parameter, trainable in self._trainable(stage):
+                parameter.requires_grad_(trainable)
+            best.restore(self.cell)
+
+    @staticmethod
+    def _trainable(stage: Stage) -> list[tuple[Tensor, bool]]:
+        return [
+            (p, True) for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]
+        ]
+
+    def _iterate(
+        self, stage: Stage, best: Best, first: int, resumed: dict[str, Any] | None, started: float
+    ) -> None:
+        task, config, cell = self.task, self.config, self.cell
+        epoch = task.batches_per_epoch(config.batch)
+        interval = epoch or math.ceil(stage.iterations / _VALIDATIONS)
+        state = None if resumed is None else resumed["state"]
+        unchanged = 0 if resumed is None else resumed["unchanged"]
+        metric: float | None = None
+        every = max(1, stage.iterations // _CURVE)
+        # Each stage has batches of its own.
+        offset = self._stage * _STAGE * (epoch or 1)
+        cell.train()
+        with Reporter(stage.title, stage.iterations, self.quiet, done=first) as reporter:
+            for i in range(first, stage.iterations):
+                if self.run_file is not None and self.run_file.due:
+                    self._save(stage, i, state, best, unchanged, started)
+                self._set_rates(stage, i)
+                examples = task.training_batch(offset + i, config.batch, config.seed)
+                if not examples.continues:
+                    state = None
+                targets = torch.from_numpy(np.ascontiguousarray(examples.targets))
+                for optimizer in stage.optimizers:
+                    optimizer.zero_grad()
+                loss, shown, state = stage.objective(cell, real_inputs(task, examples.inputs), targets, state)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise TrainingError(
+                        f"the loss must be finite, but is {value} in iteration {i + 1} of {stage.title!r}; "
+                        "lower the learning rates"
+                    )
+                loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+                for optimizer in stage.optimizers:
+                    for group in optimizer.param_groups:
+                        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+                    optimizer.step()
+                if state is not None:
+                    state = state.detach()
+                done = i + 1
+                if done % interval == 0 or done == stage.iterations:
+                    metric = self._validate()
+                    better = best.offer(metric if task.larger_is_better else -metric, cell)
+                    unchanged = 0 if better else unchanged + 1
+                    shown = shown | {task.metric: metric}
+                if done % every == 0 or done == stage.iterations or task.metric in shown:
+                    self.curve.append({"stage": stage.title, "iteration": done, "loss": value, **shown})
+                reporter.update(done, loss=value, **(shown | {task.metric: metric}))
+                if config.patience and unchanged >= config.patience:
+                    break
+
+    def _set_rates(self, stage: Stage, iteration: int) -> None:
+        for optimizer in stage.optimizers:
+            for group in optimizer.param_groups:
+                end = group["hold"] * stage.iterations
+                group["lr"] = group["rate"] * cosine(iteration, math.ceil(end))
+                for parameter in group["params"]:
+                    # What stays as it is needs no gradient; that saves time.
+                    parameter.requires_grad_(iteration < end)
+
+    def _validate(self) -> float:
+        if self._validation is None:
+            self._validation = self.task.validation()
+        return score(self.cell, self.task, self._validation)
+
+    def _save(
+        self, stage: Stage, iteration: int, state: Tensor | None, best: Best, unchanged: int, started: float
+    ) -> None:
+        assert self.run_file is not None
+        self.run_file.save(
+            {
+                "config": comparable(self.config),
+                "stage": self._stage,
+                "iteration": iteration,
+                "cell": self.cell.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in stage.optimizers],
+                "random": torch.get_rng_state(),
+                "state": state,
+                "best": best.weights,
+                "best_score": best.score,
+                "unchanged": unchanged,
+                "curve": self.curve,
+                "seconds": time.monotonic() - started,
+            }
+        )
+
+
+def check_run_file(path: Path) -> None:
+    """Raise an OutputError unless the run can be saved at ``path``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path} must be a file that can be written: {error.strerror}; free some space, choose another "
+            "place with -o, or set --checkpoint-minutes 0"
+        ) from error
