@@ -242,12 +242,17 @@ def _linear_copy(
 
 
 def _state_shift(network: IntegerNetwork, cell: QORNN) -> int:
-    """Return e of ``s_h = d_U s_x / (d_W 2**e)``, which is a whole number for homogeneous activations."""
+    """Return e of ``s_h = d_U s_x / (d_W 2**e)``, which is a whole number for homogeneous activations.
+
+    Where a vector input would need e < 0, the states saturate instead: the accumulator takes U no finer, and
+    training copes with rare saturation better than with a coarser U.
+    """
     if network.activation in (Activation.TANH, Activation.HARDTANH):
         return 0
     with torch.no_grad():
         d_w, d_u, _ = cell.quantized().steps
-    return round(math.log2(d_u * cell.input_scale / (d_w * network.scales.state)))
+    e = round(math.log2(d_u * cell.input_scale / (d_w * network.scales.state)))
+    return max(e, 0) if network.vector_input else e
 
 
 def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> Checkpoint:
