@@ -137,7 +137,8 @@ class FrontEnd:
             np.minimum((k - left) / (centre - left), (right - k) / (right - centre))
             for left, centre, right in zip(corners, corners[1:], corners[2:], strict=False)
         ]
-        return np.rint(np.maximum(rows, 0.0) * (1 << _BAND_BITS)).astype(np.int64)
+        rounded: IntArray = np.rint(np.maximum(rows, 0.0) * (1 << _BAND_BITS)).astype(np.int64)
+        return rounded
 
     def frames(self, samples: int) -> int:
         """Return how many frames ``samples`` samples make, the first one padded with silence, at least 1."""

@@ -5,14 +5,27 @@ from typing import Any
 
 from qornn_hw.errors import CheckpointError, FormatError
 from qornn_hw.training.tasks.adding import AddingTask
+from qornn_hw.training.tasks.arrays import ArraysTask
 from qornn_hw.training.tasks.characters import CharactersTask
 from qornn_hw.training.tasks.copy import CopyTask
 from qornn_hw.training.tasks.mnist import MnistTask
 from qornn_hw.training.tasks.task import Examples, Task
 
-__all__ = ["TASKS", "AddingTask", "CharactersTask", "CopyTask", "Examples", "MnistTask", "Task", "make_task"]
+__all__ = [
+    "TASKS",
+    "AddingTask",
+    "ArraysTask",
+    "CharactersTask",
+    "CopyTask",
+    "Examples",
+    "MnistTask",
+    "Task",
+    "make_task",
+]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (AddingTask, CharactersTask, CopyTask, MnistTask)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (AddingTask, ArraysTask, CharactersTask, CopyTask, MnistTask)
+}
 
 
 def make_task(

@@ -53,8 +53,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    metric: ClassVar[str]
-    larger_is_better: ClassVar[bool]
+    metric: str
+    larger_is_better: bool
     options: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
     data_argument: ClassVar[str | None] = None
