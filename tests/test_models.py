@@ -1,10 +1,10 @@
 """The models in models/: both files hold the same, and they do what their recorded metrics say."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data_sets import data_dir
 
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.evaluate import evaluate, info
@@ -13,15 +13,6 @@ from qornn_hw.integer_model import IntegerModel
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "models"
 STEMS = sorted(path.stem for path in MODELS.glob("*.npz"))
-
-
-def data_dir():
-    """Return the folder of the data: QORNN_DATA, or shared/data beside the repository, or None."""
-    candidates = [os.environ.get("QORNN_DATA"), ROOT.parent / "shared" / "data"]
-    for folder in (Path(c) for c in candidates if c):
-        if (folder / "mnist").is_dir() or list(folder.glob("t10k-images*")):
-            return folder
-    return None
 
 
 def test_the_models_are_there():

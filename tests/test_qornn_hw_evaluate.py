@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from data_sets import write_idx, write_mnist
 
 from qornn_hw.checkpoint import Checkpoint
 from qornn_hw.errors import CheckpointError, DataError, FormatError
@@ -45,20 +46,11 @@ def mnist_checkpoint(**options):
     )
 
 
-def idx(path, array):
-    """Write an IDX file of bytes, gzipped."""
-    sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(gzip.compress(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes(), 1))
-
-
 @pytest.fixture
 def small_mnist(tmp_path, monkeypatch):
     """A folder with 300 training and 100 test images of noise."""
     monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
-    rng = np.random.default_rng(0)
-    for name, count in (("train", 300), ("t10k", 100)):
-        idx(tmp_path / f"{name}-images-idx3-ubyte.gz", rng.integers(0, 256, (count, 28, 28), dtype=np.uint8))
-        idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", rng.integers(0, 10, count, dtype=np.uint8))
+    write_mnist(tmp_path)
     return tmp_path
 
 
@@ -151,7 +143,7 @@ def test_mnist_pixels():
             lambda p: p.write_bytes(gzip.compress(b"hello")),
             "must begin with the IDX header of bytes of rank 1, not b'hell'",
         ),
-        (lambda p: idx(p, np.zeros(99, np.uint8)), "must hold (100,) bytes, not (99,) (99 bytes)"),
+        (lambda p: write_idx(p, np.zeros(99, np.uint8)), "must hold (100,) bytes, not (99,) (99 bytes)"),
     ],
 )
 def test_mnist_data_errors(small_mnist, damage, message):
