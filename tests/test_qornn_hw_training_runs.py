@@ -1,25 +1,35 @@
-"""Whole training runs, small ones: they learn, they repeat, and their checkpoints hold what they measured."""
+"""Whole training runs, small ones: they learn, they repeat, they are taken up again bit for bit."""
 
 import gzip
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from qornn_hw.checkpoint import load_checkpoint, save_checkpoint
-from qornn_hw.errors import DataError
+from qornn_hw.errors import CheckpointError, DataError, OutputError, TrainingError
 from qornn_hw.evaluate import evaluate
-from qornn_hw.training import CopyConfig, MnistConfig, mnist_run, train_copy, train_mnist
+from qornn_hw.training import AddingConfig, CopyConfig, MnistConfig, run, train, trainer
+from qornn_hw.training.config import PermutedMnistConfig
 from qornn_hw.training.tasks import mnist
+
+WEIGHTS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias")
 
 
 @pytest.fixture
 def bars(tmp_path, monkeypatch):
-    """A folder of images whose class is the height of a bright row: 900 to train, 200 to test."""
-    monkeypatch.setattr(mnist, "_COUNTS", {"train": 900, "test": 200})
-    monkeypatch.setattr(mnist_run, "_VALIDATION", 100)
+    """A folder of images whose class is the height of a bright row: 960 to train, 200 to test."""
+    monkeypatch.setattr(mnist, "_COUNTS", {"train": 960, "test": 200})
     rng = np.random.default_rng(0)
-    for name, count in (("train", 900), ("t10k", 200)):
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    for name, count in (("train", 960), ("t10k", 200)):
         labels = rng.integers(0, 10, count, dtype=np.uint8)
         images = rng.integers(0, 60, (count, 28, 28), dtype=np.uint8)
         for image, label in zip(images, labels, strict=True):
@@ -27,8 +37,17 @@ def bars(tmp_path, monkeypatch):
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
             data = bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
-            (tmp_path / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(data, 1))
-    return tmp_path
+            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(data, 1))
+    return folder
+
+
+def assert_same(first, second):
+    """All integers and all float weights of two checkpoints are equal, and so is what was measured."""
+    for name in WEIGHTS:
+        np.testing.assert_array_equal(getattr(first.network, name), getattr(second.network, name))
+        np.testing.assert_array_equal(first.float_weights[name], second.float_weights[name])
+    assert first.network.scales == second.network.scales
+    assert first.metrics == second.metrics
 
 
 def test_copy_learns():
@@ -42,12 +61,15 @@ def test_copy_learns():
         batch=32,
         learning_rate_recurrent=3e-4,
     )
-    checkpoint = train_copy(config, quiet=True)
+    checkpoint = train(config, quiet=True)
     found = checkpoint.metrics["integer"]
     assert found["recall_accuracy"] > 0.5
     assert found["cross_entropy"] < 0.75 * checkpoint.metrics["blind_cross_entropy"]
     assert checkpoint.task == {"name": "copy", "blank": 2}
-    assert checkpoint.provenance["command"].startswith("qornn-hw train copy --blank 2 --hidden 32 ")
+    assert checkpoint.provenance["command"].startswith("qornn-hw train copy ")
+    curve = checkpoint.provenance["curve"]
+    assert curve[-1]["stage"] == "copy, rounded states" and curve[-1]["iteration"] == 50
+    assert curve[-1]["loss"] < curve[0]["loss"]
 
 
 @pytest.mark.parametrize("activation", ["identity", "modrelu", "tanh"])
@@ -56,28 +78,30 @@ def test_copy_repeats(tmp_path, activation):
     config = CopyConfig(
         blank=3, hidden=8, iterations=6, finetune_iterations=3, batch=8, activation=activation, seed=5
     )
-    first, second = (train_copy(config, quiet=True) for _ in range(2))
-    for name in ("recurrent_weight", "input_weight", "output_weight", "output_bias"):
-        np.testing.assert_array_equal(getattr(first.network, name), getattr(second.network, name))
+    first, second = (train(config, quiet=True) for _ in range(2))
+    assert_same(first, second)
     save_checkpoint(tmp_path / "a.pt", first)
     loaded = load_checkpoint(tmp_path / "a.pt")
     assert loaded.metrics == evaluate(loaded) == first.metrics
 
 
-@pytest.mark.parametrize("activation, orthogonal", [("relu", False), ("tanh", True), ("modrelu", True)])
-def test_mnist_learns(bars, activation, orthogonal):
+@pytest.mark.parametrize(
+    "activation, method, state_bits",
+    [("relu", "free", 10), ("tanh", "bjorck", 10), ("modrelu", "bjorck", 12), ("modrelu", "projunn", 12)],
+)
+def test_mnist_learns(bars, activation, method, state_bits):
     """Images whose class is the height of a bright row are told apart in integers."""
     config = MnistConfig(
         data=str(bars),
         hidden=24,
-        state_bits=10,
+        state_bits=state_bits,
         activation=activation,
-        orthogonal=orthogonal,
+        method=method,
         epochs=14,
         finetune_epochs=2,
         batch=32,
     )
-    checkpoint = train_mnist(config, quiet=True)
+    checkpoint = train(config, quiet=True)
     assert checkpoint.metrics["integer"]["accuracy"] > 0.6
     assert checkpoint.metrics == evaluate(checkpoint, bars)
     assert str(bars) not in str(checkpoint.provenance)
@@ -85,19 +109,230 @@ def test_mnist_learns(bars, activation, orthogonal):
     assert not checkpoint.network.input_format.signed
 
 
+def test_ptq_rounds_after_training(bars):
+    """With ptq no weight is quantized in training, and the float column is the network that was trained."""
+    config = MnistConfig(data=str(bars), hidden=16, method="ptq", bits=3, float_epochs=3, epochs=3, batch=32)
+    checkpoint = train(config, quiet=True)
+    assert {point["stage"] for point in checkpoint.provenance["curve"]} == {"mnist, real weights"}
+    w = checkpoint.float_weights["recurrent_weight"]
+    assert np.abs(w @ w.T - np.eye(16)).max() < 1e-4
+    assert checkpoint.metrics["float"]["accuracy"] > checkpoint.metrics["integer"]["accuracy"] - 0.05
+
+
+def test_adding_starts_linear():
+    """With a linear start the states begin at it, and the checkpoint has them as its initial state."""
+    config = AddingConfig(
+        steps=20, hidden=12, iterations=4, finetune_iterations=2, linear_start=2.0, bfloat16=False
+    )
+    checkpoint = train(config, quiet=True)
+    start = checkpoint.network.initial_state * checkpoint.network.scales.state
+    np.testing.assert_allclose(start, 2.0, atol=0.1)
+    assert checkpoint.metrics["blind_mse"] == pytest.approx(1 / 6, rel=1e-2)
+
+
+class Killed(BaseException):
+    """What ends the run in the middle."""
+
+
+RESUMED = [
+    (
+        "copy, identity",
+        lambda bars: CopyConfig(blank=9, hidden=8, batch=8, iterations=30, finetune_iterations=20),
+    ),
+    (
+        "copy, projunn",
+        lambda bars: CopyConfig(
+            blank=3,
+            hidden=8,
+            batch=8,
+            iterations=30,
+            finetune_iterations=20,
+            activation="modrelu",
+            method="projunn",
+        ),
+    ),
+    (
+        "mnist",
+        lambda bars: MnistConfig(
+            data=str(bars),
+            hidden=8,
+            batch=80,
+            float_epochs=2,
+            epochs=2,
+            finetune_epochs=1,
+            method="bjorck",
+            augment=1,
+        ),
+    ),
+    (
+        "pmnist",
+        lambda bars: PermutedMnistConfig(
+            data=str(bars), hidden=6, batch=440, float_epochs=1, epochs=2, finetune_epochs=1
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("name, config", RESUMED)
+def test_resumed_run_is_the_uninterrupted_one(tmp_path, monkeypatch, bars, name, config):
+    """A run that is killed again and again, at random moments, ends with the very same weights."""
+    config = config(bars)
+    wanted = train(config, quiet=True)
+    out = tmp_path / "model.pt"
+    rng = np.random.default_rng(len(name))
+    iterate = trainer.Trainer._set_rates
+    state = {"left": 0}
+
+    def interrupted(self, stage, iteration):
+        state["left"] -= 1
+        if state["left"] == 0:
+            raise Killed
+        iterate(self, stage, iteration)
+
+    monkeypatch.setattr(trainer.Trainer, "_set_rates", interrupted)
+    # Saved at random iterations, so that what came after is lost and done again.
+    monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: bool(rng.random() < 0.3)))
+    kills, found = 0, None
+    while found is None:
+        state["left"] = int(rng.integers(2, 25 if name != "pmnist" else 6))
+        try:
+            found = train(config, out, resume=(tmp_path / "model.run").exists(), quiet=True)
+        except Killed:
+            kills += 1
+    assert kills >= 1
+    assert_same(found, wanted)
+    assert not (tmp_path / "model.run").exists()
+    assert [(p["stage"], p["iteration"], p["loss"]) for p in found.provenance["curve"]] == [
+        (p["stage"], p["iteration"], p["loss"]) for p in wanted.provenance["curve"]
+    ]
+
+
+def test_killed_process_is_resumed(tmp_path):
+    """A process that is killed outright is taken up again by --resume and gives the same file's integers."""
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "qornn_hw",
+            "train",
+            "copy",
+            "--blank",
+            "60",
+            "--hidden",
+            "24",
+            "--batch",
+            "32",
+        ),
+        *("--iterations", "400", "--finetune-iterations", "100", "--checkpoint-minutes", "0.0001"),
+    ]
+    subprocess.run([*command, "-o", tmp_path / "whole.npz"], check=True, capture_output=True)
+    out, saved = tmp_path / "cut.npz", tmp_path / "cut.run"
+    process = subprocess.Popen([*command, "-o", out], stderr=subprocess.DEVNULL)
+    while not saved.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert saved.exists() and not out.exists()
+    subprocess.run([*command, "-o", out, "--resume"], check=True, capture_output=True)
+    assert_same(load_checkpoint(out), load_checkpoint(tmp_path / "whole.npz"))
+
+
+def test_resume_of_another_run_is_refused(tmp_path, monkeypatch):
+    """--resume wants the options of the run that was saved, and names the one that differs."""
+    out = tmp_path / "model.pt"
+    config = CopyConfig(blank=3, hidden=8, batch=8, iterations=6, finetune_iterations=0)
+    with pytest.raises(CheckpointError, match=r"model\.run: no run was saved there to resume"):
+        train(config, out, resume=True, quiet=True)
+    monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
+    monkeypatch.setattr(trainer.RunFile, "remove", lambda self: None)
+    train(config, out, quiet=True)
+    other = CopyConfig(blank=3, hidden=8, batch=8, iterations=6, finetune_iterations=0, seed=1)
+    with pytest.raises(CheckpointError, match="--seed must be as in the run that is resumed, 0, not 1"):
+        train(other, out, resume=True, quiet=True)
+    content = (tmp_path / "model.run").read_bytes()
+    (tmp_path / "model.run").write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match="must be a run that qornn-hw train saved"):
+        train(config, out, resume=True, quiet=True)
+
+
+def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
+    """A loss that is not finite stops the run and says so; the best network until then is kept."""
+    config = CopyConfig(blank=3, hidden=8, batch=8, iterations=100, finetune_iterations=0)
+    objective = run._linear_copy
+    calls = {"count": 0}
+
+    def failing(*arguments):
+        loss, shown, state = objective(*arguments)
+        calls["count"] += 1
+        return (loss * float("nan") if calls["count"] == 51 else loss), shown, state
+
+    monkeypatch.setattr(run, "_linear_copy", failing)
+    with pytest.raises(
+        TrainingError, match=r"the loss must be finite, but is nan in iteration 51 of"
+    ) as caught:
+        train(config, tmp_path / "model.pt", quiet=True)
+    kept = caught.value.checkpoint
+    best = min(p["cross_entropy"] for p in kept.provenance["curve"] if "cross_entropy" in p)
+    assert kept.metrics["fake_quantized"]["cross_entropy"] == pytest.approx(best, rel=0.1)
+
+
+def test_patience_ends_a_stage(monkeypatch):
+    """A stage ends after so many validations without a better one."""
+    monkeypatch.setattr(trainer, "score", lambda *_: 0.5)
+    config = AddingConfig(
+        steps=5, hidden=4, batch=4, iterations=200, finetune_iterations=0, patience=2, bfloat16=False
+    )
+    # A validation every ten iterations, the first is the best.
+    assert train(config, quiet=True).provenance["curve"][-1]["iteration"] == 30
+
+
+def test_full_disk_ends_no_training(tmp_path, monkeypatch, capsys):
+    """A run that cannot be saved says so once and goes on; the file saved before stays whole."""
+    monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer.torch, "save", full)
+    config = CopyConfig(blank=3, hidden=8, batch=8, iterations=5, finetune_iterations=0)
+    train(config, tmp_path / "model.pt", quiet=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"{tmp_path / 'model.run'}: the run cannot be saved for --resume: "
+        "No space left on device; training goes on"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_place_to_save_is_found_at_once(tmp_path):
+    """A folder where nothing can be written is refused before anything is trained."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="must be a file that can be written"):
+        train(CopyConfig(blank=3, iterations=10**7), tmp_path / "model.pt", quiet=True)
+
+
 def test_mnist_progress_of_one_epoch(bars, capsys):
     """The validation is "-" until it is known, and the last line of a stage has it."""
-    train_mnist(MnistConfig(data=str(bars), hidden=4, float_epochs=0, epochs=1, finetune_epochs=1, batch=200))
+    train(MnistConfig(data=str(bars), hidden=4, float_epochs=0, epochs=1, finetune_epochs=1, batch=220))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" loss ")[0] for line in lines] == [
         "mnist, quantized weights 4/4",
         "mnist, rounded states 4/4",
     ]
     for line in lines:
-        assert re.search(r", validation (0\.\d+|0), 0 s left$", line)
+        assert re.search(r", accuracy (0\.\d+|0), 0 s left$", line)
 
 
 def test_mnist_without_data(tmp_path):
     """A run without data fails at once, not after the training."""
     with pytest.raises(DataError, match=r"no such file; put the four MNIST files"):
-        train_mnist(MnistConfig(data=str(tmp_path)), quiet=True)
+        train(MnistConfig(data=str(tmp_path)), quiet=True)
+
+
+def test_torch_settings_are_put_back():
+    """A run leaves torch's threads as it found them."""
+    before = torch.get_num_threads()
+    train(CopyConfig(blank=1, hidden=4, batch=4, iterations=1, finetune_iterations=0), quiet=True)
+    assert torch.get_num_threads() == before

@@ -182,4 +182,5 @@ class QORNN(nn.Module):
         h = self.states(q, x, state, last_only)
         if last_only:
             return self.logits(q, h), h
-        return self.logits(q, h).transpose(0, 1), h[-1]
+        # A copy, since the next pass overwrites what the workspace holds.
+        return self.logits(q, h).transpose(0, 1), h[-1].clone()

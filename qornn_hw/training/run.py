@@ -108,6 +108,8 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
         cell.input_scale = _input_scale(task)
         cell.state_shift = _state_shift(_exported(cell, config, task, trainer).network, cell)
         cell.state_bits = config.state_bits
+    # Products in bfloat16 would round the rounded states again.
+    cell.bfloat16_products = False
     trainer.run(_stage("rounded states", rounded, config, task, cell, config.finetune_rate, finetune=True))
     return _exported(cell, config, task, trainer)
 
@@ -316,7 +318,9 @@ def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> C
 def _calibrating(config: RunConfig, task: Task) -> int:
     """Return how many training sequences set the states' range."""
     steps = task.training_batch(0, 1, config.seed).inputs.shape[1]
-    return int(np.clip(_CALIBRATION_HELD // (steps * config.hidden), 16, 1000))
+    held = int(np.clip(_CALIBRATION_HELD // (steps * config.hidden), 16, 1000))
+    batches = task.batches_per_epoch(1)
+    return held if batches is None else min(held, batches)
 
 
 def _measured(checkpoint: Checkpoint, config: RunConfig) -> Checkpoint:

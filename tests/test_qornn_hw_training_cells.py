@@ -1,0 +1,109 @@
+"""The trained module: what it computes is what the hardware will."""
+
+import numpy as np
+import pytest
+import torch
+
+from qornn_hw.exporting import export
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation
+from qornn_hw.training.cells import QORNN
+from qornn_hw.training.config import Method
+
+# A one-hot input of tanh and hardtanh is rounded to the accumulator's precision by the export only.
+CELLS = [(activation, True) for activation in Activation] + [(a, False) for a in list(Activation)[:3]]
+
+
+@pytest.mark.parametrize("activation, vector", CELLS)
+def test_trained_cell_is_the_integer_model(activation, vector):
+    """A cell with rounded states, float64 and biases on their grid gives the integer model's states."""
+    torch.manual_seed(1)
+    scale, bits = 2.0**-5, 8
+    tied = activation in (Activation.TANH, Activation.HARDTANH)
+    cell = QORNN(4, 11, 3, activation, 4, 4, fixed_scales=(bits, scale) if tied else None).double()
+    integers = torch.randint(0, 32, (20, 15, 4)) if vector else torch.randint(0, 4, (20, 15))
+    x = integers * scale if vector else integers
+    cell.state_bits, cell.input_scale, cell.state_shift = bits, scale if vector else 1.0, 0 if vector else 5
+    with torch.no_grad():
+        q = cell.quantized()
+        unit = q.steps[0] * q.grid.step
+        if activation is not Activation.IDENTITY:
+            cell.bias.copy_(torch.randint(-40, 40, (11,)) * unit)
+        states = cell.states(q, x.double() if vector else x).transpose(0, 1)
+    network = export(
+        q.recurrent,
+        q.input,
+        q.output,
+        bias=cell.bias,
+        activation=activation,
+        calibration_inputs=x,
+        input="vector" if vector else "one_hot",
+        input_bits=5,
+        input_signed=False,
+        input_scale=scale,
+        state_bits=bits,
+        weight_steps=q.steps,
+        state_range=0.75 * q.grid.step * 2 ** (bits - 1),
+    ).network
+    assert network.scales.state == pytest.approx(q.grid.step, rel=1e-12)
+    model = IntegerModel(network).run(integers.numpy())
+    found = np.rint(states.numpy() / q.grid.step)
+    if activation is Activation.TANH:
+        # The table holds tanh at the centre of an index, up to a quarter of a step of the state off.
+        differences = np.abs(found - model.states)
+        assert differences[:, 0].max() <= 1
+        assert differences.mean() < 1
+    else:
+        np.testing.assert_array_equal(found, model.states)
+    assert len(np.unique(model.states)) > 20
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("norm_preserving", [False, True])
+def test_quantized_weights_lie_on_their_grids(method, norm_preserving):
+    """W, U and V are k-bit integers times their steps, and W's step is one that the requantizer holds."""
+    torch.manual_seed(2)
+    cell = QORNN(3, 20, 4, Activation.RELU, 4, 6, method=method, norm_preserving=norm_preserving).double()
+    q = cell.quantized()
+    for weight, step, bits in zip((q.recurrent, q.input, q.output), q.steps, (4, 4, 6), strict=True):
+        integers = weight.detach() / step
+        torch.testing.assert_close(integers, integers.round(), rtol=0, atol=1e-9)
+        assert integers.min() >= -(2 ** (bits - 1)) and integers.max() <= 2 ** (bits - 1) - 1
+        assert integers.round().unique().numel() > 8
+    significand = q.steps[0] * 2.0**40
+    while significand % 2 == 0:
+        significand //= 2
+    assert significand < 2**12
+    if norm_preserving:
+        assert float(q.recurrent.detach().norm()) == pytest.approx(20**0.5, rel=1e-3)
+
+
+def test_forward_is_the_loop():
+    """Logits of all steps, of the last one, and a state handed over give the same as one step at a time."""
+    torch.manual_seed(3)
+    cell = QORNN(5, 7, 4, Activation.MODRELU, 4, 8).double().eval()
+    x = torch.randint(0, 5, (3, 6))
+    with torch.no_grad():
+        logits, end = cell(x)
+        state, single = None, []
+        for t in range(6):
+            answer, state = cell(x[:, t : t + 1], state)
+            single.append(answer[:, 0])
+        last, last_state = cell(x, last_only=True)
+    torch.testing.assert_close(logits, torch.stack(single, dim=1))
+    torch.testing.assert_close(end, state)
+    torch.testing.assert_close(last, logits[:, -1])
+    torch.testing.assert_close(last_state, end)
+
+
+def test_state_dict_holds_the_stage():
+    """Rounding of weights and states is part of the saved state."""
+    cell, other = (QORNN(5, 7, 4, Activation.RELU, 4, 8) for _ in range(2))
+    cell.round_weights, cell.state_bits, cell.state_shift, cell.input_scale = False, 9, -2, 0.5
+    other.load_state_dict(cell.state_dict())
+    assert (other.round_weights, other.state_bits, other.state_shift, other.input_scale) == (
+        False,
+        9,
+        -2,
+        0.5,
+    )

@@ -1,0 +1,74 @@
+"""The configurations: what they refuse, and the command that repeats a run."""
+
+import re
+
+import pytest
+
+from qornn_hw.errors import FormatError
+from qornn_hw.training.config import CopyConfig, MnistConfig, command_line
+
+
+@pytest.mark.parametrize(
+    "config, line",
+    [
+        (CopyConfig(), "qornn-hw train copy -o model.pt"),
+        (
+            CopyConfig(blank=7, state_bits=9),
+            "qornn-hw train copy --blank 7 --state-bits 9 -o model.pt",
+        ),
+        (MnistConfig(data="/here"), "qornn-hw train mnist --data DIR -o model.pt"),
+    ],
+)
+def test_command_line(config, line):
+    """The recorded command has the options that are not the defaults, and no path of this machine."""
+    assert command_line(config) == line
+
+
+@pytest.mark.parametrize(
+    "config, changes, message",
+    [
+        (CopyConfig, {"hidden": 0}, "hidden must be 1 to 65536, not 0"),
+        (CopyConfig, {"bits": 9}, "bits must be 1 to 8, not 9"),
+        (CopyConfig, {"output_bits": 0}, "output_bits must be 1 to 8, not 0"),
+        (CopyConfig, {"state_bits": 3}, "state_bits must be 4 to 16, not 3"),
+        (CopyConfig, {"multiplier_bits": 17}, "multiplier_bits must be 1 to 16, not 17"),
+        (CopyConfig, {"iterations": 0}, "iterations must be 1 to 10000000, not 0"),
+        (
+            CopyConfig,
+            {"activation": "gelu"},
+            "activation must be one of identity, relu, modrelu, hardtanh, tanh, not 'gelu'",
+        ),
+        (CopyConfig, {"rounding": "floor"}, "rounding must be one of half_up, half_even, not 'floor'"),
+        (CopyConfig, {"output_kind": "x"}, "output_kind must be one of logits, argmax, both, not 'x'"),
+        (
+            CopyConfig,
+            {"learning_rate_input": 0.0},
+            "learning_rate_input must be positive and finite, not 0.0",
+        ),
+        (
+            CopyConfig,
+            {"method": "svd"},
+            "method must be one of bjorck, projunn, penalty, free, ptq, not 'svd'",
+        ),
+        (CopyConfig, {"projunn_projection": "X"}, "projunn_projection must be one of D, T, not 'X'"),
+        (CopyConfig, {"hold": 0.0}, "hold must be 0.01 to 1.0, not 0.0"),
+        (CopyConfig, {"linear_start": 2.0}, "linear_start must be 0 for identity: it is for relu"),
+        (MnistConfig, {"data": "x", "epochs": 0}, "epochs must be 1 to 10000, not 0"),
+        (
+            MnistConfig,
+            {"data": "x", "learning_rate_output": float("nan")},
+            "learning_rate_output must be positive and finite, not nan",
+        ),
+    ],
+)
+def test_configuration_errors(config, changes, message):
+    """A value that cannot work is refused before anything is trained."""
+    with pytest.raises(FormatError, match=f"^{re.escape(message)}$"):
+        config(**changes)
+
+
+def test_command_line_of_switches():
+    """A switch is recorded by its name where it is not the default."""
+    on = MnistConfig(data="x").norm_preserving
+    word = "--no-norm-preserving" if on else "--norm-preserving"
+    assert word in command_line(MnistConfig(data="x", norm_preserving=not on)).split()
