@@ -54,15 +54,17 @@ def _read(file: str | Path | None) -> Arrays:
         raise DataError(f"the arrays task needs its data: {_WHERE}")
     path = Path(file)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
+        # Opened here, since numpy leaves a file open that it cannot read.
+        with path.open("rb") as file_object:
+            archive = np.load(file_object, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
                 raise DataError(f"{path}: must be a .npz file of several arrays, not one array; {_WHERE}")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {_WHERE}") from None
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: must be a .npz file of plain arrays: {reason}") from None
 
