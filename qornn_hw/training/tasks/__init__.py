@@ -9,6 +9,7 @@ from qornn_hw.training.tasks.arrays import ArraysTask
 from qornn_hw.training.tasks.characters import CharactersTask
 from qornn_hw.training.tasks.copy import CopyTask
 from qornn_hw.training.tasks.mnist import MnistTask
+from qornn_hw.training.tasks.speech import SpeechTask
 from qornn_hw.training.tasks.task import Examples, Task
 
 __all__ = [
@@ -19,12 +20,13 @@ __all__ = [
     "CopyTask",
     "Examples",
     "MnistTask",
+    "SpeechTask",
     "Task",
     "make_task",
 ]
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (AddingTask, ArraysTask, CharactersTask, CopyTask, MnistTask)
+    task.name: task for task in (AddingTask, ArraysTask, CharactersTask, CopyTask, MnistTask, SpeechTask)
 }
 
 
