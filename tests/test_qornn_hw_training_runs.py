@@ -298,10 +298,8 @@ def test_full_disk_ends_no_training(tmp_path, monkeypatch, capsys):
     config = CopyConfig(blank=3, hidden=8, batch=8, iterations=5, finetune_iterations=0)
     train(config, tmp_path / "model.pt", quiet=True)
     lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        f"{tmp_path / 'model.run'}: the run cannot be saved for --resume: "
-        "No space left on device; training goes on"
-    ]
+    reason = "the run cannot be saved for --resume: No space left on device; training goes on"
+    assert lines == [f"{tmp_path / 'model.run'}: {reason}"]
     assert list(tmp_path.iterdir()) == []
 
 
