@@ -80,14 +80,14 @@ class FrontEnd:
         step: L from one value of x to the next, in sixteenths of an octave.
     """
 
-    bands: int = 20
+    bands: int = 24
     bits: int = 4
     rate: int = 8000
     frame: int = 256
-    hop: int = 160
+    hop: int = 240
     low: int = 100
     high: int = 3800
-    floor: int = 160
+    floor: int = 288
     step: int = 18
 
     def __post_init__(self) -> None:
@@ -144,8 +144,8 @@ class FrontEnd:
         """Return how many frames ``samples`` samples make, the first one padded with silence, at least 1."""
         return 1 + max(0, -(-(samples - self.frame) // self.hop))
 
-    def log_energies(self, samples: IntArray) -> IntArray:
-        """Return L of all frames of a recording, (frames, bands).
+    def cut(self, samples: IntArray) -> NDArray[np.float64]:
+        """Return the frames of a recording, (frames, N).
 
         The last frame ends with the last sample; zeros before the first sample fill the first frame.
 
@@ -156,9 +156,12 @@ class FrontEnd:
         padded = np.zeros(self.frame + (count - 1) * self.hop)
         if len(samples):
             padded[-len(samples) :] = samples
-        pieces = np.lib.stride_tricks.sliding_window_view(padded, self.frame)[:: self.hop]
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, self.frame)[:: self.hop])
+
+    def log_energies(self, frames: NDArray[np.float64]) -> IntArray:
+        """Return L of frames (count, N) as (count, bands)."""
         # Exact in float64: sums below 2**34, powers below 2**45, energies below 2**53.
-        parts = np.floor(pieces @ self._transform_t * 2.0**-_POWER_SHIFT)
+        parts = np.floor(frames @ self._transform_t * 2.0**-_POWER_SHIFT)
         half = parts.shape[1] // 2
         power = parts[:, :half] ** 2 + parts[:, half:] ** 2
         return log2_sixteenths(power @ self._bands_t)
@@ -179,4 +182,4 @@ class FrontEnd:
 
     def features(self, samples: IntArray) -> IntArray:
         """Return x of all frames of a recording, (frames, bands), integers of ``bits`` bits."""
-        return self.quantized(self.log_energies(samples))
+        return self.quantized(self.log_energies(self.cut(samples)))

@@ -13,7 +13,7 @@ import io
 import re
 import wave
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ _VALIDATION = range(5, 10)
 _NAME = re.compile(r"(\d)_([^_/]+)_(\d+)\.wav")
 # Versions of each training recording, of speeds at equal distances; computed once.
 _VERSIONS = 7
+_TOGETHER = 100
 _ORDER, _CHANGE = 8, 9
 
 _WHERE = "pass --data DIR, the folder with recordings.zip or recordings/ of the Free Spoken Digit Dataset"
@@ -120,10 +121,16 @@ def read_recordings(data_dir: str | Path | None) -> list[Recording]:
 class _Frames:
     """L of many recordings, one after the other, behind one row of silence."""
 
-    def __init__(self, pieces: list[NDArray[np.int64]]) -> None:
-        silence = np.zeros((1, pieces[0].shape[1]), dtype=np.int64)
-        self.rows = np.concatenate([silence, *pieces]).astype(np.int16)
-        counts = np.array([len(piece) for piece in pieces])
+    def __init__(self, front_end: FrontEnd, recordings: Iterable[NDArray[np.int64]]) -> None:
+        cut = [front_end.cut(samples) for samples in recordings]
+        silence = np.zeros((1, front_end.bands), dtype=np.int16)
+        # Many recordings at once: small matrix products cost more than they compute.
+        energies = [
+            front_end.log_energies(np.concatenate(cut[i : i + _TOGETHER])).astype(np.int16)
+            for i in range(0, len(cut), _TOGETHER)
+        ]
+        self.rows = np.concatenate([silence, *energies])
+        counts = np.array([len(frames) for frames in cut])
         self.ends = 1 + np.cumsum(counts)
         self.starts = self.ends - counts
 
@@ -178,18 +185,18 @@ class SpeechTask(Task):
         self,
         data: str | Path | None,
         input_bits: int = 4,
-        bands: int = 20,
-        frames: int = 48,
-        hop: int = 160,
+        bands: int = 24,
+        frames: int = 32,
+        hop: int = 240,
         floor: int = 288,
         step: int = 18,
         train_all: bool = False,
         speed: int = 10,
-        gain: int = 32,
-        shift: int = 4,
-        noise: int = 64,
-        mask_bands: int = 3,
-        mask_frames: int = 5,
+        gain: int = 16,
+        shift: int = 2,
+        noise: int = 32,
+        mask_bands: int = 2,
+        mask_frames: int = 3,
     ) -> None:
         self.data = data
         self.frames = whole("frames", frames, 1, 1000)
@@ -248,14 +255,8 @@ class SpeechTask(Task):
         for i in range(_VERSIONS):
             speed = 1 + self.speed / 100 * (2 * i / (_VERSIONS - 1) - 1)
             after = np.zeros(i * self.front_end.hop // _VERSIONS, dtype=np.int64)
-            versions.append(
-                _Frames(
-                    [
-                        self.front_end.log_energies(np.concatenate([_resampled(r.samples, speed), after]))
-                        for r in self._trained
-                    ]
-                )
-            )
+            changed = (np.concatenate([_resampled(r.samples, speed), after]) for r in self._trained)
+            versions.append(_Frames(self.front_end, changed))
         return versions
 
     def load(self) -> None:
@@ -303,7 +304,7 @@ class SpeechTask(Task):
 
     def _plain(self, indices: range, limit: int | None = None) -> Examples:
         kept = [r for r in self._recordings if r.index in indices][:limit]
-        frames = _Frames([self.front_end.log_energies(r.samples) for r in kept])
+        frames = _Frames(self.front_end, (r.samples for r in kept))
         energies = frames.windows(np.arange(len(kept)), self.frames)
         return Examples(self.front_end.quantized(energies), np.array([r.digit for r in kept]))
 
