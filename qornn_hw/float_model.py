@@ -19,6 +19,7 @@ from qornn_hw.network import Activation, IntegerNetwork, OutputMode
 
 __all__ = [
     "RealNetwork",
+    "accumulator_scales",
     "dequantized",
     "dequantized_inputs",
     "quantized_inputs",
@@ -67,20 +68,30 @@ class RealNetwork:
         )
 
 
+def accumulator_scales(network: IntegerNetwork) -> NDArray[np.float64]:
+    """Return what one unit of each hidden unit's accumulator is worth, (n,).
+
+    ``s_acc,i = scales.accumulator M_i / max M``: where W has a step by row, the requantizer's factors are in
+    the ratio of the steps, and ``scales.accumulator`` belongs to the largest.
+    """
+    m = network.multiplier
+    return np.asarray(network.scales.accumulator * (m / m.max()))
+
+
 def dequantized(network: IntegerNetwork) -> RealNetwork:
     """Return the network with real states whose weights are the integer network's.
 
-    With the scales s of accumulator, state h, input x and output y (docs/numerics.md):
+    With the scales s of accumulator (of each unit), state h, input x and output y (docs/numerics.md):
     ``W = Wi s_acc / s_h``, ``U = Ui 2**e s_acc / s_x``, ``b = bi s_acc``, ``V = Vi s_y / s_h``,
     ``c = ci s_y``, ``h0 = g0 s_h``.
     """
-    s = network.scales
+    s, s_acc = network.scales, accumulator_scales(network)
     return RealNetwork(
         activation=network.activation,
-        recurrent_weight=network.recurrent_weight * (s.accumulator / s.state),
-        input_weight=network.input_weight * (2.0**network.input_shift * s.accumulator / s.input),
+        recurrent_weight=network.recurrent_weight * (s_acc / s.state)[:, None],
+        input_weight=network.input_weight * (2.0**network.input_shift * s_acc / s.input)[:, None],
         output_weight=network.output_weight * (s.output / s.state),
-        bias=network.bias * s.accumulator,
+        bias=network.bias * s_acc,
         output_bias=network.output_bias * s.output,
         initial_state=network.initial_state * s.state,
         output_mode=network.output_mode,
@@ -163,7 +174,7 @@ def run_fake_quantized(network: IntegerNetwork, inputs: ArrayLike) -> tuple[Floa
     Returns:
         States and logits as :func:`run_real`, in real units.
     """
-    real, s = dequantized(network), network.scales
+    real, s, s_acc = dequantized(network), network.scales, accumulator_scales(network)
     x = dequantized_inputs(network, inputs)
     gain = network.multiplier * 2.0**-network.shift
     index = IntFormat(network.index_bits, signed=True)
@@ -177,8 +188,8 @@ def run_fake_quantized(network: IntegerNetwork, inputs: ArrayLike) -> tuple[Floa
     )
     for t in range(x.shape[1]):
         z = h @ real.recurrent_weight.T + _drive(real.input_weight, x[:, t])
-        z = np.rint(z / s.accumulator) * s.accumulator
-        on_grid = np.rint(activate(inner, z, real.bias) / s.accumulator)
+        z = np.rint(z / s_acc) * s_acc
+        on_grid = np.rint(activate(inner, z, real.bias) / s_acc)
         q = np.clip(_round(on_grid * gain, network.rounding), index.min, index.max)
         if network.table is not None:
             q = network.table[q.astype(np.int64) + len(network.table) // 2].astype(np.float64)
