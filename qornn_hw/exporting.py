@@ -370,25 +370,32 @@ def _nearest(candidates: list[IntegerNetwork], inputs: IntArray, logits: FloatAr
     return min(candidates, key=error) if len(candidates) > 1 else candidates[0]
 
 
+def _kind(module: Any) -> str:
+    """Return the name of a module's class; torch's parametrizations make a class of their own of it."""
+    return type(module).__name__.removeprefix("Parametrized")
+
+
 def export_torch_rnn(rnn: Any, readout: Any, calibration_inputs: Any, **options: Any) -> Checkpoint:
     """Export a one-layer ``torch.nn.RNN`` (tanh or relu) and its ``torch.nn.Linear`` readout.
 
     The two biases of the RNN add up to b. ``options`` are those of :func:`export`, but for activation, bias,
     output_bias; one-hot indices stand for ``torch.nn.functional.one_hot`` vectors. The calibration inputs are
-    (batch, steps, m), or indices (batch, steps), whatever the RNN's ``batch_first``.
+    (batch, steps, m), or indices (batch, steps), whatever the RNN's ``batch_first``. Weights may be
+    parametrized (:class:`qornn_hw.training.bjorck.Bjorck`, :class:`qornn_hw.training.quantizer.Quantize`);
+    what they evaluate to is exported, in evaluation mode best.
 
     Raises:
         FormatError: another kind of module, more than one layer, two directions, or a wrong readout.
     """
-    kind = type(rnn).__name__
+    kind = _kind(rnn)
     if kind != "RNN" or not hasattr(rnn, "weight_ih_l0"):
         raise FormatError(f"rnn must be a torch.nn.RNN, not {kind}: gated cells have no hardware here")
     if rnn.num_layers != 1:
         raise FormatError(f"rnn must have 1 layer, not {rnn.num_layers}")
     if rnn.bidirectional:
         raise FormatError("rnn must go in one direction, not both: pass bidirectional=False")
-    if type(readout).__name__ != "Linear":
-        raise FormatError(f"readout must be a torch.nn.Linear, not {type(readout).__name__}")
+    if _kind(readout) != "Linear":
+        raise FormatError(f"readout must be a torch.nn.Linear, not {_kind(readout)}")
     if readout.in_features != rnn.hidden_size:
         raise FormatError(
             f"readout must take the rnn's {rnn.hidden_size} hidden units, not {readout.in_features} features"

@@ -5,47 +5,30 @@ import re
 import numpy as np
 import pytest
 import torch
+from real_networks import arrays
+from torch.nn.utils import parametrize
 
 from qornn_hw.errors import FormatError, QornnError
 from qornn_hw.exporting import (
     export,
     export_torch_rnn,
-    grid_step,
-    quantize_weights,
-    tanh_table,
     weight_step,
 )
 from qornn_hw.float_model import (
     RealNetwork,
-    accumulator_scales,
     dequantized,
     dequantized_inputs,
     quantized_inputs,
     run_fake_quantized,
     run_real,
 )
-from qornn_hw.grids import multipliers
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, WeightBits
+from qornn_hw.training.bjorck import Bjorck
+from qornn_hw.training.quantizer import Quantize, step_of
 
 ACTIVATIONS = [str(a) for a in Activation]
 HOMOGENEOUS = ["identity", "relu", "modrelu"]
-
-
-def arrays(n=12, m=5, p=4, seed=0, input="vector", gain=1.0):
-    """Return weights, biases and 30 input sequences of 25 steps."""
-    rng = np.random.default_rng(seed)
-    w = gain * np.linalg.qr(rng.normal(size=(n, n)))[0]
-    x = rng.integers(0, m, (30, 25)) if input == "one_hot" else rng.normal(size=(30, 25, m))
-    return (
-        (w, rng.normal(size=(n, m)), rng.normal(size=(p, n))),
-        {
-            "bias": rng.normal(size=n) * 0.1,
-            "output_bias": rng.normal(size=p),
-            "calibration_inputs": x,
-            "input": input,
-        },
-    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -122,181 +105,6 @@ def test_scales_belong_together(activation, input):
         assert s.state == 2.0**-7
 
 
-def rows_apart(n=12, seed=0):
-    """Return a recurrent matrix whose rows have their largest entries at quite different sizes."""
-    w = np.random.default_rng(seed).normal(size=(n, n))
-    w /= np.abs(w).max(axis=1, keepdims=True)
-    return w * np.linspace(0.08, 0.35, n)[:, None]
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("input", ["one_hot", "vector"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"state_bits": 12, "weight_bits": 6, "rounding": "half_even", "multiplier_bits": 16},
-        {"state_bits": 5, "weight_bits": WeightBits(2, 3, 8), "multiplier_bits": 5},
-        {"weight_bits": 1, "initial_state": np.linspace(-1, 1, 12), "multiplier_bits": 6},
-    ],
-)
-def test_steps_by_row(activation, input, options):
-    """With a step for each row, real arithmetic is the integer model, and W's rows are those of q_k."""
-    (_, u, v), rest = arrays(input=input)
-    w = rows_apart()
-    arguments = rest | {"weight_bits": 4} | options
-    network = export(w, u, v, activation=activation, per_row=True, **arguments).network
-    assert len(np.unique(network.multiplier)) > 4
-    x = quantized_inputs(network, rest["calibration_inputs"])
-    trace = IntegerModel(network).run(x)
-    states, logits = run_fake_quantized(network, x)
-    np.testing.assert_array_equal(np.rint(states / network.scales.state), trace.states)
-    np.testing.assert_array_equal(np.rint(logits / network.scales.output), trace.logits)
-    assert len(np.unique(trace.states)) > 3
-    bits = network.weight_bits.recurrent
-    real = dequantized(network)
-    for row, integers, got in zip(w, network.recurrent_weight, real.recurrent_weight, strict=True):
-        step = weight_step(row, bits)
-        np.testing.assert_array_equal(integers, quantize_weights(row, bits, step))
-        # A multiplier of few bits holds the step of a small row roughly.
-        np.testing.assert_allclose(got, integers * step, rtol=0.3 if "multiplier_bits" in options else 2e-3)
-    np.testing.assert_allclose(
-        real.bias, rest["bias"], atol=0.5 * accumulator_scales(network).max() * (1 + 1e-9)
-    )
-    if activation != "tanh":
-        factors = network.multiplier / 2.0**network.shift
-        np.testing.assert_allclose(accumulator_scales(network) / network.scales.state, factors, rtol=1e-12)
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("input", ["one_hot", "vector"])
-def test_steps_by_row_are_nearer(activation, input):
-    """Rows of different sizes keep more of W, and the answers come nearer to the real network's."""
-    (_, u, v), rest = arrays(input=input)
-    u = u * np.linspace(0.08, 0.35, 12)[:, None]
-    w = rows_apart()
-    errors, bits = [], WeightBits(4, 8, 8)
-    for per_row in (False, True):
-        checkpoint = export(
-            w, u, v, activation=activation, per_row=per_row, weight_bits=bits, state_bits=14, **rest
-        )
-        network = checkpoint.network
-        x = quantized_inputs(network, rest["calibration_inputs"])
-        got = IntegerModel(network).run(x).logits * network.scales.output
-        _, near = run_real(dequantized(network), dequantized_inputs(network, x))
-        assert np.abs(got - near).max() < 5e-3 * np.abs(near).max()
-        _, real = run_real(RealNetwork.trained(checkpoint), rest["calibration_inputs"])
-        errors.append(np.linalg.norm(dequantized(network).recurrent_weight - w))
-        errors.append(np.abs(got - real).mean())
-    assert errors[2] < 0.8 * errors[0]
-    assert errors[3] < errors[1]
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("input", ["one_hot", "vector"])
-@pytest.mark.parametrize("tied", [True, False])
-def test_given_steps_by_row(activation, input, tied):
-    """Weights of a training with steps by row are taken over exactly, U's where they follow W's."""
-    (_, u, v), rest = arrays(input=input)
-    w = rows_apart()
-    d_w = snapped_rows(np.abs(w).max(axis=1) / 8)
-    d_u = 2.5 * d_w if tied else weight_step(u, 4)
-    d_v = weight_step(v, 4)
-    q_u = quantize_weights(u, 4, np.reshape(d_u, (-1, 1)))
-    steps = (torch.tensor(d_w)[:, None], d_u, d_v)
-    trained = (
-        quantize_weights(w, 4, d_w[:, None]) * d_w[:, None],
-        q_u * np.reshape(d_u, (-1, 1)),
-        quantize_weights(v, 4, d_v) * d_v,
-    )
-    homogeneous = activation in HOMOGENEOUS
-    arguments = rest | {"activation": activation, "weight_steps": steps, "state_bits": 12}
-    if homogeneous and input == "vector" and not tied:
-        message = (
-            r"^weight_steps\[1\] must be one number times weight_steps\[0\], by row, for vector inputs of an "
-            f"{activation} network, which share W's accumulator; they differ by more than 1%$"
-        )
-        with pytest.raises(FormatError, match=message):
-            export(*trained, **arguments)
-        return
-    network = export(*trained, **arguments).network
-    real = dequantized(network)
-    np.testing.assert_allclose(real.recurrent_weight, trained[0], rtol=1e-3)
-    if homogeneous and tied:
-        np.testing.assert_allclose(real.input_weight, trained[1], rtol=1e-3)
-        np.testing.assert_array_equal(network.input_weight, q_u)
-        assert network.weight_bits.input == 4
-    elif input == "one_hot":
-        # Columns at the accumulator's precision.
-        assert np.abs(real.input_weight - trained[1]).max() <= 0.51 * accumulator_scales(network).max()
-    x = quantized_inputs(network, rest["calibration_inputs"])
-    states, _ = run_fake_quantized(network, x)
-    np.testing.assert_array_equal(np.rint(states / network.scales.state), IntegerModel(network).run(x).states)
-
-
-def snapped_rows(steps):
-    """Return the steps as multiples of 2**-14."""
-    return np.rint(steps * 2**14) / 2**14
-
-
-def test_equal_steps_by_row_are_one_step():
-    """Steps by row that are all the same give the network of the one step."""
-    weights, rest = arrays()
-    steps = [weight_step(a, 4) for a in weights]
-    one = export(*weights, activation="relu", weight_steps=tuple(steps), **rest).network
-    many = (np.full(12, steps[0]), np.full(12, steps[1]), steps[2])
-    same = export(*weights, activation="relu", weight_steps=many, **rest).network
-    for name in ("recurrent_weight", "input_weight", "output_weight", "bias", "multiplier", "shift"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
-    assert one.input_shift == same.input_shift
-    assert same.scales.accumulator == pytest.approx(one.scales.accumulator, rel=1e-12)
-
-
-def test_multipliers_share_a_shift():
-    """Factors by row have one shift: the largest takes all bits, none vanishes, twos are removed."""
-    found, shift = multipliers(np.array([[0.3], [0.011], [1e-9]]), 8)
-    assert found.tolist() == [[154], [6], [1]] and shift == 9
-    assert multipliers(np.array([[0.25]]), 8)[0].tolist() == [[1]]
-    halves, less = multipliers(np.array([[0.5], [0.25]]), 8)
-    assert halves.tolist() == [[2], [1]] and less == 2
-    for steps in np.random.default_rng(0).uniform(0.01, 2, (50, 6, 1)):
-        found, shift = multipliers(steps, 10)
-        assert 256 <= found.max() <= 1023 or np.any(found & 1)
-        assert np.abs(found / 2.0**shift - steps).max() <= 2.0 ** -(shift + 1)
-
-
-def test_quantizer_rule():
-    """q_k is symmetric around zero but for the clip of the largest, ties go to even, one bit has no zero."""
-    w = np.array([-8.0, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5, 7.4, 8.0])
-    assert weight_step(w, 4) == 1.0
-    assert quantize_weights(w, 4, 1.0).tolist() == [-8, -2, 0, 0, 0, 2, 2, 7, 7]
-    assert quantize_weights(w, 1, weight_step(w, 1)).tolist() == [-1, -1, -1, 1, 1, 1, 1, 1, 1]
-    assert weight_step([-1.0, 3.0], 1) == 2.0
-    assert weight_step([0.0, 0.0], 3) == 0.25
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_already_quantized(bits, dtype):
-    """Weights on a grid are found again exactly, whatever the step and the largest level in use."""
-    rng = np.random.default_rng(bits)
-    for _ in range(20):
-        limit = 2 ** (bits - 1)
-        if bits == 1:
-            integers = rng.choice([-1, 1], size=(6, 6))
-        else:
-            integers = rng.integers(-limit, limit, size=(6, 6))
-            integers[0, :2] = 1, 0
-        step = rng.uniform(0.01, 1)
-        found = grid_step("w", (integers * step).astype(dtype), bits)
-        assert found == pytest.approx(step, rel=1e-5)
-        np.testing.assert_array_equal(quantize_weights(integers * step, bits, found), integers)
-    with pytest.raises(
-        FormatError, match=r"^w must lie on a grid of 4 bits where already_quantized is set; "
-    ):
-        grid_step("w", rng.normal(size=(9, 9)), 4)
-
-
 def test_already_quantized_export():
     """An export of dequantized weights gives the same integers."""
     weights, rest = arrays()
@@ -312,16 +120,6 @@ def test_already_quantized_export():
     ).network
     for name in ("recurrent_weight", "input_weight", "output_weight", "multiplier"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-
-
-def test_tanh_table_is_the_rounded_function():
-    """The table holds tanh at the index's centre, rises, is odd but for its ends, and saturates."""
-    table = tanh_table(10, 4.0 / 512, 8)
-    assert len(table) == 1024
-    assert table[512] == 0 and table[0] == -128 and table[-1] == 127
-    assert np.all(np.diff(table) >= 0)
-    np.testing.assert_array_equal(table[513:900], -table[511:124:-1])
-    assert table[512 + 64] == round(128 * np.tanh(0.5))
 
 
 @pytest.mark.parametrize("activation", HOMOGENEOUS)
@@ -382,6 +180,28 @@ def test_torch_rnn(nonlinearity, bias):
     network = checkpoint.network
     model = IntegerModel(network).run(quantized_inputs(network, x.numpy()))
     assert np.abs(model.logits * network.scales.output - wanted).max() < 0.03
+
+
+@pytest.mark.parametrize("options", [{}, {"per_row": True}, {"norm_preserving": True}])
+def test_torch_rnn_trained_with_parametrizations(options):
+    """A torch.nn.RNN with Björck and q_k on its recurrent weight is exported as it computes."""
+    torch.manual_seed(0)
+    rnn, readout = torch.nn.RNN(5, 16, batch_first=True), torch.nn.Linear(16, 3)
+    quantizer = Quantize(4, **options)
+    parametrize.register_parametrization(rnn, "weight_hh_l0", Bjorck(16))
+    parametrize.register_parametrization(rnn, "weight_hh_l0", quantizer)
+    x = torch.rand(10, 12, 5)
+    rnn(x)[0].sum().backward()
+    rnn.eval()
+    with torch.no_grad():
+        worth = quantizer.worth(
+            rnn.parametrizations.weight_hh_l0[0](rnn.parametrizations.weight_hh_l0.original)
+        )
+        wanted = rnn.weight_hh_l0.numpy()
+    steps = (worth, step_of(rnn.weight_ih_l0, 4), step_of(readout.weight, 4))
+    network = export_torch_rnn(rnn, readout, x, weight_bits=4, state_bits=10, weight_steps=steps).network
+    # The requantizer's 12 bits are what the step is held in.
+    np.testing.assert_allclose(dequantized(network).recurrent_weight, wanted, rtol=1e-3, atol=1e-6)
 
 
 def test_input_is_inferred():

@@ -201,6 +201,54 @@ def test_report_without_a_prediction():
     assert orthogonality_report(np.zeros((4, 4), dtype=int), 0.1, 4)["growth_log10_bound"] == -300
 
 
+def rows_of(name):
+    """Return the rows of a table of docs/theory.md, by its place."""
+    text = THEORY.read_text(encoding="utf-8").partition(f"<!-- {name} -->")[2].partition("<!-- end -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_page_holds_what_the_formulas_say():
+    """The predicted columns of docs/theory.md are those of the functions, for the alpha beside them."""
+    rows = rows_of("haar")
+    assert len(rows) == 6 * 8
+    for n, bits, alpha, *values in rows:
+        guess = predicted(int(n), int(bits), float(alpha))
+        typical = guess["typical"]
+        wanted = [
+            (1, typical["quantization_error"]),
+            (2, guess["worst"]["quantization_error"]),
+            (4, typical["singular_min"]),
+            (6, typical["singular_max"]),
+            (8, typical["error"]),
+            (10, typical["spectral_radius"] - 1),
+        ]
+        # Means over matrices, of values that are not all linear in alpha; two digits printed.
+        for column, value in wanted:
+            assert float(values[column]) == pytest.approx(
+                value, rel=0.07, abs=0.02 if int(bits) < 4 else 6e-4
+            )
+
+
+def test_page_bits():
+    """In the page's table the predicted bits are the measured ones to within one, and far from the worst."""
+    cells = [cell for row in rows_of("bits") for cell in row[1:]]
+    assert len(cells) == 6 * 4
+    for cell in cells:
+        measured, typical, worst = map(int, cell.split("/"))
+        assert abs(measured - typical) <= 1 and worst >= typical + 6
+
+
+def test_page_shows_the_measured_matrix():
+    """One row of the page is measured again: 256 units, 5 bits, the same matrices."""
+    row = next(r for r in rows_of("haar") if r[:2] == ["256", "5"])
+    q, r = np.linalg.qr(np.random.default_rng((256, 0)).normal(size=(256, 256)))
+    w = q * np.sign(np.diag(r))
+    measured = orthogonality(quantized(w, 5))
+    assert float(row[6]) == pytest.approx(measured["singular_min"], rel=0.02)
+    assert float(row[8]) == pytest.approx(measured["singular_max"], rel=0.02)
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
