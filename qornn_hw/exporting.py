@@ -204,8 +204,8 @@ def export(
         state_range: largest magnitude of h that the state must hold (identity, relu, modrelu); by default
             the power-of-two range that comes nearest to the unrounded logits on the calibration inputs.
         already_quantized: the weights lie on their grids; find the grids instead of rounding.
-        per_row: a step for each row of W, each with its own factor in the requantizer, which costs no
-            hardware; the steps of U follow (homogeneous activations: times one number).
+        per_row: a step for each row of W, each with its own factor in the requantizer, which costs memory
+            for n factors; the steps of U follow (homogeneous activations: times one number).
         weight_steps: the steps of W, U and V where they are known; those of W and U may be arrays (n,). With
             a step by row of W, vector inputs and a homogeneous activation those of U must be these times
             one number.

@@ -9,9 +9,9 @@ round is to nearest, ties to even. The levels are 2**k and lopsided: -alpha is o
 loses a whole step. For k = 1 their code has three levels; the hardware has two, so here
 ``q_1(W) = mean|W| (W < 0 ? -1 : 1)``.
 
-Beyond the paper: a step for each row (the requantizer has a multiplier for each unit, so it costs nothing),
-steps that are powers of two (the multiplier becomes a shift), and a gain on the step that gives q_k(W) the
-norm of W (it disappears in the multiplier, too).
+Beyond the paper: a step for each row (the requantizer takes a factor for each unit, at the cost of a memory
+of n factors), steps that are powers of two (one for all makes the multiplier a shift), and a gain on the step
+that gives q_k(W) the norm of W (it disappears in the factor).
 """
 
 import math
