@@ -7,6 +7,9 @@ PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run side by side; the threads of each one's small matrix products would only wait for each other.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test slow sweep clean

@@ -6,15 +6,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from qornn_hw.bounds import accumulator_bounds
 from qornn_hw.checkpoint import Checkpoint
 from qornn_hw.errors import CheckpointError, FormatError
-from qornn_hw.float_model import RealNetwork, dequantized, dequantized_inputs, run_real
+from qornn_hw.float_model import (
+    RealNetwork,
+    accumulator_scales,
+    dequantized,
+    dequantized_inputs,
+    run_real,
+)
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import IntegerNetwork
-from qornn_hw.training.orthogonality import orthogonality
-from qornn_hw.training.tasks import Examples, Task, make_task
+from qornn_hw.training.orthogonality import orthogonality_report
+from qornn_hw.training.tasks import Examples, Task, make_task, mnist
 from qornn_hw.training.tasks.measures import rounded
 
 __all__ = ["RUNGS", "evaluate", "info", "measure", "require_interface"]
@@ -148,9 +155,28 @@ def evaluate(
     blind = task.blind()
     if blind is not None:
         result[f"blind_{task.metric}"] = rounded(blind)
-    return result | {
-        rung: measure(task, examples, answer, net.hidden_size) for rung, answer in _runners(checkpoint, rungs)
-    }
+    # The matrices are small: more threads would wait for each other, the longer the busier the machine.
+    with threadpool_limits(1, user_api="blas"):
+        return result | {
+            rung: measure(task, examples, answer, net.hidden_size)
+            for rung, answer in _runners(checkpoint, rungs)
+        }
+
+
+def _length(task: dict[str, Any]) -> int:
+    """Return the steps over which a network of a task remembers; 1000 where that is not known."""
+    match task.get("name"):
+        case "copy":
+            known = task.get("blank")
+        case "adding":
+            known = task.get("steps")
+        case "mnist":
+            known = mnist.ROWS if task.get("order") == "rows" else mnist.ROWS**2
+        case "speech":
+            known = task.get("frames")
+        case _:
+            known = None
+    return known if isinstance(known, int) and known > 0 else 1000
 
 
 def info(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -184,10 +210,13 @@ def info(checkpoint: Checkpoint) -> dict[str, Any]:
         "accumulator_bits": bounds.bits,
         "state_accumulator_bits": bounds.state_bits,
         "output_accumulator_bits": bounds.output_bits,
-        "orthogonality": orthogonality(dequantized(net).recurrent_weight),
+        "orthogonality": orthogonality_report(
+            net.recurrent_weight, accumulator_scales(net) / s.state, bits.recurrent, _length(checkpoint.task)
+        ),
         "memory_bits": memory | {"total": sum(memory.values())},
         "macs_per_step": net.macs_per_step,
         "task": checkpoint.task,
         "metrics": checkpoint.metrics,
-        "provenance": checkpoint.provenance,
+        # The training curve is for plots, not for reading.
+        "provenance": {k: v for k, v in checkpoint.provenance.items() if k != "curve"},
     }

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from qornn_hw.checkpoint import load_checkpoint, save_checkpoint
-from qornn_hw.errors import CheckpointError, DataError, OutputError, TrainingError
+from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.training import AddingConfig, CopyConfig, MnistConfig, run, train, trainer
-from qornn_hw.training.config import PermutedMnistConfig
+from qornn_hw.training.baseline_run import train_baseline
+from qornn_hw.training.config import ArraysConfig, PermutedMnistConfig
 from qornn_hw.training.tasks import mnist
 
 WEIGHTS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias")
@@ -334,3 +335,34 @@ def test_torch_settings_are_put_back():
     before = torch.get_num_threads()
     train(CopyConfig(blank=1, hidden=4, batch=4, iterations=1, finetune_iterations=0), quiet=True)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("kind", ["lstm", "fastrnn"])
+def test_baselines_are_trained_on_the_same_tasks(bars, kind):
+    """A baseline learns the images, and its row has what was measured."""
+    config = MnistConfig(data=str(bars), float_epochs=4, epochs=4, batch=32, learning_rate_output=1e-2)
+    row = train_baseline(config, kind, 16, quiet=True)
+    assert row["metrics"]["sequences"] == 200
+    assert row["metrics"]["float"]["accuracy"] > 0.4
+    assert row["hidden"] == 16 and 1 < row["kilobytes"] < 20
+    with pytest.raises(FormatError, match="a baseline must be one of lstm, fastrnn, not 'gru'"):
+        train_baseline(config, "gru", 16)
+
+
+def test_own_arrays(tmp_path):
+    """Arrays of one's own, real vectors with real targets, are trained, saved and evaluated again."""
+    rng = np.random.default_rng(0)
+    x = rng.random((300, 5, 2))
+    y = x.sum(axis=(1, 2))[:, None] / 5
+    arrays = {
+        "inputs_train": x[:250],
+        "targets_train": y[:250],
+        "inputs_test": x[250:],
+        "targets_test": y[250:],
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    config = ArraysConfig(task_file=str(tmp_path / "mine.npz"), hidden=12, bits=6, batch=25, epochs=30)
+    checkpoint = train(config, quiet=True)
+    assert checkpoint.metrics == evaluate(checkpoint, tmp_path / "mine.npz")
+    assert checkpoint.metrics["integer"]["mse"] < 0.3 * checkpoint.metrics["blind_mse"]
+    assert "--task-file mine.npz" in checkpoint.provenance["command"]

@@ -3,22 +3,34 @@
 import math
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar
 
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import Rounding
 from qornn_hw.network import Activation, OutputKind
-from qornn_hw.training.tasks import AddingTask, CopyTask, MnistTask, Task
+from qornn_hw.training.tasks import (
+    AddingTask,
+    ArraysTask,
+    CharactersTask,
+    CopyTask,
+    MnistTask,
+    SpeechTask,
+    Task,
+)
 
 __all__ = [
     "CONFIGS",
     "AddingConfig",
+    "ArraysConfig",
+    "CharactersConfig",
     "CopyConfig",
     "Method",
     "MnistConfig",
     "PermutedMnistConfig",
     "RunConfig",
     "SequentialMnistConfig",
+    "SpeechConfig",
     "command_line",
 ]
 
@@ -314,19 +326,128 @@ class PermutedMnistConfig(SequentialMnistConfig):
     order: ClassVar[str] = "permuted"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig(_Fixed):
+    """Training of spoken digits, FSDD, from log-mel frames.
+
+    Attributes:
+        input_bits: bits of a feature.
+        bands: mel bands, m.
+        frames: steps of a sequence.
+        hop: samples between the beginnings of frames, of 8000 a second.
+        train_all: train the validation recordings, too, and choose nothing by them.
+    """
+
+    command: ClassVar[str] = "speech"
+
+    input_bits: int = 4
+    bands: int = 24
+    frames: int = 32
+    hop: int = 240
+    train_all: bool = False
+    output_bits: int = 4
+    state_bits: int = 8
+    activation: str = "relu"
+    batch: int = 60
+    float_epochs: int = 60
+    epochs: int = 120
+    finetune_epochs: int = 60
+    learning_rate_recurrent: float = 1e-3
+    learning_rate_input: float = 3e-3
+    learning_rate_output: float = 3e-3
+
+    def task(self) -> Task:
+        """Return the spoken digits."""
+        return SpeechTask(
+            self.data,
+            self.input_bits,
+            bands=self.bands,
+            frames=self.frames,
+            hop=self.hop,
+            train_all=self.train_all,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharactersConfig(_Fixed):
+    """Training of a character language model: the next character of a text.
+
+    Attributes:
+        window: steps between two updates; the states go on from one window to the next.
+    """
+
+    command: ClassVar[str] = "characters"
+
+    window: int = 150
+    hidden: int = 256
+    state_bits: int = 12
+    activation: str = "relu"
+    output_kind: str = "logits"
+    batch: int = 64
+    epochs: int = 20
+    finetune_epochs: int = 1
+    learning_rate_recurrent: float = 3e-4
+    learning_rate_input: float = 2e-3
+    learning_rate_output: float = 2e-3
+    bfloat16: bool = True
+
+    def task(self) -> Task:
+        """Return the text."""
+        return CharactersTask(self.data, self.window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraysConfig(RunConfig):
+    """Training on arrays of your own (docs/tasks.md).
+
+    Attributes:
+        task_file: the .npz file with inputs and targets.
+        input_bits: bits of an entry of a vector.
+        float_epochs: passes over the training sequences with real weights.
+        epochs: further passes, with quantized weights.
+        finetune_epochs: further passes, with rounded states.
+    """
+
+    command: ClassVar[str] = "arrays"
+
+    task_file: str
+    input_bits: int = 8
+    activation: str = "relu"
+    float_epochs: int = 5
+    epochs: int = 20
+    finetune_epochs: int = 5
+
+    def task(self) -> Task:
+        """Return the arrays' task."""
+        return ArraysTask(self.task_file, self.input_bits)
+
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the three counts."""
+        batches = task.batches_per_epoch(self.batch) or 1
+        return self.float_epochs * batches, self.epochs * batches, self.finetune_epochs * batches
+
+    @property
+    def data_dir(self) -> str | None:
+        """The file is the data."""
+        return self.task_file
+
+
 CONFIGS: tuple[type[RunConfig], ...] = (
     CopyConfig,
     AddingConfig,
     MnistConfig,
     SequentialMnistConfig,
     PermutedMnistConfig,
+    SpeechConfig,
+    CharactersConfig,
+    ArraysConfig,
 )
 
 
 def command_line(config: RunConfig) -> str:
     """Return the command that repeats a run: the options that are not the defaults.
 
-    The data folder of the machine is of no use elsewhere and is given as DIR.
+    The data folder of the machine is of no use elsewhere and is given as DIR, a file of arrays by its name.
 
     >>> command_line(CopyConfig(blank=100, seed=3))
     'qornn-hw train copy --blank 100 --seed 3 -o model.pt'
@@ -337,6 +458,8 @@ def command_line(config: RunConfig) -> str:
         option = "--" + f.name.replace("_", "-")
         if f.name == "data":
             words += [option, "DIR"]
+        elif f.name == "task_file":
+            words += [option, Path(value).name]
         elif f.default is MISSING or value != f.default:
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-", 1))

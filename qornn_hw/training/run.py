@@ -30,7 +30,7 @@ from qornn_hw.training.penalty import orthogonality_penalty
 from qornn_hw.training.projunn import ProjUNN
 from qornn_hw.training.tasks import CopyTask, Task
 from qornn_hw.training.tasks import copy as copy_task
-from qornn_hw.training.trainer import Objective, RunFile, Stage, Trainer, check_run_file, last_only
+from qornn_hw.training.trainer import Objective, RunFile, Stage, Trainer, answers_loss, check_run_file
 
 __all__ = ["run_file_of", "train"]
 
@@ -84,9 +84,10 @@ def train(
     except TrainingError as error:
         error.checkpoint = _measured(_exported(cell, config, task, trainer), config)
         raise
+    measured = _measured(checkpoint, config)
     if run_file is not None:
         run_file.remove()
-    return _measured(checkpoint, config)
+    return measured
 
 
 def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Checkpoint:
@@ -197,13 +198,13 @@ def _objective(config: RunConfig, task: Task, cell: QORNN) -> Objective:
     if isinstance(task, CopyTask) and cell.activation is Activation.IDENTITY:
         plain: Objective = _linear_copy
     else:
-        plain = _loop(task)
+        plain = answers_loss(task)
     if config.method != Method.PENALTY:
         return plain
 
     def penalized(
-        cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
-    ) -> tuple[Tensor, dict[str, float], Tensor | None]:
+        cell: QORNN, x: Tensor, targets: Tensor, state: Any
+    ) -> tuple[Tensor, dict[str, float], Any]:
         loss, shown, state = plain(cell, x, targets, state)
         penalty = orthogonality_penalty(cell.quantized().recurrent)
         return loss + config.penalty * penalty, shown | {"penalty": float(penalty.detach())}, state
@@ -211,28 +212,8 @@ def _objective(config: RunConfig, task: Task, cell: QORNN) -> Objective:
     return penalized
 
 
-def _loop(task: Task) -> Objective:
-    """Return the mean loss over all answers, by the recurrence: cross-entropy in nats, or square error."""
-    last = last_only(task)
-    # So that a symbol's share of the copy task does not fall with the number of blanks.
-    scale = (task.blank + 2 * copy_task.RECALL) / copy_task.RECALL if isinstance(task, CopyTask) else 1.0
-
-    def objective(
-        cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
-    ) -> tuple[Tensor, dict[str, float], Tensor | None]:
-        logits, state = cell(x, state, last_only=last)
-        if targets.is_floating_point():
-            return functional.mse_loss(logits, targets.float()), {}, state
-        loss = functional.cross_entropy(logits.flatten(0, -2), targets.flatten()) * scale
-        return loss, {}, state
-
-    return objective
-
-
-def _linear_copy(
-    cell: QORNN, x: Tensor, targets: Tensor, state: Tensor | None
-) -> tuple[Tensor, dict[str, float], Tensor | None]:
-    """Return the same for a linear network on the copy task, without a loop over the blanks."""
+def _linear_copy(cell: QORNN, x: Tensor, targets: Tensor, state: Any) -> tuple[Tensor, dict[str, float], Any]:
+    """Return what :func:`answers_loss` does for a linear network, without a loop over the blanks."""
     quiet, answers = copy_logits(cell, x, _BLANK_BATCH)
     wanted = targets[:, -copy_task.RECALL :]
     loss = functional.cross_entropy(answers.flatten(0, 1), wanted.flatten())

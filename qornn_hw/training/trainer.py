@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
 from qornn_hw.errors import CheckpointError, OutputError, TrainingError
 from qornn_hw.network import OutputMode
-from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import RunConfig
 from qornn_hw.training.loop import Best, Reporter, cosine
-from qornn_hw.training.tasks import Examples, Task
+from qornn_hw.training.tasks import CopyTask, Examples, Task
+from qornn_hw.training.tasks.copy import RECALL
 
-__all__ = ["RunFile", "Stage", "Trainer", "last_only", "score"]
+__all__ = ["Objective", "RunFile", "Stage", "Trainer", "answers_loss", "check_run_file", "last_only", "score"]
 
 # States that a validation may hold at once, in numbers.
 _HELD = 40_000_000
@@ -31,7 +32,8 @@ _STAGE = 100_000_000
 # Points of the training curve that a checkpoint keeps for each stage.
 _CURVE = 60
 
-Objective = Callable[[QORNN, Tensor, Tensor, Tensor | None], tuple[Tensor, dict[str, float], Tensor | None]]
+# Of (network, inputs, targets, state): the loss, what is shown beside it, and the last state.
+Objective = Callable[[Any, Tensor, Tensor, Any], tuple[Tensor, dict[str, float], Any]]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,7 @@ class Stage:
     Attributes:
         title: shown with the progress.
         iterations: steps of the optimizers.
-        objective: of (network, inputs, targets, state), the loss, what is shown beside it, and the last
-            state where the task's batches continue.
+        objective: the loss of a batch; the state is None where the task's batches do not continue.
         optimizers: whose parameter groups have "rate", the learning rate at its height, and "hold", the part
             of the stage after which the group stays as it is.
     """
@@ -129,7 +130,7 @@ class RunFile:
 def comparable(config: RunConfig) -> dict[str, Any]:
     """Return the command and all options that change the result of a run; where its data lie does not."""
     options = asdict(config) | {"command": config.command}
-    for name in ("data", "checkpoint_minutes"):
+    for name in ("data", "task_file", "checkpoint_minutes"):
         options.pop(name, None)
     return options
 
@@ -139,10 +140,37 @@ def last_only(task: Task) -> bool:
     return task.output_mode is OutputMode.LAST_STEP
 
 
-def score(cell: QORNN, task: Task, examples: Examples) -> float:
-    """Return the task's metric of a network with the weights and states as they are, in float32."""
+def answers_loss(task: Task) -> Objective:
+    """Return the mean loss over all answers of a batch: cross-entropy in nats, or square error.
+
+    That of the copy task is multiplied by (blank + 20) / 10, so that a symbol's share does not fall with the
+    number of blanks.
+    """
+    last = last_only(task)
+    scale = (task.blank + 2 * RECALL) / RECALL if isinstance(task, CopyTask) else 1.0
+
+    def objective(
+        cell: nn.Module, x: Tensor, targets: Tensor, state: Any
+    ) -> tuple[Tensor, dict[str, float], Any]:
+        logits, state = cell(x, state, last_only=last)
+        if targets.is_floating_point():
+            return functional.mse_loss(logits, targets.float()), {}, state
+        loss = functional.cross_entropy(logits.flatten(0, -2), targets.flatten()) * scale
+        return loss, {}, state
+
+    return objective
+
+
+def score(cell: nn.Module, task: Task, examples: Examples, hidden: int) -> float:
+    """Return the task's metric of a network with the weights and states as they are, in float32.
+
+    Args:
+        cell: the network.
+        task: its task.
+        examples: on what.
+        hidden: n, by which the sequences that are run at once are chosen.
+    """
     count, steps = examples.inputs.shape[:2]
-    hidden = len(cell.bias)
     chunk = max(1, min(count, _HELD // (hidden * (4 if last_only(task) else steps))))
     total = 0.0
     cell.eval()
@@ -163,6 +191,17 @@ def real_inputs(task: Task, inputs: np.ndarray[Any, Any]) -> Tensor:
     return x if x.ndim == 2 else x.float() * task.input_scale
 
 
+def _parameters(stage: Stage) -> list[Tensor]:
+    return [p for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]]
+
+
+def _detached(state: Any) -> Any:
+    """Return a state, a tensor or some of them, without its history."""
+    if isinstance(state, tuple):
+        return tuple(_detached(part) for part in state)
+    return None if state is None else state.detach()
+
+
 class Trainer:
     """Runs the stages of one training.
 
@@ -179,7 +218,7 @@ class Trainer:
     """
 
     def __init__(
-        self, cell: QORNN, task: Task, config: RunConfig, quiet: bool, run_file: RunFile | None
+        self, cell: nn.Module, task: Task, config: RunConfig, quiet: bool, run_file: RunFile | None
     ) -> None:
         self.cell, self.task, self.config, self.quiet = cell, task, config, quiet
         self.run_file = run_file
@@ -221,15 +260,9 @@ class Trainer:
             self._iterate(stage, best, first, resumed, started)
         finally:
             self.seconds = time.monotonic() - started
-            for parameter, trainable in self._trainable(stage):
-                parameter.requires_grad_(trainable)
+            for parameter in _parameters(stage):
+                parameter.requires_grad_(True)
             best.restore(self.cell)
-
-    @staticmethod
-    def _trainable(stage: Stage) -> list[tuple[Tensor, bool]]:
-        return [
-            (p, True) for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]
-        ]
 
     def _iterate(
         self, stage: Stage, best: Best, first: int, resumed: dict[str, Any] | None, started: float
@@ -267,8 +300,7 @@ class Trainer:
                     for group in optimizer.param_groups:
                         torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
                     optimizer.step()
-                if state is not None:
-                    state = state.detach()
+                state = _detached(state)
                 done = i + 1
                 if done % interval == 0 or done == stage.iterations:
                     metric = self._validate()
@@ -293,10 +325,10 @@ class Trainer:
     def _validate(self) -> float:
         if self._validation is None:
             self._validation = self.task.validation()
-        return score(self.cell, self.task, self._validation)
+        return score(self.cell, self.task, self._validation, self.config.hidden)
 
     def _save(
-        self, stage: Stage, iteration: int, state: Tensor | None, best: Best, unchanged: int, started: float
+        self, stage: Stage, iteration: int, state: Any, best: Best, unchanged: int, started: float
     ) -> None:
         assert self.run_file is not None
         self.run_file.save(

@@ -1,0 +1,84 @@
+"""Training of the networks that ours are compared with, on the same tasks with the same loop.
+
+They have no hardware here: what comes out is a row of figures, not a checkpoint.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from qornn_hw.errors import FormatError
+from qornn_hw.training.baselines import LSTM, Baseline, FastRNN
+from qornn_hw.training.config import RunConfig
+from qornn_hw.training.loop import one_thread
+from qornn_hw.training.tasks import Examples, Task
+from qornn_hw.training.trainer import Stage, Trainer, answers_loss, last_only, real_inputs
+
+__all__ = ["BASELINES", "train_baseline"]
+
+BASELINES: dict[str, type[Baseline]] = {"lstm": LSTM, "fastrnn": FastRNN}
+# Answers that are computed at once.
+_CHUNK = 100
+
+
+@one_thread()
+def train_baseline(config: RunConfig, kind: str, hidden: int, quiet: bool = False) -> dict[str, Any]:
+    """Train a float network on a configuration's task and return what was measured.
+
+    It has the configuration's batches, seed, iterations (those of its stages with real and with quantized
+    weights together), learning rate (that of the readout) and cosine schedule.
+
+    Args:
+        config: the configuration; what concerns quantization is not used.
+        kind: lstm or fastrnn.
+        hidden: hidden units of the baseline.
+        quiet: print no progress.
+
+    Returns:
+        ``{"metrics": {"task", "sequences", "float": {...}}, "kilobytes", "hidden", "seconds", "curve"}``.
+
+    Raises:
+        FormatError: the kind is unknown.
+        DataError: the task's data are absent.
+        TrainingError: the loss is not finite.
+    """
+    if kind not in BASELINES:
+        raise FormatError(f"a baseline must be one of {', '.join(BASELINES)}, not {kind!r}")
+    task = config.task()
+    task.load()
+    torch.manual_seed(config.seed)
+    network = BASELINES[kind](task.inputs, hidden, task.outputs)
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    rate = config.learning_rate_output
+    optimizer = torch.optim.Adam(
+        [{"params": trainable, "rate": rate, "hold": 1.0}], lr=rate, betas=(0.9, 0.99)
+    )
+    real, quantized, _ = config.stages(task)
+    trainer = Trainer(network, task, config, quiet, None)
+    trainer.run(Stage(f"{config.command}, {kind}", real + quantized, answers_loss(task), [optimizer]))
+    test = task.test()
+    return {
+        "metrics": {
+            "task": task.name,
+            "sequences": len(test.inputs),
+            "float": _measured(network, task, test),
+        },
+        "kilobytes": network.size_kb(),
+        "hidden": hidden,
+        "seconds": round(trainer.seconds, 1),
+        "curve": trainer.curve,
+    }
+
+
+def _measured(network: Baseline, task: Task, test: Examples) -> dict[str, float]:
+    totals: dict[str, float] = {}
+    network.eval()
+    with torch.no_grad(), np.errstate(all="ignore"):
+        for start in range(0, len(test.inputs), _CHUNK):
+            x = real_inputs(task, test.inputs[start : start + _CHUNK])
+            logits, _ = network(x, last_only=last_only(task))
+            answers = (logits[:, None] if last_only(task) else logits).double().numpy()
+            for key, value in task.totals(answers, test.targets[start : start + _CHUNK]).items():
+                totals[key] = totals.get(key, 0.0) + value
+    return task.metrics(totals, len(test.inputs))
