@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -307,6 +307,34 @@ def convert(
 
     save_checkpoint(out, _load(model))
     print(f"wrote {out}")
+
+
+@app.command()
+def requantize(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new file, .pt or .npz.")],
+    state_bits: Annotated[int, typer.Option(help="Bits of the state, 4 to 16.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a network a state of another width, calibrated on its task, without training."""
+    from qornn_hw.checkpoint import check_writable, save_checkpoint
+    from qornn_hw.evaluate import evaluate, task_of
+    from qornn_hw.requantize import calibration_inputs, requantized
+
+    check_writable(out)
+    checkpoint = _load(model)
+    task = task_of(checkpoint, data)
+    with _stage(f"calibrating and evaluating {model} with {state_bits}-bit states", as_json):
+        inputs = calibration_inputs(task, checkpoint.network.hidden_size)
+        made = requantized(checkpoint, state_bits, inputs)
+        made = replace(made, metrics=evaluate(made, data))
+    save_checkpoint(out, made)
+    if as_json:
+        _print_json(made.metrics)
+    else:
+        _print_table(str(out), made.metrics)
+        print(f"wrote {out}")
 
 
 # -- simulate ----------------------------------------------------------------------------------------

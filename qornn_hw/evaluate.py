@@ -24,7 +24,7 @@ from qornn_hw.training.orthogonality import orthogonality_report
 from qornn_hw.training.tasks import Examples, Task, make_task, mnist
 from qornn_hw.training.tasks.measures import rounded
 
-__all__ = ["RUNGS", "evaluate", "info", "measure", "require_interface"]
+__all__ = ["RUNGS", "evaluate", "info", "measure", "require_interface", "task_of"]
 
 RUNGS = ("float", "fake_quantized", "integer")
 
@@ -115,6 +115,21 @@ def require_interface(network: IntegerNetwork, task: Task) -> None:
         )
 
 
+def task_of(checkpoint: Checkpoint, data_dir: str | Path | None = None) -> Task:
+    """Return the task of a checkpoint, with its data; task, network and data are checked in this order.
+
+    Raises:
+        CheckpointError: the checkpoint names no task that is known here, or the network does not fit it.
+        DataError: the data are absent.
+    """
+    net = checkpoint.network
+    bits = net.input_format.bits if net.vector_input else None
+    task = make_task(checkpoint.task, data_dir, bits, load=False)
+    require_interface(net, task)
+    task.load()
+    return task
+
+
 def evaluate(
     checkpoint: Checkpoint,
     data_dir: str | Path | None = None,
@@ -144,12 +159,8 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise FormatError(f"limit must be at least 1, not {limit}")
-    # Task, network and data are checked before anything is computed.
     net = checkpoint.network
-    bits = net.input_format.bits if net.vector_input else None
-    task = make_task(checkpoint.task, data_dir, bits, load=False)
-    require_interface(net, task)
-    task.load()
+    task = task_of(checkpoint, data_dir)
     examples = task.test(limit)
     result: dict[str, Any] = {"task": task.name, "sequences": len(examples.inputs)}
     blind = task.blind()

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,6 +21,7 @@ from qornn_hw.errors import TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.exporting import export
 from qornn_hw.network import Activation, InputKind, IntegerNetwork, WeightBits
+from qornn_hw.requantize import calibration_inputs
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import Method, RunConfig, command_line
 from qornn_hw.training.loop import one_thread
@@ -36,8 +36,6 @@ __all__ = ["run_file_of", "train"]
 
 # Sequences of a batch of the copy task whose blank outputs are part of the loss; the blanks of all are alike.
 _BLANK_BATCH = 16
-# States that a calibration may hold at once, in numbers.
-_CALIBRATION_HELD = 20_000_000
 
 
 def run_file_of(out: Path) -> Path:
@@ -242,9 +240,9 @@ def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> C
     cell.eval()
     with torch.no_grad():
         q = cell.quantized()
-    examples = task.training_batch(0, _calibrating(config, task), config.seed)
+    integers = calibration_inputs(task, config.hidden, config.seed)
     vector = task.input_kind is InputKind.VECTOR
-    inputs = examples.inputs * task.input_scale if vector else examples.inputs
+    inputs = integers * task.input_scale if vector else integers
     options: dict[str, Any] = {}
     if vector:
         options = {
@@ -294,14 +292,6 @@ def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> C
         },
         **options,
     )
-
-
-def _calibrating(config: RunConfig, task: Task) -> int:
-    """Return how many training sequences set the states' range."""
-    steps = task.training_batch(0, 1, config.seed).inputs.shape[1]
-    held = int(np.clip(_CALIBRATION_HELD // (steps * config.hidden), 16, 1000))
-    batches = task.batches_per_epoch(1)
-    return held if batches is None else min(held, batches)
 
 
 def _measured(checkpoint: Checkpoint, config: RunConfig) -> Checkpoint:

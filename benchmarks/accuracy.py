@@ -1,0 +1,257 @@
+"""Train what docs/results.md is made of, and write it.
+
+    python benchmarks/accuracy.py
+    python benchmarks/accuracy.py --run --data DIR [--only GROUP] [--workers N]
+
+The first writes the page from the rows of benchmarks/accuracy.jsonl, the second runs what is missing before.
+Each run is a row, in the format of `qornn-hw sweep`; a run whose row is there is not run again, so that an
+interrupted call goes on where it was. A row of other settings than those below stays in the file but is not
+shown. DIR holds the folders mnist, fsdd and tinyshakespeare.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accuracy_report import Entry, write_page
+
+from qornn_hw.errors import QornnError, TrainingError
+from qornn_hw.sweep_command import progress
+from qornn_hw.training.config import (
+    AddingConfig,
+    CharactersConfig,
+    CopyConfig,
+    MnistConfig,
+    PermutedMnistConfig,
+    RunConfig,
+    SequentialMnistConfig,
+    SpeechConfig,
+)
+from qornn_hw.training.result_rows import Job, Results, latest, read_rows
+from qornn_hw.training.sweep import Finished, pending, sweep
+
+REPOSITORY = Path(__file__).parents[1]
+ROWS = REPOSITORY / "benchmarks" / "accuracy.jsonl"
+
+# All that is tuned: what differs from the defaults of `qornn-hw train`. A change makes other runs.
+COPY = {"blank": 1000, "iterations": 4000, "finetune_iterations": 1500}
+COPY_LONG = {"blank": 5000, "iterations": 4000, "finetune_iterations": 1500}
+COPY_SHORT = {"blank": 200, "hidden": 128, "state_bits": 12, "iterations": 2000, "finetune_iterations": 800}
+COPY_MODRELU = {"blank": 200, "activation": "modrelu", "iterations": 1200, "finetune_iterations": 200}
+COPY_RELU = COPY_MODRELU | {"activation": "relu", "linear_start": 2.0}
+ADDING: dict[int, dict[str, Any]] = {
+    200: {"iterations": 4000, "finetune_iterations": 300},
+    750: {"iterations": 4000, "finetune_iterations": 100},
+}
+PIXELS = {"hidden": 170, "bits": 4, "epochs": 20, "finetune_epochs": 1}
+ROWS_SHIPPED: dict[str, Any] = {"float_epochs": 12, "epochs": 20, "finetune_epochs": 20}
+ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 0, "epochs": 20, "finetune_epochs": 5}
+SPEECH: dict[str, Any] = {}
+CHARACTERS: dict[str, Any] = {}
+# What a method needs of its own, on the copy task and on MNIST.
+METHODS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "bjorck": ({}, {}),
+    "projunn": ({}, {}),
+    "penalty": ({}, {}),
+    "free": ({}, {}),
+    "ptq": ({}, {}),
+}
+# Units of the float networks with as many kB as the quantized ones beside them, and the learning rate.
+LSTM_COPY, FASTRNN_COPY = 22, 47
+LSTM_ROWS, FASTRNN_ROWS = 5, 15
+LSTM_CHARACTERS = 32
+BASELINE = {"learning_rate_output": 3e-3}
+
+SEEDS = (0, 1, 2)
+ONE_SEED = (0,)
+BITS = (2, 3, 4, 5, 6, 8)
+
+
+def _entry(
+    group: str,
+    title: str,
+    config: RunConfig,
+    seeds: tuple[int, ...] = SEEDS,
+    baseline: str | None = None,
+    **about: Any,
+) -> Entry:
+    jobs = tuple(Job(replace(config, seed=seed), baseline) for seed in seeds)
+    return Entry(group, title, jobs, **about)
+
+
+def _copy() -> list[Entry]:
+    found = []
+    for hidden, bits, state_bits, goal in (
+        (256, 5, 12, 1e-5), (256, 5, 8, 1e-4), (256, 4, 12, 2e-5), (256, 3, 12, None), (256, 2, 12, None),
+        (128, 8, 12, 5e-5), (128, 6, 12, 5e-5), (128, 5, 12, 5e-5), (128, 4, 12, None),
+    ):  # fmt: skip
+        config = CopyConfig(**COPY, hidden=hidden, bits=bits, state_bits=state_bits)
+        title = f"T0 = 1000, {hidden} units, k = {bits}, {state_bits}-bit states"
+        found.append(_entry("copy", title, config, goal=goal))
+    config = CopyConfig(**COPY_LONG, hidden=256, bits=6, state_bits=12)
+    found.append(_entry("copy", "T0 = 5000, 256 units, k = 6, 12-bit states", config, ONE_SEED))
+    for name, settings, goal in (("modReLU", COPY_MODRELU, 1e-3), ("ReLU, linear start", COPY_RELU, None)):
+        config = CopyConfig(**settings, hidden=128, bits=5, state_bits=12)
+        title = f"T0 = 200, {name}, 128 units, k = 5, 12-bit states"
+        found.append(_entry("copy", title, config, goal=goal))
+    return found
+
+
+def _others(data: str) -> list[Entry]:
+    found = [
+        _entry("adding", f"{steps} steps, 128 units, k = 5, 12-bit states", AddingConfig(**s, steps=steps))
+        for steps, s in ADDING.items()
+    ]
+    for name, kind, goal in (
+        ("permuted", PermutedMnistConfig, 0.90),
+        ("in order", SequentialMnistConfig, None),
+    ):
+        config: RunConfig = kind(data=data, **PIXELS)
+        title = f"{name}, 170 units, k = 4, 12-bit states"
+        found.append(_entry("pixels", title, config, ONE_SEED, goal=goal))
+    rows = MnistConfig(data=data, **ROWS_SHIPPED)
+    found.append(_entry("rows", "64 units, k = 4, 8-bit states", rows))
+    for kind, hidden in (("lstm", LSTM_ROWS), ("fastrnn", FASTRNN_ROWS), ("lstm", 64), ("fastrnn", 64)):
+        config = replace(rows, **BASELINE, hidden=hidden)
+        title = f"{kind.upper()}, {hidden} units, float"
+        found.append(_entry("rows", title, config, baseline=kind, rung="float"))
+    found.append(
+        _entry(
+            "speech", "64 units, k = 4, 8-bit states", SpeechConfig(data=data, **SPEECH, hidden=64, bits=4)
+        )
+    )
+    text = CharactersConfig(data=data, **CHARACTERS, hidden=256)
+    for bits in (4, 8):
+        config = replace(text, bits=bits)
+        found.append(_entry("characters", f"256 units, k = {bits}, 12-bit states", config))
+    config = replace(text, method="ptq", bits=8)
+    found.append(_entry("characters", "256 units, float", config, rung="float"))
+    config = replace(text, **BASELINE, hidden=LSTM_CHARACTERS)
+    title = f"LSTM, {LSTM_CHARACTERS} units, float"
+    found.append(_entry("characters", title, config, baseline="lstm", rung="float"))
+    return found
+
+
+def _side_by_side(data: str) -> list[Entry]:
+    """Return the groups "methods" and "bits", whose titles are a column and a row of their tables."""
+    found = []
+    copy, rows = CopyConfig(**COPY_SHORT), MnistConfig(data=data, **ROWS_BY_METHOD)
+    for method, (for_copy, for_rows) in METHODS.items():
+        by_task = {
+            "copy": replace(copy, bits=5, **{"method": method} | for_copy),
+            "rows": replace(rows, bits=4, **{"method": method} | for_rows),
+        }
+        found += [_entry("methods", f"{task}/{method}", c) for task, c in by_task.items()]
+        if method == "ptq":
+            found += [_entry("methods", f"{task}/orthogonal", c, rung="float") for task, c in by_task.items()]
+    for kind, units in (("lstm", (LSTM_COPY, LSTM_ROWS)), ("fastrnn", (FASTRNN_COPY, FASTRNN_ROWS))):
+        for task, config, hidden in (("copy", copy, units[0]), ("rows", rows, units[1])):
+            small = replace(config, **BASELINE, hidden=hidden)
+            found.append(_entry("methods", f"{task}/{kind}", small, baseline=kind, rung="float"))
+    for task, config, settings in (
+        ("copy", copy, METHODS["bjorck"][0]),
+        ("rows", rows, METHODS["bjorck"][1]),
+    ):
+        for bits in BITS:
+            chosen = replace(config, bits=bits, **{"method": "bjorck"} | settings)
+            found.append(_entry("bits", f"{task}/{bits}", chosen))
+        float_bits = 5 if task == "copy" else 4
+        settings = METHODS["ptq"][0 if task == "copy" else 1]
+        chosen = replace(config, bits=float_bits, **{"method": "ptq"} | settings)
+        found.append(_entry("bits", f"{task}/float", chosen, rung="float"))
+    return found
+
+
+def plan(data: str = "DIR") -> list[Entry]:
+    """Return all runs of the page.
+
+    Args:
+        data: the folder of the data; where it lies makes no difference to a run.
+    """
+    return _copy() + _others(data) + _side_by_side(data)
+
+
+def jobs_of(entries: list[Entry]) -> list[Job]:
+    """Return the jobs of some entries, each once: the first seed of all of them, then the second ..."""
+    ordered = sorted(
+        ((i, job) for entry in entries for i, job in enumerate(entry.jobs)), key=lambda pair: pair[0]
+    )
+    found: dict[str, Job] = {}
+    for _, job in ordered:
+        found.setdefault(job.digest, job)
+    return list(found.values())
+
+
+def main() -> int:
+    """Run what is asked for and write the page."""
+    entries = plan()
+    groups = list(dict.fromkeys(entry.group for entry in entries))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--run", action="store_true", help="run what is missing")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with the data, for --run")
+    parser.add_argument("--only", choices=groups, action="append", metavar="GROUP", help=", ".join(groups))
+    parser.add_argument("--workers", type=int, metavar="N", help="runs at a time; else one for each core")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a dask scheduler in place of this machine")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="keep checkpoints and interrupted runs there"
+    )
+    parser.add_argument("--retry", action="store_true", help="run again what has failed")
+    parser.add_argument(
+        "--docs", type=Path, default=REPOSITORY / "docs", metavar="DIR", help="where to write"
+    )
+    arguments = parser.parse_args()
+    if arguments.run and arguments.data is None:
+        parser.error("--data must name the folder with the data")
+    try:
+        try:
+            if arguments.run:
+                _run(arguments)
+        finally:
+            rows = read_rows(ROWS)
+            write_page(entries, rows, arguments.docs)
+    except QornnError as error:
+        print(f"accuracy.py: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(f"wrote {arguments.docs / 'results.md'} from {len(rows)} rows")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    entries = [
+        e for e in plan(str(arguments.data.resolve())) if arguments.only is None or e.group in arguments.only
+    ]
+    jobs = jobs_of(entries)
+    with Results.open(ROWS) as results:
+        if results.torn:
+            print(f"{ROWS}: the last line was incomplete and is dropped", file=sys.stderr)
+        left = pending(jobs, results.rows, arguments.retry)
+        print(f"{len(left)} of {len(jobs)} runs to do", flush=True)
+        with progress(len(left)) as show:
+
+            def report(finished: Finished) -> None:
+                show(finished)
+                # So that page and rows agree at any time.
+                write_page(plan(), results.rows, arguments.docs)
+
+            sweep(
+                jobs,
+                results,
+                workers=arguments.workers,
+                scheduler=arguments.scheduler,
+                models=arguments.models,
+                retry=arguments.retry,
+                report=report,
+            )
+        last = [latest(results.rows, job) for job in jobs]
+    failed = [row for row in last if row is not None and "error" in row]
+    if failed:
+        raise TrainingError(f"{len(failed)} of {len(jobs)} runs failed, the first with: {failed[0]['error']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The plots of docs/results.md; the same bytes of the same rows."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from accuracy_published import PUBLISHED
+from accuracy_report import METRICS, Found, curve_of, metric_of
+
+matplotlib.use("Agg")
+matplotlib.rcParams |= {"svg.hashsalt": "qornn-hw", "svg.fonttype": "none", "font.size": 9}
+
+from matplotlib import pyplot as plt  # noqa: E402  (after the backend is chosen)
+
+__all__ = ["draw"]
+
+RUNGS = (("fake_quantized", "float states"), ("12", "12-bit states"), ("8", "8-bit states"))
+TASKS = {"copy": "copy task, T0 = 200, 128 units", "rows": "MNIST by rows, 64 units"}
+
+
+def _group(found: Sequence[Found], name: str) -> list[Found]:
+    return [f for f in found if f.entry.group == name and f.rows]
+
+
+def _panels(titles: Sequence[str]) -> tuple[Any, list[Any]]:
+    fig, axes = plt.subplots(1, len(titles), figsize=(4.2 * len(titles), 3.4), squeeze=False)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+        ax.grid(alpha=0.3)
+    return fig, list(axes[0])
+
+
+def _label(ax: Any, metric: str) -> None:
+    ax.set_ylabel(METRICS[metric])
+    if metric in ("cross_entropy", "mse"):
+        ax.set_yscale("log")
+
+
+def _bits(found: Sequence[Found]) -> Any:
+    group = _group(found, "bits")
+    tasks = [task for task in TASKS if any(f.entry.title.startswith(task) for f in group)]
+    if not tasks:
+        return None
+    fig, axes = _panels([TASKS[task] for task in tasks])
+    for ax, task in zip(axes, tasks, strict=True):
+        its = [f for f in group if f.entry.title.startswith(task)]
+        _label(ax, metric_of(its[0]))
+        for rung, label in RUNGS:
+            points = [(f.entry.jobs[0].config.bits, f.values(rung)) for f in its if f.entry.rung != "float"]
+            points = [(bits, values) for bits, values in points if values]
+            if points:
+                middle = [statistics.median(v) for _, v in points]
+                low = [m - min(v) for m, (_, v) in zip(middle, points, strict=True)]
+                high = [max(v) - m for m, (_, v) in zip(middle, points, strict=True)]
+                x = [bits for bits, _ in points]
+                ax.errorbar(x, middle, yerr=[low, high], marker="o", capsize=3, label=label)
+        for f in its:
+            values = f.values("float") if f.entry.rung == "float" else []
+            if values:
+                ax.axhline(statistics.median(values), color="gray", ls="--", label="float")
+        ax.set_xlabel("bits of W and U")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
+    return fig
+
+
+def _kilobytes(found: Sequence[Found]) -> Any:
+    panels = {"copy": "copy task, T0 = 1000", "rows": "MNIST by rows", "pixels": "MNIST by pixels"}
+    groups = {}
+    for name in panels:
+        group = [f for f in _group(found, name) if f.of("kilobytes") and f.values(f.entry.rung)]
+        group = [f for f in group if f.entry.rung == "integer" or f.entry.jobs[0].baseline is not None]
+        if name == "copy":
+            group = [f for f in group if f.entry.title.startswith("T0 = 1000")]
+        if group:
+            groups[name] = group
+    if not groups:
+        return None
+    fig, axes = _panels([panels[name] for name in groups])
+    for ax, (name, group) in zip(axes, groups.items(), strict=True):
+        _label(ax, metric_of(group[0]))
+        for rung, label, marker in (("integer", "here, integers", "o"), ("float", "here, float", "s")):
+            chosen = [f for f in group if f.entry.rung == rung]
+            x = [statistics.median(f.of("kilobytes")) for f in chosen]
+            y = [statistics.median(f.values(rung)) for f in chosen]
+            if chosen:
+                ax.plot(x, y, marker, label=label)
+            for f, at in zip(chosen, zip(x, y, strict=True), strict=True):
+                ax.annotate(_short(f), at, xytext=(4, 3), textcoords="offset points", fontsize=6)
+        published = [p for p in PUBLISHED if p.group == name and p.size is not None and p.value is not None]
+        if published:
+            ax.plot(
+                [p.size for p in published],
+                [p.value for p in published],
+                "x",
+                label="published [FG], in order",
+            )
+        for p in published:
+            ax.annotate(
+                p.what.partition(",")[0],
+                (p.size, p.value),
+                xytext=(4, -7),
+                textcoords="offset points",
+                fontsize=6,
+            )
+        ax.set_xscale("log")
+        ax.set_xlabel("kB")
+        ax.legend(fontsize=7)
+    return fig
+
+
+def _short(found: Found) -> str:
+    title = found.entry.title.replace(" units", "").replace("-bit states", "-bit").replace("T0 = 1000, ", "")
+    return title.removesuffix(", float")
+
+
+def _curves(found: Sequence[Found]) -> Any:
+    panels = {"copy": "copy task", "pixels": "MNIST by pixels", "rows": "MNIST by rows"}
+    groups = {}
+    for name in panels:
+        group = [f for f in _group(found, name) if len(curve_of(f.rows[0])[0]) > 1]
+        if group:
+            groups[name] = group
+    if not groups:
+        return None
+    fig, axes = _panels([panels[name] for name in groups])
+    for ax, group in zip(axes, groups.values(), strict=True):
+        for f in group:
+            steps, losses = curve_of(f.rows[0])
+            ax.plot(steps, losses, lw=1, label=f.entry.title)
+        ax.set_yscale("log")
+        ax.set_xlabel("updates")
+        ax.set_ylabel("loss")
+        ax.legend(fontsize=5)
+    return fig
+
+
+def _singular(found: Sequence[Found]) -> Any:
+    group = [f for f in _group(found, "bits") if f.entry.rung != "float" and "singular_values" in f.rows[0]]
+    tasks = [task for task in TASKS if any(f.entry.title.startswith(task) for f in group)]
+    if not tasks:
+        return None
+    fig, axes = _panels([TASKS[task] for task in tasks])
+    for ax, task in zip(axes, tasks, strict=True):
+        for f in group:
+            if f.entry.title.startswith(task):
+                values = f.rows[0]["singular_values"]
+                x = [i / (len(values) - 1) for i in range(len(values))]
+                ax.plot(x, values, lw=1.2, label=f"k = {f.entry.jobs[0].config.bits}")
+        ax.set_xlabel("part of the singular values")
+        ax.set_ylabel("singular value")
+        ax.legend(fontsize=7)
+    return fig
+
+
+DRAWN: dict[str, Callable[[Sequence[Found]], Any]] = {
+    "results_bits.svg": _bits,
+    "results_kilobytes.svg": _kilobytes,
+    "results_curves.svg": _curves,
+    "results_singular.svg": _singular,
+}
+
+
+def draw(found: Sequence[Found], folder: Path) -> list[str]:
+    """Draw the plots that there is data for into a folder and return their names."""
+    names = []
+    for name, make in DRAWN.items():
+        fig = make(found)
+        if fig is None:
+            continue
+        fig.tight_layout()
+        fig.savefig(folder / name, metadata={"Date": None})
+        plt.close(fig)
+        names.append(name)
+    return names

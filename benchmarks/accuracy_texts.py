@@ -1,0 +1,84 @@
+"""The sentences of docs/results.md; figures come from the rows."""
+
+__all__ = ["COMMANDS", "HEAD", "TEXTS"]
+
+HEAD = """
+Written by `python benchmarks/accuracy.py` from the rows of `benchmarks/accuracy.jsonl`, one a run; no
+figure of ours was typed in. `python benchmarks/accuracy.py --run --data DIR` runs what is missing. {count}
+
+A figure is the median over the seeds, with the smallest and the largest in parentheses where they differ,
+on the test set, which training never sees. *Float weights*: a network trained and measured in floating
+point. *Quantized weights*: the weights as the hardware has them, states in floating point. *Integers*: what
+the hardware computes, bit for bit. *kB* of 1024 bytes: W, U and V at their bits, biases in 32 bits; of
+float networks everything in 32 bits. *Error of W*: the spectral norm of `Q Q^T - I` of the quantized W.
+*Time of a run*: wall time of training and measuring with one thread, median. *not run*: no run of that
+configuration is there.
+
+The method is that of *Quantized Approximately Orthogonal Recurrent Neural Networks* (arXiv:2402.04012). Its
+tables of results could not be read for this page: **no figure here is the paper's**. What is known of its
+claims: the best model is similar to full-precision orthogonal networks and LSTM "even with 3-bits" [V1],
+and to FastRNN, too, "even with 4-bits" [V2]; a fully quantized recurrence solves the copy task at T0 = 1000
+[SCI]. Published figures stand in tables of their own, with their sources, and with what differs in how they
+were measured.
+"""
+
+TEXTS = {
+    "copy": (
+        "Copy task",
+        """
+Ten symbols out of eight, T0 blanks, a marker, and the symbols are to be repeated. Cross-entropy is the mean
+over all T0 + 20 steps; the best answer without any input gets 10 ln 8 / (T0 + 20): 0.0204 for T0 = 1000,
+0.0945 for 200, 0.00414 for 5000. The activation is the identity where none is named.
+""",
+    ),
+    "adding": (
+        "Adding task",
+        """
+The sum of the two marked numbers of a sequence; mean square error. The best answer without any input gets
+0.167.
+""",
+    ),
+    "pixels": (
+        "MNIST by pixels",
+        "784 steps of a pixel, in order or in a fixed random order; 10,000 test images.",
+    ),
+    "rows": (
+        "MNIST by rows",
+        """
+28 steps of a row of pixels; 10,000 test images. Two of the float networks have as many kB as the quantized
+one, two as many units.
+""",
+    ),
+    "speech": (
+        "Spoken digits",
+        "The Free Spoken Digit Dataset, log-mel frames; 300 test recordings.",
+    ),
+    "characters": (
+        "Characters",
+        """
+The next character of tinyshakespeare; bits per character on the last tenth of the text. The LSTM has as
+many kB as the network of 4 bits. Published figures are of other texts (Penn Treebank) and cannot be
+compared.
+""",
+    ),
+    "methods": (
+        "Methods side by side",
+        """
+The copy task with T0 = 200, 128 units and 5 bits (cross-entropy), and MNIST by rows with 64 units and 4
+bits (accuracy). Integers have 12-bit states on the copy task and 8-bit states on MNIST. LSTM and FastRNN
+have as many kB as the quantized networks; the float orthogonal network is the one that was quantized after
+training.
+""",
+    ),
+    "bits": (
+        "Bits of the weights",
+        """
+STE-Björck at k bits of W and U. The float row is an orthogonal network that was never quantized.
+""",
+    ),
+}
+
+COMMANDS = """
+Of the first seed; the others differ in `--seed`. LSTM and FastRNN have none: `python benchmarks/accuracy.py
+--run` trains them.
+"""

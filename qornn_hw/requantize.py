@@ -1,0 +1,88 @@
+"""Activation quantization of a network that is there: the same weights, another width of the state."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qornn_hw.checkpoint import Checkpoint
+from qornn_hw.exporting import export
+from qornn_hw.float_model import accumulator_scales, dequantized, dequantized_inputs
+from qornn_hw.network import WeightBits
+from qornn_hw.training.tasks import Task
+
+__all__ = ["calibration_inputs", "requantized"]
+
+# States that a calibration may hold at once, in numbers.
+_HELD = 20_000_000
+# What finer columns of a one-hot U are marked with: no step ties them.
+_FREE = 2.0**-40
+
+
+def calibration_inputs(task: Task, hidden: int, seed: int = 0) -> Any:
+    """Return training sequences of a task as integers, as many as a calibration can hold, 16 to 1000.
+
+    Args:
+        task: the task.
+        hidden: n of the network.
+        seed: of the choice.
+    """
+    steps = task.training_batch(0, 1, seed).inputs.shape[1]
+    count = int(np.clip(_HELD // (steps * hidden), 16, 1000))
+    there = task.batches_per_epoch(1)
+    return task.training_batch(0, count if there is None else min(count, there), seed).inputs
+
+
+def requantized(checkpoint: Checkpoint, state_bits: int, inputs: ArrayLike) -> Checkpoint:
+    """Return the network with states of ``state_bits`` bits, its range calibrated anew.
+
+    The integers of W and V stay, and those of U where its scale is free (all but tanh and hardtanh with
+    vector inputs). This is quantization after training: a network fine-tuned at this width does better.
+
+    Args:
+        checkpoint: the network.
+        state_bits: a, 4 to 16.
+        inputs: calibration inputs as integers in the network's format: (batch, steps) or (batch, steps, m).
+
+    Returns:
+        A checkpoint without metrics, whose provenance says what was done.
+
+    Raises:
+        FormatError: the width or the inputs cannot be.
+    """
+    net = checkpoint.network
+    real, s, s_acc = dequantized(net), net.scales, accumulator_scales(net)
+    bits = net.weight_bits
+    d_w, d_u = s_acc / s.state, s_acc * 2.0**net.input_shift / s.input
+    if bits.input > 8:
+        # Columns of a one-hot input, at the accumulator's precision: they have no step.
+        bits, d_u = WeightBits(bits.recurrent, 8, bits.output), d_w * _FREE
+    options: dict[str, Any] = {"input": str(net.input_kind)}
+    if net.vector_input:
+        form = net.input_format
+        options |= {"input_bits": form.bits, "input_signed": form.signed, "input_scale": s.input}
+    by_row = len(set(net.multiplier.tolist())) > 1
+    steps = (d_w, d_u) if by_row else (float(d_w[0]), float(d_u[0]))
+    made = export(
+        real.recurrent_weight,
+        real.input_weight,
+        real.output_weight,
+        activation=str(net.activation),
+        calibration_inputs=dequantized_inputs(net, inputs),
+        bias=real.bias,
+        output_bias=real.output_bias,
+        initial_state=real.initial_state,
+        weight_bits=bits,
+        state_bits=state_bits,
+        output_mode=str(net.output_mode),
+        output_kind=str(net.output_kind),
+        rounding=str(net.rounding),
+        multiplier_bits=max(int(net.multiplier.max()).bit_length(), 1),
+        weight_steps=(*steps, s.output / s.state),
+        float_weights=checkpoint.float_weights,
+        task=checkpoint.task,
+        provenance=checkpoint.provenance | {"requantized": state_bits},
+        **options,
+    )
+    return replace(made, metrics={})

@@ -1,0 +1,96 @@
+"""Another width of the state for a network that is there."""
+
+import numpy as np
+import pytest
+
+from qornn_hw.errors import FormatError
+from qornn_hw.evaluate import evaluate
+from qornn_hw.exporting import export
+from qornn_hw.float_model import dequantized, dequantized_inputs, run_real
+from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation
+from qornn_hw.requantize import calibration_inputs, requantized
+from qornn_hw.training.tasks import CopyTask
+
+KINDS = [(a, one_hot, rows) for a in Activation for one_hot in (False, True) for rows in (False, True)]
+
+
+def made(activation, one_hot, rows, state_bits=9, n=12):
+    """Return a random network's checkpoint and integer inputs."""
+    rng = np.random.default_rng(3)
+    w = np.linalg.qr(rng.normal(size=(n, n)))[0] * 0.9
+    x = rng.integers(0, 5, (8, 20)) if one_hot else rng.integers(0, 16, (8, 20, 3))
+    checkpoint = export(
+        w,
+        rng.normal(size=(n, 5 if one_hot else 3)),
+        rng.normal(size=(4, n)),
+        activation=activation,
+        bias=rng.normal(size=n) * 0.1,
+        output_bias=rng.normal(size=4),
+        calibration_inputs=x if one_hot else x / 16,
+        weight_bits=5,
+        state_bits=state_bits,
+        per_row=rows,
+        task={"name": "copy", "blank": 5},
+        **({} if one_hot else {"input_bits": 4, "input_signed": False, "input_scale": 1 / 16}),
+    )
+    return checkpoint, x
+
+
+@pytest.mark.parametrize("activation, one_hot, rows", KINDS)
+def test_weights_stay(activation, one_hot, rows):
+    """W and V keep their integers, U what it stands for, and the formats are those of the new width."""
+    checkpoint, x = made(activation, one_hot, rows)
+    for bits in (6, 9, 14):
+        found = requantized(checkpoint, bits, x)
+        assert found.network.state_bits == bits and found.provenance["requantized"] == bits
+        old, new = checkpoint.network, found.network
+        np.testing.assert_array_equal(new.recurrent_weight, old.recurrent_weight)
+        np.testing.assert_array_equal(new.output_weight, old.output_weight)
+        np.testing.assert_allclose(
+            dequantized(new).recurrent_weight, dequantized(old).recurrent_weight, rtol=1e-9
+        )
+        if one_hot or activation in (Activation.IDENTITY, Activation.RELU, Activation.MODRELU):
+            u, wanted = dequantized(new).input_weight, dequantized(old).input_weight
+            # Columns at the accumulator's precision move by half its unit at most.
+            np.testing.assert_allclose(u, wanted, atol=0.51 * new.scales.accumulator if one_hot else 1e-9)
+
+
+@pytest.mark.parametrize("activation, one_hot, rows", KINDS)
+def test_more_bits_are_nearer_to_the_real_network(activation, one_hot, rows):
+    """The logits come nearer to those with real states the wider the states are."""
+    checkpoint, x = made(activation, one_hot, rows)
+    errors = []
+    for bits in (5, 8, 14):
+        network = requantized(checkpoint, bits, x).network
+        wanted = run_real(dequantized(checkpoint.network), dequantized_inputs(network, x))[1]
+        found = IntegerModel(network).run(x).logits * network.scales.output
+        errors.append(np.sqrt(np.square(found - wanted).mean()))
+    assert errors[0] > 2 * errors[1]
+    # A tied step of U is chosen for each width anew, so the finest need not be the best there.
+    assert errors[2] < errors[1] or activation in (Activation.TANH, Activation.HARDTANH)
+
+
+def test_refusals():
+    """A width that is none is refused."""
+    checkpoint, x = made(Activation.RELU, True, False)
+    with pytest.raises(FormatError, match="state_bits must be 4 to 16, not 17"):
+        requantized(checkpoint, 17, x)
+
+
+def test_calibration_inputs_fit_in_memory():
+    """As many sequences as a calibration can hold, at least 16."""
+    assert calibration_inputs(CopyTask(5), 64).shape == (1000, 25)
+    assert calibration_inputs(CopyTask(5000), 1024).shape == (16, 5020)
+
+
+def test_evaluation_knows_the_task():
+    """A requantized network is evaluated on the task it had."""
+    rng = np.random.default_rng(0)
+    checkpoint = export(
+        np.linalg.qr(rng.normal(size=(6, 6)))[0], rng.normal(size=(6, 10)), rng.normal(size=(9, 6)),
+        activation="identity", calibration_inputs=calibration_inputs(CopyTask(5), 6),
+        task={"name": "copy", "blank": 5},
+    )  # fmt: skip
+    found = requantized(checkpoint, 6, calibration_inputs(CopyTask(5), 6))
+    assert evaluate(found, limit=10)["sequences"] == 10
