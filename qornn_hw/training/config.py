@@ -107,8 +107,9 @@ class RunConfig:
         projunn_rank: rank of an update, for projunn.
         projunn_projection: D, onto the nearest orthogonal matrix, or T, along the tangent; for projunn.
         projunn_sampler: lsi or column, how an update is made low-rank; for projunn.
+        quantized_rate: what the learning rates are multiplied by where the weights are quantized.
         finetune_recurrent: train W, too, when the states are rounded.
-        finetune_rate: what the learning rates are multiplied by then.
+        finetune_rate: what the learning rates are multiplied by then, instead.
         bfloat16: multiply in bfloat16 where the processor can; weights stay exact, states lose bits.
         patience: stop a stage after so many validations without a better one; 0: never.
         multiplier_bits: bits of the requantizer's factor.
@@ -137,6 +138,7 @@ class RunConfig:
     projunn_rank: int = 1
     projunn_projection: str = "T"
     projunn_sampler: str = "lsi"
+    quantized_rate: float = 1.0
     finetune_recurrent: bool = True
     finetune_rate: float = 0.5
     bfloat16: bool = False
@@ -345,16 +347,17 @@ class SpeechConfig(_Fixed):
     frames: int = 32
     hop: int = 240
     train_all: bool = False
-    output_bits: int = 4
     state_bits: int = 8
     activation: str = "relu"
-    batch: int = 60
-    float_epochs: int = 60
-    epochs: int = 120
+    batch: int = 30
+    float_epochs: int = 200
+    epochs: int = 150
     finetune_epochs: int = 60
-    learning_rate_recurrent: float = 1e-3
-    learning_rate_input: float = 3e-3
-    learning_rate_output: float = 3e-3
+    learning_rate_recurrent: float = 5e-3
+    learning_rate_input: float = 5e-3
+    learning_rate_output: float = 5e-3
+    quantized_rate: float = 0.15
+    finetune_rate: float = 0.1
 
     def task(self) -> Task:
         """Return the spoken digits."""

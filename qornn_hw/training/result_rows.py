@@ -6,6 +6,7 @@ A row holds nothing of the machine but the seconds that the run took there:
     command, version, config      what was run: the command, :data:`VERSION`, all options
     seed, hidden, bits, state_bits, method     of the options, those that tables are made of
     metrics                       the checkpoint's, as `qornn-hw eval` prints them
+    requantized                   where asked for: of other widths of the state, bits to metrics of the integers
     kilobytes                     :func:`kilobytes`
     seconds                       wall time of training and measuring
     orthogonality                 of the quantized W
@@ -50,10 +51,18 @@ class Job:
         config: its configuration.
         baseline: the kind of full-precision network, ``lstm`` or ``fastrnn``, that is trained in place of a
             quantized one; None: a quantized one.
+        widths: bits of states with which the network is measured, too, quantized after training. They are
+            no part of what names the run.
     """
 
     config: RunConfig
     baseline: str | None = None
+    widths: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for bits in self.widths:
+            if not 4 <= bits <= 16:
+                raise FormatError(f"states must have 4 to 16 bits, not {bits}")
 
     @property
     def command(self) -> str:

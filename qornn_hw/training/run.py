@@ -99,7 +99,7 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
         trainer.run(_stage("real weights", real, config, task, cell, 1.0))
         cell.round_weights = True
     if quantized:
-        trainer.run(_stage("quantized weights", quantized, config, task, cell, 1.0))
+        trainer.run(_stage("quantized weights", quantized, config, task, cell, config.quantized_rate))
     if not rounded:
         return _exported(cell, config, task, trainer)
     # The grid that the export of the network so far chooses is kept.

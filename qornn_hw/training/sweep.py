@@ -25,7 +25,9 @@ import numpy as np
 
 from qornn_hw.checkpoint import Checkpoint, save_checkpoint
 from qornn_hw.errors import CheckpointError, FormatError, OutputError, QornnError, ToolError
+from qornn_hw.evaluate import evaluate, task_of
 from qornn_hw.float_model import dequantized
+from qornn_hw.requantize import calibration_inputs, requantized
 from qornn_hw.training.config import CONFIGS, RunConfig
 from qornn_hw.training.orthogonality import orthogonality
 from qornn_hw.training.result_rows import VERSION, Job, Results, Row, kilobytes, latest
@@ -88,7 +90,9 @@ def _value(field: "Field[Any]", text: str) -> Any:
         raise FormatError(f"--set {field.name} must have {kind}, not {text!r}") from None
 
 
-def grid(task: str, settings: Mapping[str, str], data: str | None = None) -> list[Job]:
+def grid(
+    task: str, settings: Mapping[str, str], data: str | None = None, widths: tuple[int, ...] = ()
+) -> list[Job]:
     """Return all combinations of the values of some options, the last option varying fastest.
 
     Args:
@@ -96,6 +100,7 @@ def grid(task: str, settings: Mapping[str, str], data: str | None = None) -> lis
         settings: option to values, separated by commas; other options have their defaults. A dash in a name
             is as good as an underscore.
         data: the folder of the data, for tasks that need it.
+        widths: of :class:`Job`.
 
     Raises:
         FormatError: an option or a value cannot be.
@@ -129,7 +134,7 @@ def grid(task: str, settings: Mapping[str, str], data: str | None = None) -> lis
         if f.default is MISSING and name not in values:
             raise FormatError(f"--set {name} must be given for {task}")
     return [
-        Job(config(**fixed, **dict(zip(values, chosen, strict=True))))
+        Job(config(**fixed, **dict(zip(values, chosen, strict=True))), widths=widths)
         for chosen in itertools.product(*values.values())
     ]
 
@@ -204,6 +209,8 @@ def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[R
             else:
                 checkpoint = _trained(job.config, out)
                 row |= measured(checkpoint)
+                if job.widths:
+                    row["requantized"] = _requantized(checkpoint, job)
                 if keep:
                     content = _as_bytes(checkpoint)
         except QornnError as error:
@@ -220,6 +227,17 @@ def _finite(row: Row) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _requantized(checkpoint: Checkpoint, job: Job) -> dict[str, dict[str, float]]:
+    """Return the metrics of the integers with other widths of the state."""
+    data = job.config.data_dir
+    inputs = calibration_inputs(task_of(checkpoint, data), checkpoint.network.hidden_size)
+    return {
+        str(bits): evaluate(requantized(checkpoint, bits, inputs), data, rungs=("integer",))["integer"]
+        for bits in job.widths
+        if bits != job.config.state_bits
+    }
 
 
 def _baseline(job: Job) -> Row:
