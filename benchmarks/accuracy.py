@@ -63,9 +63,12 @@ LSTM_COPY, FASTRNN_COPY = 22, 47
 LSTM_ROWS, FASTRNN_ROWS = 5, 15
 LSTM_CHARACTERS = 32
 BASELINE = {"learning_rate_output": 3e-3}
+KINDS = {"lstm": "LSTM", "fastrnn": "FastRNN"}
 
 SEEDS = (0, 1, 2)
 ONE_SEED = (0,)
+# Bits of the states with which the networks of the side-by-side tables are measured, too.
+WIDTHS = (8, 12)
 BITS = (2, 3, 4, 5, 6, 8)
 
 
@@ -77,7 +80,8 @@ def _entry(
     baseline: str | None = None,
     **about: Any,
 ) -> Entry:
-    jobs = tuple(Job(replace(config, seed=seed), baseline) for seed in seeds)
+    widths = WIDTHS if group in ("methods", "bits") and baseline is None else ()
+    jobs = tuple(Job(replace(config, seed=seed), baseline, widths) for seed in seeds)
     return Entry(group, title, jobs, **about)
 
 
@@ -115,7 +119,7 @@ def _others(data: str) -> list[Entry]:
     found.append(_entry("rows", "64 units, k = 4, 8-bit states", rows))
     for kind, hidden in (("lstm", LSTM_ROWS), ("fastrnn", FASTRNN_ROWS), ("lstm", 64), ("fastrnn", 64)):
         config = replace(rows, **BASELINE, hidden=hidden)
-        title = f"{kind.upper()}, {hidden} units, float"
+        title = f"{KINDS[kind]}, {hidden} units, float"
         found.append(_entry("rows", title, config, baseline=kind, rung="float"))
     found.append(
         _entry(

@@ -47,14 +47,14 @@ def _bits(found: Sequence[Found]) -> Any:
     for ax, task in zip(axes, tasks, strict=True):
         its = [f for f in group if f.entry.title.startswith(task)]
         _label(ax, metric_of(its[0]))
-        for rung, label in RUNGS:
+        for shift, (rung, label) in zip((-0.07, 0, 0.07), RUNGS, strict=True):
             points = [(f.entry.jobs[0].config.bits, f.values(rung)) for f in its if f.entry.rung != "float"]
             points = [(bits, values) for bits, values in points if values]
             if points:
                 middle = [statistics.median(v) for _, v in points]
                 low = [m - min(v) for m, (_, v) in zip(middle, points, strict=True)]
                 high = [max(v) - m for m, (_, v) in zip(middle, points, strict=True)]
-                x = [bits for bits, _ in points]
+                x = [bits + shift for bits, _ in points]
                 ax.errorbar(x, middle, yerr=[low, high], marker="o", capsize=3, label=label)
         for f in its:
             values = f.values("float") if f.entry.rung == "float" else []
@@ -129,7 +129,7 @@ def _curves(found: Sequence[Found]) -> Any:
     for ax, group in zip(axes, groups.values(), strict=True):
         for f in group:
             steps, losses = curve_of(f.rows[0])
-            ax.plot(steps, losses, lw=1, label=f.entry.title)
+            ax.plot(steps, losses, lw=1, label=_short(f))
         ax.set_yscale("log")
         ax.set_xlabel("updates")
         ax.set_ylabel("loss")

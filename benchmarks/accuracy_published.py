@@ -41,7 +41,7 @@ class Published:
     value: float | None = None
 
 
-_LAST = "sequential, not permuted; float weights unless the name says otherwise"
+_LAST = "sequential, not permuted"
 
 PUBLISHED = (
     Published(

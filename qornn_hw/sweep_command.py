@@ -49,6 +49,13 @@ def sweep(
         Path | None,
         typer.Option(metavar="DIR", help="Keep the checkpoints there; interrupted runs go on from there."),
     ] = None,
+    requantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BITS,...",
+            help="Measure each network with states of these widths, too, without training.",
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed before.")] = False,
 ) -> None:
     """Train all combinations of some options, several at a time; runs whose rows are there are skipped.
@@ -58,7 +65,9 @@ def sweep(
     from qornn_hw.training import sweep as sweeps
     from qornn_hw.training.result_rows import Results, latest
 
-    jobs = sweeps.grid(task, _settings(settings or []), None if data is None else str(data))
+    jobs = sweeps.grid(
+        task, _settings(settings or []), None if data is None else str(data), _widths(requantize)
+    )
     with Results.open(out) as results:
         if results.torn:
             print(
@@ -92,6 +101,16 @@ def _settings(options: list[str]) -> dict[str, str]:
             raise FormatError(f"--set {name} must be given once, with all its values separated by commas")
         found[name] = values
     return found
+
+
+def _widths(text: str | None) -> tuple[int, ...]:
+    try:
+        widths = () if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        widths = (0,)
+    if not all(4 <= bits <= 16 for bits in widths):
+        raise FormatError(f"--requantize must be bits of states, 4 to 16, separated by commas, not {text!r}")
+    return widths
 
 
 def describe(row: Mapping[str, Any]) -> str:

@@ -34,6 +34,9 @@ def test_matches():
     assert not replace(job, baseline="lstm").matches(row)
     assert latest([row | {"x": 1}, row | {"x": 2}], job)["x"] == 2
     assert latest([], job) is None
+    assert replace(job, widths=(8,)).digest == job.digest and replace(job, widths=(8,)).matches(row)
+    with pytest.raises(FormatError, match="4 to 16 bits, not 3"):
+        replace(job, widths=(8, 3))
 
 
 def test_torn_line_is_dropped(tmp_path):

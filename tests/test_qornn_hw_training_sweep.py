@@ -103,8 +103,9 @@ def test_two_workers(run, tmp_path):
     """Runs on two workers have rows and checkpoints, one that fails has its reason; none is run again."""
     out, models = tmp_path / "r.jsonl", tmp_path / "models"
     options = command(
-        "--set", "bits=4,5", "--set", "learning-rate-output=0.01,1e38", "-o", out, "--models", models
-    )
+        "--set", "bits=4,5", "--set", "learning-rate-output=0.01,1e38", "-o", out, "--models", models,
+        "--requantize", "8,10",
+    )  # fmt: skip
     code, text, errors = run(*options, "--workers", 2)
     assert code == 2
     assert "4 runs, 0 of them" in text
@@ -123,6 +124,8 @@ def test_two_workers(run, tmp_path):
         assert row["metric"] == "cross_entropy" and row["seed"] == 0 and row["hidden"] == 8
         assert row["singular_values"][-1] == pytest.approx(row["orthogonality"]["singular_max"], rel=1e-4)
         assert row["curve"][-1]["stage"] == "copy, rounded states"
+        assert row["requantized"].keys() == {"8"}  # 10 are its own
+        assert row["requantized"]["8"].keys() == row["metrics"]["integer"].keys()
     before = out.read_bytes()
     assert run(*options)[0] == 2
     assert out.read_bytes() == before
@@ -225,6 +228,8 @@ def test_refusals_of_the_command(run, tmp_path):
         (("-o", out, "--workers", 2, "--scheduler", "tcp://x:1"), "--workers must be left out"),
         (("-o", out, "--set", "bits"), "--set must be NAME=V1,V2,..., not 'bits'"),
         (("-o", out, "--set", "batch=2"), "--set batch must be given once"),
+        (("-o", out, "--requantize", "8,3"), "--requantize must be bits of states, 4 to 16"),
+        (("-o", out, "--requantize", ""), "--requantize must be bits of states, 4 to 16"),
         (("-o", out, "--models", out), "must be a folder that can be written"),
     ):
         code, _, errors = run(*command(*options))

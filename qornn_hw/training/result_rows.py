@@ -6,7 +6,7 @@ A row holds nothing of the machine but the seconds that the run took there:
     command, version, config      what was run: the command, :data:`VERSION`, all options
     seed, hidden, bits, state_bits, method     of the options, those that tables are made of
     metrics                       the checkpoint's, as `qornn-hw eval` prints them
-    requantized                   where asked for: of other widths of the state, bits to metrics of the integers
+    requantized                   where asked for: other bits of the state, to metrics of the integers
     kilobytes                     :func:`kilobytes`
     seconds                       wall time of training and measuring
     orthogonality                 of the quantized W
