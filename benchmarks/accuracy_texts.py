@@ -73,9 +73,9 @@ training.
     "bits": (
         "Bits of the weights",
         """
-STE-Björck at k bits of W and U. The float row is an orthogonal network that was never quantized. Training ends
-with states of 12 bits on the copy task and of 8 bits on MNIST; the other column is the same network with states
-quantized after training.
+STE-Björck at k bits of W and U. The float row is an orthogonal network that was never quantized. Training
+ends with states of 12 bits on the copy task and of 8 bits on MNIST; the other column is the same network with
+states quantized after training.
 """,
     ),
 }

@@ -66,9 +66,11 @@ class Job:
 
     @property
     def command(self) -> str:
-        """The command that repeats the run."""
+        """The command that repeats the run; of a baseline, the one whose task and settings it has."""
         command = command_line(self.config)
-        return command if self.baseline is None else f"{command} with a float {self.baseline}"
+        if self.baseline is None:
+            return command
+        return f"{command.removesuffix(' -o model.pt')} (float {self.baseline} in place of the network)"
 
     @property
     def options(self) -> dict[str, Any]:
