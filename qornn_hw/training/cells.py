@@ -6,29 +6,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qornn_hw.grids import multipliers
 from qornn_hw.network import Activation
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.config import Method
 from qornn_hw.training.quantizer import norm_gain, quantize, snapped, step_of
 from qornn_hw.training.recurrence import Grid, Workspace, recur
 
-__all__ = ["QORNN", "Quantized"]
+__all__ = ["QORNN", "Quantized", "ratio"]
 
 
 @dataclass(frozen=True)
 class Quantized:
     """Weights as the hardware has them, with the straight-through gradient, and their steps.
 
-    recurrent (n, n), input (n, m), output (p, n); steps: the worth of a unit of the three; plain: W before
-    quantization; grid: of the states, None if they are not rounded.
+    recurrent (n, n), input (n, m), output (p, n); steps: the worth of a unit of the three, of the first two
+    (n, 1) where W has a step for each row; plain: W before quantization; grid: of the states, None if they
+    are not rounded.
     """
 
     recurrent: Tensor
     input: Tensor
     output: Tensor
-    steps: tuple[float, float, float]
+    steps: tuple[float | Tensor, float | Tensor, float]
     plain: Tensor
     grid: Grid | None
+
+
+def ratio(input_step: float | Tensor, recurrent_step: float | Tensor) -> float:
+    """Return ``d_U / d_W``, one number also where both are steps by row."""
+    found = input_step / recurrent_step
+    return float(found.double().mean()) if isinstance(found, Tensor) else found
 
 
 class QORNN(nn.Module):
@@ -42,6 +50,7 @@ class QORNN(nn.Module):
         method: bjorck and ptq: W goes through Björck's iteration; else it is what the optimizer makes of it.
         norm_preserving: whether the step of W is scaled so that ``||q(W)||_F = ||W||_F``, which costs no
             hardware and holds back the growth of the state.
+        per_row: a step for each row of W, and steps of U in the same ratio; costs a memory of multipliers.
         multiplier_bits: the step of W is kept at a value that the requantizer holds exactly.
         fixed_scales: for tanh and hardtanh with vector inputs: (bits of the state, scale of an input). The
             step of U then follows that of W, as the shared accumulator demands.
@@ -64,6 +73,7 @@ class QORNN(nn.Module):
         *,
         method: Method = Method.BJORCK,
         norm_preserving: bool = False,
+        per_row: bool = False,
         multiplier_bits: int = 12,
         fixed_scales: tuple[int, float] | None = None,
         learned_start: bool = False,
@@ -73,6 +83,7 @@ class QORNN(nn.Module):
         self.bits = bits
         self.output_bits = output_bits
         self.norm_preserving = norm_preserving
+        self.per_row = per_row
         self.multiplier_bits = multiplier_bits
         self.fixed_scales = fixed_scales
         self.bjorck = Bjorck(hidden) if method in (Method.BJORCK, Method.PTQ) else None
@@ -112,17 +123,15 @@ class QORNN(nn.Module):
         """Return the weights of this forward pass."""
         w = self.recurrent_weight if self.bjorck is None else self.bjorck(self.recurrent_weight)
         u, v = self.input_weight, self.output_weight
-        d_w, d_u, d_v = step_of(w, self.bits), step_of(u, self.bits), step_of(v, self.output_bits)
+        d_w = step_of(w, self.bits, per_row=self.per_row)
         gain = norm_gain(w, self.bits, d_w) if self.norm_preserving else 1.0
-        unit = snapped(gain * d_w, self.multiplier_bits)
-        if self.fixed_scales is not None:
-            state_bits, s_x = self.fixed_scales
-            d_u = self._tied_step(unit * 2.0 ** (1 - state_bits) / s_x)
+        unit, d_u = self._units(gain * d_w)
+        d_v = step_of(v, self.output_bits)
         if not self.round_weights:
             return Quantized(w, u, v, (unit, d_u, d_v), w, None)
         grid = None
         if self.state_bits is not None:
-            step = d_u * self.input_scale / unit * 2.0**-self.state_shift
+            step = ratio(d_u, unit) * self.input_scale * 2.0**-self.state_shift
             if self.activation in (Activation.TANH, Activation.HARDTANH):
                 step = 2.0 ** (1 - self.state_bits)
             grid = Grid(step, self.state_bits)
@@ -134,6 +143,19 @@ class QORNN(nn.Module):
             w,
             grid,
         )
+
+    def _units(self, ideal: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
+        """Return the worth of a unit of W, which the requantizer holds exactly, and the step of U."""
+        u = self.input_weight.detach()
+        if isinstance(ideal, Tensor):
+            found, shift = multipliers(ideal.double().numpy(), self.multiplier_bits)
+            unit = torch.from_numpy(found * 2.0**-shift).to(ideal)
+            return unit, unit * step_of(u / unit, self.bits)
+        single = snapped(ideal, self.multiplier_bits)
+        if self.fixed_scales is None:
+            return single, step_of(u, self.bits)
+        state_bits, s_x = self.fixed_scales
+        return single, self._tied_step(single * 2.0 ** (1 - state_bits) / s_x)
 
     def _tied_step(self, unit: float) -> float:
         """Return the step ``unit * 2**e``, e from 0 to 31, that loses least of U."""

@@ -95,6 +95,7 @@ class RunConfig:
         activation: identity, relu, modrelu, hardtanh or tanh.
         method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
         norm_preserving: scale the step of W so that rounding does not lengthen W; costs no hardware.
+        per_row: a step for each row of W; costs a memory of n multipliers.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
         seed: seed of the weights and of the sequences.
@@ -127,6 +128,7 @@ class RunConfig:
     activation: str = "modrelu"
     method: str = "bjorck"
     norm_preserving: bool = False
+    per_row: bool = False
     linear_start: float = 0.0
     seed: int = 0
     batch: int = 128
@@ -160,6 +162,10 @@ class RunConfig:
                     raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
             elif ("rate" in f.name.split("_")) and not (value > 0 and math.isfinite(value)):
                 raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
+        if self.per_row and self.activation in (Activation.TANH, Activation.HARDTANH):
+            raise FormatError(
+                f"per_row must be off for {self.activation}, whose states have a scale of their own"
+            )
         if self.linear_start and self.activation != Activation.RELU:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")
 

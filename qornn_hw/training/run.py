@@ -22,7 +22,7 @@ from qornn_hw.evaluate import evaluate
 from qornn_hw.exporting import export
 from qornn_hw.network import Activation, InputKind, IntegerNetwork, WeightBits
 from qornn_hw.requantize import calibration_inputs
-from qornn_hw.training.cells import QORNN
+from qornn_hw.training.cells import QORNN, ratio
 from qornn_hw.training.config import Method, RunConfig, command_line
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.matrix_power import copy_logits
@@ -130,6 +130,7 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
         config.output_bits,
         method=Method(config.method),
         norm_preserving=config.norm_preserving,
+        per_row=config.per_row,
         multiplier_bits=config.multiplier_bits,
         fixed_scales=(config.state_bits, task.input_scale) if tied else None,
         learned_start=config.linear_start > 0,
@@ -232,7 +233,7 @@ def _state_shift(network: IntegerNetwork, cell: QORNN) -> int:
         return 0
     with torch.no_grad():
         d_w, d_u, _ = cell.quantized().steps
-    e = round(math.log2(d_u * cell.input_scale / (d_w * network.scales.state)))
+    e = round(math.log2(ratio(d_u, d_w) * cell.input_scale / network.scales.state))
     return max(e, 0) if network.vector_input else e
 
 
