@@ -36,17 +36,38 @@ REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "accuracy.jsonl"
 
 # All that is tuned: what differs from the defaults of `qornn-hw train`. A change makes other runs.
-COPY = {"blank": 1000, "iterations": 4000, "finetune_iterations": 1500}
-COPY_LONG = {"blank": 5000, "iterations": 4000, "finetune_iterations": 1500}
-COPY_SHORT = {"blank": 200, "hidden": 128, "state_bits": 12, "iterations": 2000, "finetune_iterations": 800}
-COPY_MODRELU = {"blank": 200, "activation": "modrelu", "iterations": 1200, "finetune_iterations": 200}
+COPY: dict[tuple[int, int], dict[str, Any]] = {  # by hidden units and bits
+    (256, 5): {"iterations": 900, "finetune_iterations": 250},
+    (256, 4): {"iterations": 1500, "finetune_iterations": 1000},
+    (256, 3): {"iterations": 1500, "finetune_iterations": 1000, "per_row": True},
+    (256, 2): {"iterations": 1500, "finetune_iterations": 1000, "per_row": True},
+    (128, 8): {"iterations": 2000, "finetune_iterations": 1000},
+    (128, 6): {"iterations": 2000, "finetune_iterations": 1000},
+    (128, 5): {"iterations": 3000, "finetune_iterations": 1500, "learning_rate_recurrent": 5e-5},
+    (128, 4): {
+        "iterations": 4000,
+        "finetune_iterations": 2000,
+        "learning_rate_recurrent": 5e-5,
+        "per_row": True,
+    },
+}
+COPY_LONG = {"blank": 5000, "iterations": 1000, "finetune_iterations": 500}
+COPY_SHORT = {"blank": 200, "hidden": 128, "state_bits": 12, "iterations": 1000, "finetune_iterations": 400}
+COPY_MODRELU = {
+    "blank": 200,
+    "activation": "modrelu",
+    "iterations": 700,
+    "finetune_iterations": 100,
+    "finetune_rate": 0.3,
+    "bfloat16": True,
+}
 COPY_RELU = COPY_MODRELU | {"activation": "relu", "linear_start": 2.0}
 ADDING: dict[int, dict[str, Any]] = {
     200: {"iterations": 4000, "finetune_iterations": 300},
     750: {"iterations": 4000, "finetune_iterations": 100},
 }
-PIXELS = {"hidden": 170, "bits": 4, "epochs": 20, "finetune_epochs": 1}
-ROWS_SHIPPED: dict[str, Any] = {"float_epochs": 12, "epochs": 20, "finetune_epochs": 20}
+PIXELS: dict[str, Any] = {}
+ROWS_SHIPPED: dict[str, Any] = {}
 ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 0, "epochs": 20, "finetune_epochs": 5}
 SPEECH: dict[str, Any] = {}
 CHARACTERS: dict[str, Any] = {}
@@ -91,7 +112,7 @@ def _copy() -> list[Entry]:
         (256, 5, 12, 1e-5), (256, 5, 8, 1e-4), (256, 4, 12, 2e-5), (256, 3, 12, None), (256, 2, 12, None),
         (128, 8, 12, 5e-5), (128, 6, 12, 5e-5), (128, 5, 12, 5e-5), (128, 4, 12, None),
     ):  # fmt: skip
-        config = CopyConfig(**COPY, hidden=hidden, bits=bits, state_bits=state_bits)
+        config = CopyConfig(**COPY[hidden, bits], hidden=hidden, bits=bits, state_bits=state_bits)
         title = f"T0 = 1000, {hidden} units, k = {bits}, {state_bits}-bit states"
         found.append(_entry("copy", title, config, goal=goal))
     config = CopyConfig(**COPY_LONG, hidden=256, bits=6, state_bits=12)

@@ -292,8 +292,9 @@ class MnistConfig(_Fixed):
     input_bits: int = 4
     activation: str = "relu"
     method: str = "free"
-    float_epochs: int = 12
-    finetune_epochs: int = 20
+    float_epochs: int = 20
+    epochs: int = 40
+    finetune_epochs: int = 30
     augment: int = 0
     learning_rate_recurrent: float = 1e-3
     learning_rate_input: float = 3e-3
@@ -318,7 +319,8 @@ class SequentialMnistConfig(MnistConfig):
     activation: str = "modrelu"
     method: str = "bjorck"
     norm_preserving: bool = True
-    float_epochs: int = 0
+    float_epochs: int = 12
+    epochs: int = 38
     finetune_epochs: int = 1
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3
