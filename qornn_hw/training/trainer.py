@@ -46,12 +46,14 @@ class Stage:
         objective: the loss of a batch; the state is None where the task's batches do not continue.
         optimizers: whose parameter groups have "rate", the learning rate at its height, and "hold", the part
             of the stage after which the group stays as it is.
+        keep_start: whether the network that the stage begins with may be the best one.
     """
 
     title: str
     iterations: int
     objective: Objective
     optimizers: list[Optimizer]
+    keep_start: bool = False
 
 
 class RunFile:
@@ -276,6 +278,8 @@ class Trainer:
         every = max(1, stage.iterations // _CURVE)
         # Each stage has batches of its own.
         offset = self._stage * _STAGE * (epoch or 1)
+        if stage.keep_start and first == 0:
+            best.offer(self._signed(self._validate()), cell)
         cell.train()
         with Reporter(stage.title, stage.iterations, self.quiet, done=first) as reporter:
             for i in range(first, stage.iterations):
@@ -304,7 +308,7 @@ class Trainer:
                 done = i + 1
                 if done % interval == 0 or done == stage.iterations:
                     metric = self._validate()
-                    better = best.offer(metric if task.larger_is_better else -metric, cell)
+                    better = best.offer(self._signed(metric), cell)
                     unchanged = 0 if better else unchanged + 1
                     shown = shown | {task.metric: metric}
                 if done % every == 0 or done == stage.iterations or task.metric in shown:
@@ -326,6 +330,10 @@ class Trainer:
         if self._validation is None:
             self._validation = self.task.validation()
         return score(self.cell, self.task, self._validation, self.config.hidden)
+
+    def _signed(self, metric: float) -> float:
+        """Return a score of which more is better."""
+        return metric if self.task.larger_is_better else -metric
 
     def _save(
         self, stage: Stage, iteration: int, state: Any, best: Best, unchanged: int, started: float
