@@ -38,18 +38,13 @@ ROWS = REPOSITORY / "benchmarks" / "accuracy.jsonl"
 # All that is tuned: what differs from the defaults of `qornn-hw train`. A change makes other runs.
 COPY: dict[tuple[int, int], dict[str, Any]] = {  # by hidden units and bits
     (256, 5): {"iterations": 900, "finetune_iterations": 250},
-    (256, 4): {"iterations": 1500, "finetune_iterations": 1000},
-    (256, 3): {"iterations": 1500, "finetune_iterations": 1000, "per_row": True},
-    (256, 2): {"iterations": 1500, "finetune_iterations": 1000, "per_row": True},
-    (128, 8): {"iterations": 2000, "finetune_iterations": 1000},
-    (128, 6): {"iterations": 2000, "finetune_iterations": 1000},
-    (128, 5): {"iterations": 3000, "finetune_iterations": 1500, "learning_rate_recurrent": 5e-5},
-    (128, 4): {
-        "iterations": 4000,
-        "finetune_iterations": 2000,
-        "learning_rate_recurrent": 5e-5,
-        "per_row": True,
-    },
+    (256, 4): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
+    (256, 3): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
+    (256, 2): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
+    (128, 8): {"iterations": 1500, "finetune_iterations": 700},
+    (128, 6): {"iterations": 1500, "finetune_iterations": 700},
+    (128, 5): {"iterations": 2000, "finetune_iterations": 1000, "per_row": True},
+    (128, 4): {"iterations": 3000, "finetune_iterations": 1500, "per_row": True},
 }
 COPY_LONG = {"blank": 5000, "iterations": 1000, "finetune_iterations": 500}
 COPY_SHORT = {"blank": 200, "hidden": 128, "state_bits": 12, "iterations": 1000, "finetune_iterations": 400}

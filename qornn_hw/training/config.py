@@ -325,6 +325,7 @@ class SequentialMnistConfig(MnistConfig):
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3
     learning_rate_output: float = 1e-3
+    finetune_rate: float = 0.05
     bfloat16: bool = True
 
 
