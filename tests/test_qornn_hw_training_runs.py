@@ -374,3 +374,12 @@ def test_own_arrays(tmp_path):
     assert checkpoint.metrics == evaluate(checkpoint, tmp_path / "mine.npz")
     assert checkpoint.metrics["integer"]["mse"] < 0.6 * checkpoint.metrics["blind_mse"]
     assert "--task-file mine.npz" in checkpoint.provenance["command"]
+
+
+def test_rounding_the_states_makes_nothing_worse():
+    """A last stage that only does harm leaves the weights as they were before it."""
+    common = {"blank": 3, "hidden": 16, "batch": 16, "iterations": 60, "seed": 4}
+    before = train(CopyConfig(**common, finetune_iterations=0), quiet=True)
+    after = train(CopyConfig(**common, finetune_iterations=30, finetune_rate=1e4), quiet=True)
+    for name in ("recurrent_weight", "input_weight", "output_weight"):
+        np.testing.assert_array_equal(after.network.__dict__[name], before.network.__dict__[name])
