@@ -382,4 +382,5 @@ def test_rounding_the_states_makes_nothing_worse():
     before = train(CopyConfig(**common, finetune_iterations=0), quiet=True)
     after = train(CopyConfig(**common, finetune_iterations=30, finetune_rate=1e4), quiet=True)
     for name in ("recurrent_weight", "input_weight", "output_weight"):
-        np.testing.assert_array_equal(after.network.__dict__[name], before.network.__dict__[name])
+        # W goes through Björck once more, whose products may be added up in another order.
+        np.testing.assert_allclose(after.float_weights[name], before.float_weights[name], rtol=0, atol=1e-6)
