@@ -189,7 +189,14 @@ def _stage(
     outer = [cell.output_weight, cell.output_bias]
     adam.append({"params": outer, "rate": rate * config.learning_rate_output, "hold": 1.0})
     optimizers.append(torch.optim.Adam(adam, lr=config.learning_rate_output, betas=(0.9, 0.99)))
-    return Stage(f"{config.command}, {title}", iterations, _objective(config, task, cell), optimizers)
+    return Stage(
+        f"{config.command}, {title}",
+        iterations,
+        _objective(config, task, cell),
+        optimizers,
+        # To learn to live with the grid is to do no worse on it than at first.
+        keep_start=finetune,
+    )
 
 
 def _objective(config: RunConfig, task: Task, cell: QORNN) -> Objective:
