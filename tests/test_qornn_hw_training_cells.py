@@ -131,3 +131,19 @@ def test_state_dict_holds_the_stage():
         -2,
         0.5,
     )
+
+
+def test_frozen_weights_stay():
+    """A W that is not trained gives the same quantized W in every pass, though U and V go on learning."""
+    torch.manual_seed(4)
+    cell = QORNN(5, 40, 4, Activation.IDENTITY, 4, 8)
+    with torch.no_grad():
+        # Nearly equal singular values, for which the norm's estimate takes long to settle.
+        cell.recurrent_weight.add_(1e-3 * torch.randn(40, 40))
+    cell.quantized()
+    cell.recurrent_weight.requires_grad_(False)
+    first = cell.quantized().plain
+    for _ in range(20):
+        assert torch.equal(cell.quantized().plain, first)
+    cell.recurrent_weight.requires_grad_(True)
+    assert not torch.equal(cell.quantized().plain, first)

@@ -121,7 +121,12 @@ class QORNN(nn.Module):
 
     def quantized(self) -> Quantized:
         """Return the weights of this forward pass."""
-        w = self.recurrent_weight if self.bjorck is None else self.bjorck(self.recurrent_weight)
+        w = self.recurrent_weight
+        if self.bjorck is not None:
+            # While W stays as it is, so must the estimate of its norm: its last digits decide how entries
+            # half way between two levels are rounded.
+            self.bjorck.train(self.training and w.requires_grad)
+            w = self.bjorck(w)
         u, v = self.input_weight, self.output_weight
         d_w = step_of(w, self.bits, per_row=self.per_row)
         gain = norm_gain(w, self.bits, d_w) if self.norm_preserving else 1.0
