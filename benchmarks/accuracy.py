@@ -63,7 +63,7 @@ ADDING: dict[int, dict[str, Any]] = {
 }
 PIXELS: dict[str, Any] = {}
 ROWS_SHIPPED: dict[str, Any] = {}
-ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 0, "epochs": 20, "finetune_epochs": 5}
+ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 5, "epochs": 10, "finetune_epochs": 3, "augment": 0}
 SPEECH: dict[str, Any] = {}
 CHARACTERS: dict[str, Any] = {}
 # What a method needs of its own, on the copy task and on MNIST.

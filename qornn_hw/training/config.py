@@ -293,9 +293,11 @@ class MnistConfig(_Fixed):
     activation: str = "relu"
     method: str = "free"
     float_epochs: int = 20
-    epochs: int = 40
-    finetune_epochs: int = 30
-    augment: int = 0
+    epochs: int = 60
+    finetune_epochs: int = 40
+    augment: int = 1
+    quantized_rate: float = 0.5
+    finetune_rate: float = 0.3
     learning_rate_recurrent: float = 1e-3
     learning_rate_input: float = 3e-3
     learning_rate_output: float = 3e-3
@@ -325,6 +327,8 @@ class SequentialMnistConfig(MnistConfig):
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3
     learning_rate_output: float = 1e-3
+    augment: int = 0
+    quantized_rate: float = 1.0
     finetune_rate: float = 0.05
     bfloat16: bool = True
 
