@@ -42,6 +42,11 @@ def bars(tmp_path, monkeypatch):
     return folder
 
 
+def rows_config(**options):
+    """Return a configuration of MNIST by rows without moved images: the bars' classes are their places."""
+    return MnistConfig(**({"augment": 0} | options))
+
+
 def assert_same(first, second):
     """All integers and all float weights of two checkpoints are equal, and so is what was measured."""
     for name in WEIGHTS:
@@ -92,7 +97,7 @@ def test_copy_repeats(tmp_path, activation):
 )
 def test_mnist_learns(bars, activation, method, state_bits):
     """Images whose class is the height of a bright row are told apart in integers."""
-    config = MnistConfig(
+    config = rows_config(
         data=str(bars),
         hidden=24,
         state_bits=state_bits,
@@ -112,7 +117,7 @@ def test_mnist_learns(bars, activation, method, state_bits):
 
 def test_ptq_rounds_after_training(bars):
     """With ptq no weight is quantized in training, and the float column is the network that was trained."""
-    config = MnistConfig(data=str(bars), hidden=16, method="ptq", bits=3, float_epochs=3, epochs=3, batch=32)
+    config = rows_config(data=str(bars), hidden=16, method="ptq", bits=3, float_epochs=3, epochs=3, batch=32)
     checkpoint = train(config, quiet=True)
     assert {point["stage"] for point in checkpoint.provenance["curve"]} == {"mnist, real weights"}
     w = checkpoint.float_weights["recurrent_weight"]
@@ -154,7 +159,7 @@ RESUMED = [
     ),
     (
         "mnist",
-        lambda bars: MnistConfig(
+        lambda bars: rows_config(
             data=str(bars),
             hidden=8,
             batch=80,
@@ -314,7 +319,7 @@ def test_no_place_to_save_is_found_at_once(tmp_path):
 
 def test_mnist_progress_of_one_epoch(bars, capsys):
     """The validation is "-" until it is known, and the last line of a stage has it."""
-    train(MnistConfig(data=str(bars), hidden=4, float_epochs=0, epochs=1, finetune_epochs=1, batch=220))
+    train(rows_config(data=str(bars), hidden=4, float_epochs=0, epochs=1, finetune_epochs=1, batch=220))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" loss ")[0] for line in lines] == [
         "mnist, quantized weights 4/4",
@@ -327,7 +332,7 @@ def test_mnist_progress_of_one_epoch(bars, capsys):
 def test_mnist_without_data(tmp_path):
     """A run without data fails at once, not after the training."""
     with pytest.raises(DataError, match=r"no such file; put the four MNIST files"):
-        train(MnistConfig(data=str(tmp_path)), quiet=True)
+        train(rows_config(data=str(tmp_path)), quiet=True)
 
 
 def test_torch_settings_are_put_back():
@@ -340,7 +345,7 @@ def test_torch_settings_are_put_back():
 @pytest.mark.parametrize("kind", ["lstm", "fastrnn"])
 def test_baselines_are_trained_on_the_same_tasks(bars, kind):
     """A baseline learns the images, and its row has what was measured."""
-    config = MnistConfig(data=str(bars), float_epochs=10, epochs=10, batch=32, learning_rate_output=1e-2)
+    config = rows_config(data=str(bars), float_epochs=10, epochs=10, batch=32, learning_rate_output=1e-2)
     row = train_baseline(config, kind, 16, quiet=True)
     assert row["metrics"]["sequences"] == 200
     assert row["metrics"]["float"]["accuracy"] > 0.4
