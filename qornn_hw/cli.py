@@ -234,6 +234,7 @@ def _train(config: "RunConfig", out: Path, resume: bool) -> None:
     check_writable(out)
     try:
         train = training.train
+        from qornn_hw.training.run import run_file_of
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -248,6 +249,7 @@ def _train(config: "RunConfig", out: Path, resume: bool) -> None:
         save_checkpoint(out, error.checkpoint)
         raise TrainingError(f"{error}; {out} is the best network until then") from error
     save_checkpoint(out, checkpoint)
+    run_file_of(out).unlink(missing_ok=True)
     print(f"wrote {out}")
 
 

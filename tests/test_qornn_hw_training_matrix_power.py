@@ -43,15 +43,14 @@ def test_copy_logits_equal_the_loop(blank):
 
 
 def test_noise_has_the_size_of_rounding():
-    """With rounded states the noise after t blanks has the variance ``step**2 t / 12``."""
+    """The noise after t blanks has the variance ``step**2 t / 12``."""
     torch.manual_seed(0)
     cell = QORNN(10, 32, 32, Activation.IDENTITY, 8, 8)
     with torch.no_grad():
         cell.output_weight.copy_(torch.eye(32))
     x = torch.from_numpy(copy.sequences(copy.np.random.default_rng(0), 64, 100)[0])
     clean, _ = copy_logits(cell, x, 64)
-    cell.state_bits, cell.state_shift = 16, 9
-    q = cell.quantized()
+    cell.noise_step = 0.01
     noisy, _ = copy_logits(cell, x, 64)
-    error = (noisy - clean)[:, copy.RECALL + 99] / q.grid.step
+    error = (noisy - clean)[:, copy.RECALL + 99] / cell.noise_step
     assert float(error.detach().square().mean()) == pytest.approx(100 / 12, rel=0.2)

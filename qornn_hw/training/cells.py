@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qornn_hw.fixed import Rounding
 from qornn_hw.grids import multipliers
 from qornn_hw.network import Activation
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.config import Method
-from qornn_hw.training.quantizer import norm_gain, quantize, snapped, step_of
+from qornn_hw.training.quantizer import norm_gain, quantize, round_state, snapped, step_of
 from qornn_hw.training.recurrence import Grid, Workspace, recur
 
 __all__ = ["QORNN", "Quantized", "ratio"]
@@ -55,6 +56,7 @@ class QORNN(nn.Module):
         fixed_scales: for tanh and hardtanh with vector inputs: (bits of the state, scale of an input). The
             step of U then follows that of W, as the shared accumulator demands.
         learned_start: whether the first state is learned; else it is zero.
+        rounding: the tie rule where states are rounded.
 
     States are real numbers until ``state_bits`` is set. Then they are rounded to that many bits, full scale 1
     for tanh and hardtanh, else with the step ``d_U input_scale / (d_W 2**state_shift)``, which follows the
@@ -77,6 +79,7 @@ class QORNN(nn.Module):
         multiplier_bits: int = 12,
         fixed_scales: tuple[int, float] | None = None,
         learned_start: bool = False,
+        rounding: Rounding = Rounding.HALF_UP,
     ) -> None:
         super().__init__()
         self.activation = activation
@@ -84,6 +87,7 @@ class QORNN(nn.Module):
         self.output_bits = output_bits
         self.norm_preserving = norm_preserving
         self.per_row = per_row
+        self.rounding = rounding
         self.multiplier_bits = multiplier_bits
         self.fixed_scales = fixed_scales
         self.bjorck = Bjorck(hidden) if method in (Method.BJORCK, Method.PTQ) else None
@@ -101,6 +105,8 @@ class QORNN(nn.Module):
         self.state_bits: int | None = None
         self.state_shift = 0
         self.input_scale = 1.0
+        # The step of the grid whose rounding is put on as noise where there is no loop to round in.
+        self.noise_step = 0.0
         # Use the processor's bfloat16 products in training; evaluation never does.
         self.bfloat16_products = False
         self._workspace = Workspace()
@@ -112,6 +118,7 @@ class QORNN(nn.Module):
             "state_bits": self.state_bits,
             "state_shift": self.state_shift,
             "input_scale": self.input_scale,
+            "noise_step": self.noise_step,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -139,7 +146,7 @@ class QORNN(nn.Module):
             step = ratio(d_u, unit) * self.input_scale * 2.0**-self.state_shift
             if self.activation in (Activation.TANH, Activation.HARDTANH):
                 step = 2.0 ** (1 - self.state_bits)
-            grid = Grid(step, self.state_bits)
+            grid = Grid(step, self.state_bits, self.rounding)
         return Quantized(
             quantize(w, self.bits, d_w, unit / d_w),
             quantize(u, self.bits, d_u),
@@ -178,7 +185,12 @@ class QORNN(nn.Module):
             last_only: whether only the last state is wanted.
         """
         if state is None:
-            state = self.initial_state.expand(len(x), -1)
+            start: Tensor = self.initial_state
+            if q.grid is not None:
+                # The hardware's first state is on the grid, too; the nearest, as the export has it.
+                state = round_state(start, q.grid.step, q.grid.bits).expand(len(x), -1)
+            else:
+                state = start.expand(len(x), -1)
         return recur(
             self.activation,
             q.recurrent,

@@ -50,9 +50,9 @@ def blank_states(q: Quantized, state: Tensor, steps: int, keep: int) -> tuple[Te
 def copy_logits(cell: QORNN, x: Tensor, keep: int) -> tuple[Tensor, Tensor]:
     """Return the logits of the copy task of a linear network.
 
-    Where the states are rounded, the power has no place for it. Rounding adds up to a random error of the
-    standard deviation ``step sqrt(t / 12)`` after t steps, and such noise is put onto the states after the
-    blanks.
+    The power has no place to round states in. Rounding them to multiples of a step adds up to a random error
+    of the standard deviation ``step sqrt(t / 12)`` after t steps, and such noise is put onto the states after
+    the blanks where the network's ``noise_step`` is set.
 
     Args:
         cell: the network.
@@ -66,13 +66,11 @@ def copy_logits(cell: QORNN, x: Tensor, keep: int) -> tuple[Tensor, Tensor]:
     q = cell.quantized()
     heard = cell.states(q, x[:, : copy.RECALL])
     blanks, h = blank_states(q, heard[-1], blank, keep)
-    if q.grid is not None:
-        sigma = q.grid.step * torch.sqrt(torch.arange(1, blank + 1) / 12.0)
+    if cell.noise_step:
+        sigma = cell.noise_step * torch.sqrt(torch.arange(1, blank + 1) / 12.0)
         blanks = blanks + sigma[:, None] * torch.randn_like(blanks)
         h = h + sigma[-1] * torch.randn_like(h)
     quiet = torch.cat([heard[:, :keep].transpose(0, 1), blanks], dim=1)
     # Not in the cell's workspace, which holds what was heard.
-    recalled = recur(
-        cell.activation, q.recurrent, q.input, cell.bias, x[:, copy.RECALL + blank :], h, grid=q.grid
-    )
+    recalled = recur(cell.activation, q.recurrent, q.input, cell.bias, x[:, copy.RECALL + blank :], h)
     return cell.logits(q, quiet), cell.logits(q, recalled).transpose(0, 1)

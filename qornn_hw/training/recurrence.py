@@ -10,7 +10,8 @@ out, and the gradients of W and U are one product each over all steps:
 
 with g_t what comes from the outputs. Where the processor multiplies bfloat16 numbers (AMX, AVX-512 BF16),
 ``bfloat16`` lets it: the states are rounded to 8 significant bits on their way into a product, sums stay
-float32. Weights of up to 8 bits are integers times a common unit and lose nothing.
+float32. Weights of up to 8 bits are integers times a common unit and lose nothing on the way forward; on the
+way back they, too, are rounded to 8 significant bits, as the gradients are.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
+from qornn_hw.fixed import Rounding
 from qornn_hw.network import Activation
 
 __all__ = ["Grid", "Workspace", "recur"]
@@ -49,10 +52,21 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Grid:
-    """The states' grid: they are rounded half up to multiples of ``step`` and saturate at ``bits`` bits."""
+    """The states' grid: they are rounded to multiples of ``step`` and saturate at ``bits`` bits."""
 
     step: float
     bits: int
+    rounding: Rounding = Rounding.HALF_UP
+
+    def put(self, states: Tensor, out: Tensor) -> None:
+        """Write the states, rounded and saturated, to ``out``."""
+        c = 2 ** (self.bits - 1)
+        torch.div(states, self.step, out=out)
+        if self.rounding is Rounding.HALF_UP:
+            out.add_(0.5).floor_()
+        else:
+            out.round_()
+        out.clamp_(-c, c - 1).mul_(self.step)
 
 
 def recur(
@@ -151,16 +165,14 @@ class _Recurrence(Function):
                     z.mul_(column)
                 _activate(o.activation, z, bias, scratch)
                 if o.grid is not None:
-                    c = 2 ** (o.grid.bits - 1)
-                    h = states[(t + 1) % kept]
-                    torch.div(z, o.grid.step, out=h)
-                    h.add_(0.5).floor_().clamp_(-c, c - 1).mul_(o.grid.step)
+                    o.grid.put(z, states[(t + 1) % kept])
         if o.differentiable:
             ctx.save_for_backward(recurrent, input, x, states, exact)
             ctx.options = o
         return states[steps % kept].clone() if o.last_only else states[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (outer,) = gradients
         recurrent, input, x, states, exact = ctx.saved_tensors

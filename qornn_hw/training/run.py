@@ -7,6 +7,7 @@ adds up to over them is then put on as noise.
 """
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from qornn_hw.checkpoint import Checkpoint
-from qornn_hw.errors import TrainingError
+from qornn_hw.errors import QornnError, TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.exporting import export
+from qornn_hw.fixed import Rounding
 from qornn_hw.network import Activation, InputKind, IntegerNetwork, WeightBits
 from qornn_hw.requantize import calibration_inputs
 from qornn_hw.training.cells import QORNN, ratio
@@ -54,7 +56,8 @@ def train(
 
     Args:
         config: all hyper-parameters.
-        out: where the checkpoint will be; the run is saved beside it now and then. None: it is not saved.
+        out: where the checkpoint will be; the run is saved beside it now and then, in
+            :func:`run_file_of`, and stays there: delete it when the checkpoint is safe. None: nowhere.
         resume: go on with the run saved beside ``out``.
         quiet: print no progress.
 
@@ -80,12 +83,11 @@ def train(
     try:
         checkpoint = _stages(config, task, cell, trainer)
     except TrainingError as error:
-        error.checkpoint = _measured(_exported(cell, config, task, trainer), config)
+        # If what is left cannot even be exported, the error itself is still what is to be said.
+        with suppress(QornnError):
+            error.checkpoint = _measured(_exported(cell, config, task, trainer), config)
         raise
-    measured = _measured(checkpoint, config)
-    if run_file is not None:
-        run_file.remove()
-    return measured
+    return _measured(checkpoint, config)
 
 
 def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Checkpoint:
@@ -94,23 +96,39 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
     if method is Method.PTQ:
         real, quantized, rounded = real + quantized, 0, 0
     if real:
-        if trainer.begins():
+
+        def unrounded() -> None:
             cell.round_weights = False
-        trainer.run(_stage("real weights", real, config, task, cell, 1.0))
+
+        trainer.run(_stage("real weights", real, config, task, cell, 1.0), unrounded)
         cell.round_weights = True
     if quantized:
-        trainer.run(_stage("quantized weights", quantized, config, task, cell, config.quantized_rate))
-    if not rounded:
-        return _exported(cell, config, task, trainer)
-    # The grid that the export of the network so far chooses is kept.
-    if trainer.begins():
-        cell.input_scale = _input_scale(task)
-        cell.state_shift = _state_shift(_exported(cell, config, task, trainer).network, cell)
-        cell.state_bits = config.state_bits
-    # Products in bfloat16 would round the rounded states again.
-    cell.bfloat16_products = False
-    trainer.run(_stage("rounded states", rounded, config, task, cell, config.finetune_rate, finetune=True))
+        stage = _stage(
+            "quantized weights", quantized, config, task, cell, config.quantized_rate, hold=config.hold
+        )
+        trainer.run(stage)
+    if rounded:
+
+        def on_the_grid() -> None:
+            network = _exported(cell, config, task, trainer).network
+            if _linear(task, cell):
+                cell.noise_step = network.scales.state
+                return
+            # The grid that the export of the network so far chooses is kept.
+            cell.input_scale = _input_scale(task)
+            cell.state_shift = _state_shift(network, cell)
+            cell.state_bits = config.state_bits
+
+        # Products in bfloat16 would round the rounded states again.
+        cell.bfloat16_products = False
+        stage = _stage("rounded states", rounded, config, task, cell, config.finetune_rate, finetune=True)
+        trainer.run(stage, on_the_grid)
     return _exported(cell, config, task, trainer)
+
+
+def _linear(task: Task, cell: QORNN) -> bool:
+    """Return whether a power of W stands for the loop."""
+    return isinstance(task, CopyTask) and cell.activation is Activation.IDENTITY
 
 
 def _input_scale(task: Task) -> float:
@@ -134,6 +152,7 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
         multiplier_bits=config.multiplier_bits,
         fixed_scales=(config.state_bits, task.input_scale) if tied else None,
         learned_start=config.linear_start > 0,
+        rounding=Rounding(config.rounding),
     )
     cell.bfloat16_products = config.bfloat16
     with torch.no_grad():
@@ -155,9 +174,10 @@ def _stage(
     task: Task,
     cell: QORNN,
     rate: float,
+    hold: float = 1.0,
     finetune: bool = False,
 ) -> Stage:
-    hold = config.hold if title == "quantized weights" else 1.0
+    """Return a stage with its optimizers: the learning rates times ``rate``; W and U end at ``hold``."""
     adam = []
     optimizers: list[Optimizer] = []
     if not finetune or config.finetune_recurrent:
@@ -201,7 +221,7 @@ def _stage(
 
 def _objective(config: RunConfig, task: Task, cell: QORNN) -> Objective:
     """Return the loss of a batch, with what is shown beside it and the last state."""
-    if isinstance(task, CopyTask) and cell.activation is Activation.IDENTITY:
+    if _linear(task, cell):
         plain: Objective = _linear_copy
     else:
         plain = answers_loss(task)

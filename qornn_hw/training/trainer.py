@@ -1,9 +1,12 @@
 """One loop for every task: stages, validation, the best network kept, a run that can be taken up again."""
 
+import copy
 import math
+import os
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ from torch.optim import Optimizer
 
 from qornn_hw.errors import CheckpointError, OutputError, TrainingError
 from qornn_hw.network import OutputMode
+from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import RunConfig
 from qornn_hw.training.loop import Best, Reporter, cosine
 from qornn_hw.training.tasks import CopyTask, Examples, Task
@@ -27,6 +31,8 @@ __all__ = ["Objective", "RunFile", "Stage", "Trainer", "answers_loss", "check_ru
 # States that a validation may hold at once, in numbers.
 _HELD = 40_000_000
 _VALIDATIONS = 20
+# Of the run file; another one cannot be resumed.
+_RUN_VERSION = 1
 # Epochs, or generated batches, of a stage at most.
 _STAGE = 100_000_000
 # Points of the training curve that a checkpoint keeps for each stage.
@@ -84,11 +90,11 @@ class RunFile:
                 dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
             ) as file:
                 temporary = Path(file.name)
-                torch.save(state, file)
+                torch.save({"version": _RUN_VERSION, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(self.path)
         except (OSError, RuntimeError) as error:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
             if not self._warned:
                 reason = getattr(error, "strerror", None) or error
                 print(
@@ -96,6 +102,9 @@ class RunFile:
                     file=sys.stderr,
                 )
             self._warned = True
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
 
     def load(self, config: RunConfig) -> dict[str, Any]:
         """Return what was saved of a run with this configuration.
@@ -105,7 +114,7 @@ class RunFile:
         """
         try:
             state: dict[str, Any] = torch.load(self.path, weights_only=True)
-            found = state["config"]
+            found, version = state["config"], state["version"]
         except FileNotFoundError:
             raise CheckpointError(
                 f"{self.path}: no run was saved there to resume; leave out --resume to begin one"
@@ -115,6 +124,11 @@ class RunFile:
             raise CheckpointError(
                 f"{self.path}: must be a run that qornn-hw train saved: {reason}; begin anew without --resume"
             ) from None
+        if version != _RUN_VERSION:
+            raise CheckpointError(
+                f"{self.path}: must be a run of this release, format {_RUN_VERSION}, not {version!r}; "
+                "begin anew without --resume"
+            )
         wanted = comparable(config)
         for name in wanted:
             if found.get(name) != wanted[name]:
@@ -123,10 +137,6 @@ class RunFile:
                     f"{found.get(name)!r}, not {wanted[name]!r}"
                 )
         return state
-
-    def remove(self) -> None:
-        """Delete the file: the run is complete."""
-        self.path.unlink(missing_ok=True)
 
 
 def comparable(config: RunConfig) -> dict[str, Any]:
@@ -215,8 +225,9 @@ class Trainer:
         run_file: where the run is saved now and then; None: nowhere.
 
     Attributes:
-        curve: of the training so far, some points of each stage: title, iteration, loss, and the validation
-            metric, where there is one.
+        curve: of the training so far, some points of each stage: title, iteration, loss, and where it was
+            validated the metric, ``residual``, the spectral norm of ``W W^T - I`` before quantization, and
+            the extreme singular values after it.
     """
 
     def __init__(
@@ -231,20 +242,33 @@ class Trainer:
         self._validation: Examples | None = None
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take up a run that was saved."""
+        """Take up a run that was saved.
+
+        Raises:
+            CheckpointError: it was of other data.
+        """
+        if state["data"] != self._fingerprint():
+            raise CheckpointError("the run that is resumed must have the data that it began with, not others")
         self._resumed = state
         self.curve, self.seconds = state["curve"], state["seconds"]
         self.cell.load_state_dict(state["cell"])
 
-    def begins(self) -> bool:
-        """Return whether the next stage begins; not so if it is over or under way in a run taken up."""
-        return self._resumed is None or self._stage + 1 > self._resumed["stage"]
+    def _fingerprint(self) -> int:
+        """Return a checksum of the first training batch."""
+        examples = self.task.training_batch(0, 1, self.config.seed)
+        return zlib.crc32(examples.targets.tobytes(), zlib.crc32(examples.inputs.tobytes()))
 
-    def run(self, stage: Stage) -> None:
+    def run(self, stage: Stage, prepare: Callable[[], None] | None = None) -> None:
         """Run a stage, or the rest of it; the network then has its best weights.
 
+        Args:
+            stage: the stage.
+            prepare: what makes the network ready when the stage begins; not called in a run taken up, whose
+                network was ready when it was saved.
+
         Raises:
-            TrainingError: the loss is not finite. The network has the best weights so far.
+            TrainingError: the loss or the gradient is not finite. The network has the best weights so far,
+                of this stage or, before its first validation, those that it began with.
         """
         self._stage += 1
         resumed, best, first = self._resumed, Best(), 0
@@ -257,6 +281,10 @@ class Trainer:
                 optimizer.load_state_dict(state)
             torch.set_rng_state(resumed["random"])
             self._resumed = None
+        else:
+            if prepare is not None:
+                prepare()
+            best.weights = copy.deepcopy(self.cell.state_dict())
         started = time.monotonic() - self.seconds
         try:
             self._iterate(stage, best, first, resumed, started)
@@ -279,7 +307,9 @@ class Trainer:
         # Each stage has batches of its own.
         offset = self._stage * _STAGE * (epoch or 1)
         if stage.keep_start and first == 0:
-            best.offer(self._signed(self._validate()), cell)
+            at_first = self._validate()
+            if at_first is not None:
+                best.offer(self._signed(at_first), cell)
         cell.train()
         with Reporter(stage.title, stage.iterations, self.quiet, done=first) as reporter:
             for i in range(first, stage.iterations):
@@ -300,22 +330,39 @@ class Trainer:
                         "lower the learning rates"
                     )
                 loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+                self._clip(stage, i)
                 for optimizer in stage.optimizers:
-                    for group in optimizer.param_groups:
-                        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
                     optimizer.step()
                 state = _detached(state)
                 done = i + 1
+                measured: dict[str, float] = {}
                 if done % interval == 0 or done == stage.iterations:
                     metric = self._validate()
-                    better = best.offer(self._signed(metric), cell)
+                    better = metric is None or best.offer(self._signed(metric), cell)
                     unchanged = 0 if better else unchanged + 1
-                    shown = shown | {task.metric: metric}
-                if done % every == 0 or done == stage.iterations or task.metric in shown:
-                    self.curve.append({"stage": stage.title, "iteration": done, "loss": value, **shown})
+                    if metric is None:
+                        best.weights = None
+                    else:
+                        measured = {task.metric: metric}
+                    measured |= self._matrix()
+                if done % every == 0 or done == stage.iterations or measured:
+                    point = {"stage": stage.title, "iteration": done, "loss": value}
+                    self.curve.append(point | shown | measured)
                 reporter.update(done, loss=value, **(shown | {task.metric: metric}))
                 if config.patience and unchanged >= config.patience:
                     break
+
+    @staticmethod
+    def _clip(stage: Stage, iteration: int) -> None:
+        """Bring the gradients of each group to norm 1 at most, before any weight is touched."""
+        for optimizer in stage.optimizers:
+            for group in optimizer.param_groups:
+                norm = float(torch.nn.utils.clip_grad_norm_(group["params"], 1.0))
+                if not math.isfinite(norm):
+                    raise TrainingError(
+                        f"the gradient must be finite, but is {norm} in iteration {iteration + 1} of "
+                        f"{stage.title!r}; lower the learning rates"
+                    )
 
     def _set_rates(self, stage: Stage, iteration: int) -> None:
         for optimizer in stage.optimizers:
@@ -326,10 +373,29 @@ class Trainer:
                     # What stays as it is needs no gradient; that saves time.
                     parameter.requires_grad_(iteration < end)
 
-    def _validate(self) -> float:
+    def _validate(self) -> float | None:
+        """Return the metric on the validation set, None where the task has none."""
         if self._validation is None:
             self._validation = self.task.validation()
+            if self._validation is None:
+                return None
         return score(self.cell, self.task, self._validation, self.config.hidden)
+
+    def _matrix(self) -> dict[str, float]:
+        """Return how far W is from orthogonal before quantization, and the singular values after it."""
+        if not isinstance(self.cell, QORNN):
+            return {}
+        self.cell.eval()
+        with torch.no_grad():
+            q = self.cell.quantized()
+            plain = torch.linalg.svdvals(q.plain)
+            singular = torch.linalg.svdvals(q.recurrent)
+        self.cell.train()
+        return {
+            "residual": float((plain.square() - 1).abs().max()),
+            "singular_min": float(singular.min()),
+            "singular_max": float(singular.max()),
+        }
 
     def _signed(self, metric: float) -> float:
         """Return a score of which more is better."""
@@ -342,6 +408,7 @@ class Trainer:
         self.run_file.save(
             {
                 "config": comparable(self.config),
+                "data": self._fingerprint(),
                 "stage": self._stage,
                 "iteration": iteration,
                 "cell": self.cell.state_dict(),
