@@ -23,6 +23,8 @@ _FREE = 2.0**-40
 def calibration_inputs(task: Task, hidden: int, seed: int = 0) -> Any:
     """Return training sequences of a task as integers, as many as a calibration can hold, 16 to 1000.
 
+    Fewer than 16 where the training set has not more (:meth:`Task.most_sequences`).
+
     Args:
         task: the task.
         hidden: n of the network.
@@ -30,8 +32,8 @@ def calibration_inputs(task: Task, hidden: int, seed: int = 0) -> Any:
     """
     steps = task.training_batch(0, 1, seed).inputs.shape[1]
     count = int(np.clip(_HELD // (steps * hidden), 16, 1000))
-    there = task.batches_per_epoch(1)
-    return task.training_batch(0, count if there is None else min(count, there), seed).inputs
+    most = task.most_sequences()
+    return task.training_batch(0, count if most is None else min(count, most), seed).inputs
 
 
 def requantized(checkpoint: Checkpoint, state_bits: int, inputs: ArrayLike) -> Checkpoint:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from data_sets import write_mnist, write_recordings
 
 from qornn_hw.errors import FormatError
 from qornn_hw.evaluate import evaluate
@@ -10,7 +11,15 @@ from qornn_hw.float_model import dequantized, dequantized_inputs, run_real
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation
 from qornn_hw.requantize import calibration_inputs, requantized
-from qornn_hw.training.tasks import CopyTask
+from qornn_hw.training.tasks import (
+    AddingTask,
+    ArraysTask,
+    CharactersTask,
+    CopyTask,
+    MnistTask,
+    SpeechTask,
+    mnist,
+)
 
 KINDS = [(a, one_hot, rows) for a in Activation for one_hot in (False, True) for rows in (False, True)]
 
@@ -82,6 +91,47 @@ def test_calibration_inputs_fit_in_memory():
     """As many sequences as a calibration can hold, at least 16."""
     assert calibration_inputs(CopyTask(5), 64).shape == (1000, 25)
     assert calibration_inputs(CopyTask(5000), 1024).shape == (16, 5020)
+
+
+def test_calibration_inputs_of_a_short_text(tmp_path):
+    """A text gives as many parallel streams as it has room for, not as many as it has windows."""
+    (tmp_path / "input.txt").write_text("".join(f"line {i * 7919 % 10007} of a text.\n" for i in range(500)))
+    for window in (1, 20, 150):
+        task = CharactersTask(tmp_path, window)
+        most = task.most_sequences()
+        assert task.batches_per_epoch(most) == 1
+        with pytest.raises(FormatError, match="batch must be 1 to"):
+            task.batches_per_epoch(most + 1)
+        assert calibration_inputs(task, 64).shape == (min(most, 1000), window)
+
+
+def test_calibration_sees_no_test_data(tmp_path, monkeypatch):
+    """No task is asked for its test or validation set, and a fixed set is not asked for more than it has."""
+    (tmp_path / "input.txt").write_text("a text of some words\n" * 300)
+    monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
+    write_mnist(tmp_path)
+    write_recordings(tmp_path)
+    x = np.arange(24.0).reshape(12, 2, 1)
+    tasks = (
+        AddingTask(9),
+        ArraysTask.from_arrays(x, np.arange(12) % 2, x[:3], np.arange(3) % 2),
+        CharactersTask(tmp_path, 20),
+        CopyTask(5),
+        MnistTask(tmp_path),
+        SpeechTask(tmp_path, bands=5, frames=12, hop=80),
+        SpeechTask(tmp_path, bands=5, frames=12, hop=80, train_all=True),
+    )
+
+    def refuse(*_):
+        raise AssertionError("calibration must not look at these")
+
+    for task in tasks:
+        task.load()
+        for name in ("test", "validation"):
+            monkeypatch.setattr(task, name, refuse)
+        most = task.most_sequences()
+        assert len(calibration_inputs(task, 16)) == min(1000, most or 1000)
+    assert [task.most_sequences() for task in tasks] == [None, 11, 256, None, 275, 40, 90]
 
 
 def test_evaluation_knows_the_task():

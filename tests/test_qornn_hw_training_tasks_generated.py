@@ -7,7 +7,17 @@ import pytest
 
 from qornn_hw.errors import FormatError
 from qornn_hw.network import InputKind, OutputMode
-from qornn_hw.training.tasks import AddingTask, CopyTask, make_task
+from qornn_hw.training.tasks import (
+    AddingTask,
+    CopyTask,
+    adding,
+    arrays,
+    characters,
+    copy,
+    make_task,
+    mnist,
+    speech,
+)
 from qornn_hw.training.tasks.measures import generator
 
 TASKS = [CopyTask(5), AddingTask(9)]
@@ -117,6 +127,17 @@ def test_bad_arguments(kind, arguments, message):
 
 
 def test_generators_differ_by_every_word():
-    """No two lists of words share a generator."""
-    drawn = {generator(*words).integers(1 << 60) for words in ((1, 0), (0, 1), (1, 1), (2, 0), (1, 2))}
-    assert len(drawn) == 5
+    """Lists of one length have generators of their own; zeros at the end count for nothing."""
+    lists = ((1, 0), (0, 1), (1, 1), (2, 0), (1, 2), (1, 1 << 32))
+    assert len({generator(*words).integers(1 << 60) for words in lists}) == len(lists)
+    assert generator(2, 0).integers(1 << 60) == generator(2).integers(1 << 60)
+
+
+def test_generators_of_the_tasks_differ_by_their_first_word():
+    """No two sets, orders or changes of all tasks begin with the same word."""
+    words = [
+        *(copy._TRAINING, copy._VALIDATION_SEED[0], copy._TEST_SEED[0]),
+        *(adding._TRAINING, adding._VALIDATION_SEED[0], adding._TEST_SEED[0]),
+        *(mnist._ORDER, mnist._SHIFT, speech._ORDER, speech._CHANGE, characters._START, arrays._ORDER),
+    ]
+    assert len(set(words)) == len(words) and max(words) < 1 << 32

@@ -100,6 +100,13 @@ def test_no_test_recording_is_trained(folder):
     assert {r.index for r in every._trained} == set(range(5, 14))
 
 
+def test_no_validation_recording_is_trained(folder):
+    """Where the validation recordings are trained, there is no validation set; the test stays as it is."""
+    kept, every = SpeechTask(folder, **SMALL), SpeechTask(folder, **SMALL, train_all=True)
+    assert kept.validation() is not None and every.validation() is None
+    np.testing.assert_array_equal(every.test().inputs, kept.test().inputs)
+
+
 def test_noise_adds_energy(folder):
     """Noise lowers no energy by more than the flooring, and leaves about half of the sequences alone."""
     task = SpeechTask(folder, **SMALL, noise=100)

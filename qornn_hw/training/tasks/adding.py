@@ -82,6 +82,10 @@ class AddingTask(Task):
         """Return None: sequences are generated."""
         return None
 
+    def most_sequences(self) -> int | None:
+        """Return None: sequences are generated."""
+        return None
+
     def validation(self) -> Examples:
         """Return 1000 sequences, always the same."""
         return self._examples(_VALIDATION_SEED, VALIDATION_SEQUENCES)

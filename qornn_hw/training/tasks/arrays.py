@@ -345,6 +345,10 @@ class ArraysTask(Task):
         """Return the training sequences over ``count``."""
         return self._epochs().batches(count)
 
+    def most_sequences(self) -> int:
+        """Return the number of training sequences."""
+        return len(self._part("train").inputs)
+
     def validation(self) -> Examples:
         """Return the validation sequences, or the last tenth of the training ones."""
         return self._part("validation")

@@ -179,13 +179,17 @@ class CharactersTask(Task):
             FormatError: the text is too short for even one.
         """
         size = len(self._texts[0])
-        whole("batch", count, 1, max(1, size // (self.window + 1)))
+        whole("batch", count, 1, self.most_sequences())
         batches = (size // count - 1) // self.window
         if batches < 1:
             raise FormatError(
                 f"window must be at most {size // count - 1} for {count} streams, not {self.window}"
             )
         return batches
+
+    def most_sequences(self) -> int:
+        """Return the parallel streams of a window each that the training text has room for, at least 1."""
+        return max(1, len(self._texts[0]) // (self.window + 1))
 
     @staticmethod
     def _streams(text: NDArray[np.int64], limit: int | None = None) -> Examples:

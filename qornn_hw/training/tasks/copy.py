@@ -84,6 +84,10 @@ class CopyTask(Task):
         """Return None: sequences are generated."""
         return None
 
+    def most_sequences(self) -> int | None:
+        """Return None: sequences are generated."""
+        return None
+
     def validation(self) -> Examples:
         """Return 200 sequences, always the same."""
         return Examples(*sequences(generator(*_VALIDATION_SEED), VALIDATION_SEQUENCES, self.blank))

@@ -49,7 +49,12 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def generator(*words: int) -> np.random.Generator:
-    """Return a generator that depends on nothing but its words, each 0 or more."""
+    """Return a generator that depends on nothing but its words, each 0 or more.
+
+    Of NumPy's making, zeros at the end of the words count for nothing, and a word of 2**32 or more counts as
+    two. Lists of one length whose words but the last one are smaller than that have generators of their own;
+    what lists of several lengths, such as the sets of the tasks, are told apart by is their first word.
+    """
     return np.random.default_rng(words)
 
 

@@ -205,6 +205,10 @@ class MnistTask(Task):
         """Return ``55,000 // count``."""
         return self._order.batches(count)
 
+    def most_sequences(self) -> int:
+        """Return 55,000, the number of training images."""
+        return self._trained
+
     def validation(self) -> Examples:
         """Return the last 5000 training images."""
         images, labels = self._training

@@ -160,7 +160,7 @@ class SpeechTask(Task):
         hop: samples between the beginnings of frames, 1 to 256.
         floor: the log energy of what becomes 0, in sixteenths of an octave, as in the front end.
         step: from one value of a feature to the next, in sixteenths of an octave.
-        train_all: train the validation recordings, too; then nothing independent is left to choose by.
+        train_all: train the validation recordings, too; there is then no validation set.
         speed: largest relative change of the speed, in percent, 0 to 50.
         gain: largest change of the level, in sixteenths of an octave of energy, 0 to 200.
         shift: most frames of silence after the recording, 0 to 100.
@@ -308,9 +308,13 @@ class SpeechTask(Task):
         energies = frames.windows(np.arange(len(kept)), self.frames)
         return Examples(self.front_end.quantized(energies), np.array([r.digit for r in kept]))
 
-    def validation(self) -> Examples:
-        """Return the 300 recordings of index 5 to 9, unchanged."""
-        return self._plain(_VALIDATION)
+    def most_sequences(self) -> int:
+        """Return the number of training recordings."""
+        return len(self._trained)
+
+    def validation(self) -> Examples | None:
+        """Return the 300 recordings of index 5 to 9, unchanged; None if they are trained, too."""
+        return None if self.train_all else self._plain(_VALIDATION)
 
     def test(self, limit: int | None = None) -> Examples:
         """Return the 300 recordings of index 0 to 4, or the first ``limit``, by index, digit, speaker."""

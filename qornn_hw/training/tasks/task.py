@@ -91,8 +91,12 @@ class Task(ABC):
         """Return the whole batches of a fixed training set; None where sequences are generated."""
 
     @abstractmethod
-    def validation(self) -> Examples:
-        """Return sequences that are neither trained nor tested, by which training chooses."""
+    def most_sequences(self) -> int | None:
+        """Return how many sequences a training batch may have at most; None: any number."""
+
+    @abstractmethod
+    def validation(self) -> Examples | None:
+        """Return sequences that are neither trained nor tested, by which training chooses; None: no such."""
 
     @abstractmethod
     def test(self, limit: int | None = None) -> Examples:
