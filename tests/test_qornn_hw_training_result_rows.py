@@ -22,6 +22,15 @@ def test_head_holds_no_places():
     assert Job(MnistConfig(data="/c")).digest == Job(MnistConfig(data="/a/b")).digest
 
 
+def test_saving_now_and_then_is_not_of_the_run():
+    """How often a run is saved is in no command, and neither names a run nor tells it from its row."""
+    often, seldom = Job(CopyConfig(bits=4, checkpoint_minutes=1.0)), Job(CopyConfig(bits=4))
+    assert often.command == seldom.command == "qornn-hw train copy --bits 4 -o model.pt"
+    assert often.digest == seldom.digest
+    assert often.matches(seldom.head()) and seldom.matches(often.head())
+    assert replace(often, baseline="lstm").command == replace(seldom, baseline="lstm").command
+
+
 def test_matches():
     """A row is of a run if command, version and all common options are the same."""
     job = Job(CopyConfig(bits=5, seed=2))
@@ -88,7 +97,7 @@ def test_file_is_for_one_sweep(tmp_path):
     [(256, 10, 9, 3, 26.8), (256, 10, 9, 8, 69.8), (170, 1, 10, 4, 15.7), (170, 1, 10, 6, 23.2)],
 )
 def test_kilobytes(n, m, p, bits, expected):
-    """All weights at their bits and all biases in 32, and learned initial states, too."""
+    """All weights at their bits, all biases and learned initial states in 32, multipliers where they differ."""
     rng = np.random.default_rng(0)
     network = make_network(
         n, m, p,
@@ -97,7 +106,10 @@ def test_kilobytes(n, m, p, bits, expected):
         output_weight=rng.integers(-2, 2, (p, n)),
         weight_bits=WeightBits(bits, bits, bits),
         initial_state=np.zeros(n, dtype=np.int64),
+        multiplier=np.full(n, 200),
     )  # fmt: skip
     assert kilobytes(network) == pytest.approx(expected, abs=0.05)
     started = replace(network, initial_state=np.ones(n, dtype=np.int64))
     assert kilobytes(started) == kilobytes(network) + n / 256
+    by_unit = replace(network, multiplier=np.where(np.arange(n) == 0, 300, 200))
+    assert kilobytes(by_unit) == pytest.approx(kilobytes(network) + n * 9 / 8 / 1024)

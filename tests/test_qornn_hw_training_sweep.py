@@ -7,7 +7,7 @@ import pytest
 
 from qornn_hw import cli
 from qornn_hw.checkpoint import load_checkpoint
-from qornn_hw.errors import CheckpointError, DataError, FormatError, ToolError
+from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, ToolError
 from qornn_hw.training import sweep as sweeps
 from qornn_hw.training.config import CopyConfig, MnistConfig
 from qornn_hw.training.result_rows import Job, Results, read_rows
@@ -166,9 +166,107 @@ def test_interrupted_run_goes_on(here, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "train", spy)
     with Results.open(tmp_path / "r.jsonl") as results:
         sweep([job], results, models=tmp_path)
-    assert resumed == [True, False]
+    assert resumed == [False]
     assert "error" not in results.rows[0]
     assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl", f"{job.digest}.npz"}
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """Let training save its run and leave it there; return what is done with a run that was saved."""
+    from qornn_hw.training import run as runs
+    from qornn_hw.training import trainer
+
+    monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
+    train, resumed = runs.train, []
+
+    def spy(config, out=None, resume=False, quiet=False):
+        resumed.append(resume)
+        return train(config, out, resume, quiet)
+
+    monkeypatch.setattr(runs, "train", spy)
+    return resumed
+
+
+def test_saved_run_is_there_until_all_is_safe(here, monkeypatch, saved, tmp_path):
+    """What was saved of a run is removed after its row and its checkpoint are on the disk, not before."""
+    job = Job(CopyConfig(blank=2, hidden=8, iterations=3, finetune_iterations=0, batch=4))
+    run_file, model = tmp_path / f"{job.digest}.run", tmp_path / f"{job.digest}.npz"
+    with Results.open(tmp_path / "r.jsonl") as results:
+        with monkeypatch.context() as patch:
+            full = OutputError("the disk is full")
+            patch.setattr(Results, "append", lambda *_: (_ for _ in ()).throw(full))
+            with pytest.raises(OutputError, match="full"):
+                sweep([job], results, models=tmp_path)
+        assert run_file.exists() and model.exists()
+        sweep([job], results, models=tmp_path)
+    assert saved == [False, True] and "error" not in results.rows[0]
+    assert model.exists() and not run_file.exists()
+
+
+def test_failed_run_begins_anew(here, saved, tmp_path):
+    """A run that ended in numbers that are not finite is not taken up there again; others are."""
+    job = grid("copy", TINY | {"learning_rate_output": "1e38"})[0]
+    with Results.open(tmp_path / "r.jsonl") as results:
+        sweep([job], results, models=tmp_path)
+        assert "must be finite" in results.rows[0]["error"]
+        assert not (tmp_path / f"{job.digest}.run").exists()
+        sweep([job], results, models=tmp_path, retry=True)
+    assert saved == [False, False]
+
+
+def test_checkpoint_error_of_a_run_is_its_error(monkeypatch, saved, tmp_path):
+    """Only a file that cannot be taken up begins a run anew; what training itself raises is not tried twice."""
+    from qornn_hw.training import run as runs
+
+    job = Job(CopyConfig(blank=2, hidden=8, iterations=3, finetune_iterations=0, batch=4))
+    runs.train(job.config, tmp_path / f"{job.digest}.npz", quiet=True)
+    assert (tmp_path / f"{job.digest}.run").exists()
+    tried = []
+
+    def fails(config, out=None, resume=False, quiet=False):
+        tried.append(resume)
+        raise CheckpointError("the export failed")
+
+    monkeypatch.setattr(runs, "train", fails)
+    row, _ = execute(job, folder=tmp_path)
+    assert row["error"] == "the export failed" and tried == [True]
+    assert (tmp_path / f"{job.digest}.run").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_models_are_of_one_sweep(here, tmp_path):
+    """A second sweep that keeps its checkpoints in the same folder is refused, and not after the first."""
+    jobs, models = grid("copy", TINY), tmp_path / "models"
+    with Results.open(tmp_path / "a.jsonl") as one, Results.open(tmp_path / "b.jsonl") as other:
+
+        def second(_):
+            with pytest.raises(OutputError, match="another sweep keeps its checkpoints there"):
+                sweep(jobs, other, models=models)
+
+        sweep(jobs, one, models=models, report=second)
+        assert len(one.rows) == 1 and not other.rows
+        sweep(jobs, other, models=models)
+        assert len(other.rows) == 1
+
+
+def test_widths_that_a_row_lacks(here, run, tmp_path):
+    """A run whose row has not all widths that are asked for is run again, and that is said."""
+    out = tmp_path / "r.jsonl"
+    assert run(*command("-o", out))[0] == 0
+    code, text, _ = run(*command("-o", out, "--requantize", "8,10"))
+    assert code == 0 and "1 runs, 0 of them" in text
+    assert f"1 of {out} are run again for states of 8,10 bits" in text
+    assert len(here) == 2 and read_rows(out)[1]["requantized"].keys() == {"8"}
+    for asked in ("8", "8,10"):
+        code, text, _ = run(*command("-o", out, "--requantize", asked))
+        assert code == 0 and "again" not in text and len(here) == 2
+    assert run(*command("-o", out, "--requantize", "8,9"))[0] == 0 and len(here) == 3
+    failed = here[0].head() | {"error": "a bad day"}
+    wide = grid("copy", TINY, widths=(8,))
+    assert pending(wide, [failed]) == [] and pending(wide, [failed], retry=True) == wide
+    float_ = [Job(wide[0].config, "lstm", (8,))]
+    assert pending(float_, [float_[0].head() | {"metrics": {}}]) == []
 
 
 def test_error_row_names_no_folder(tmp_path):
