@@ -53,7 +53,8 @@ def sweep(
         str | None,
         typer.Option(
             metavar="BITS,...",
-            help="Measure each network with states of these widths, too, without training.",
+            help="Measure each network with states of these widths, too, quantized after training; a run "
+            "whose row has not all of them is run again.",
         ),
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed before.")] = False,
@@ -75,6 +76,9 @@ def sweep(
             )
         left = sweeps.pending(jobs, results.rows, retry)
         print(f"{len(jobs)} runs, {len(jobs) - len(left)} of them in {out} already", flush=True)
+        again = sum("error" not in (latest(results.rows, job) or {"error": ""}) for job in left)
+        if again:
+            print(f"{again} of {out} are run again for states of {requantize} bits", flush=True)
         with progress(len(left)) as report:
             sweeps.sweep(
                 jobs, results,

@@ -97,7 +97,7 @@ def test_file_is_for_one_sweep(tmp_path):
     [(256, 10, 9, 3, 26.8), (256, 10, 9, 8, 69.8), (170, 1, 10, 4, 15.7), (170, 1, 10, 6, 23.2)],
 )
 def test_kilobytes(n, m, p, bits, expected):
-    """All weights at their bits, all biases and learned initial states in 32, multipliers where they differ."""
+    """Weights at their bits, biases and learned initial states in 32, multipliers where they differ."""
     rng = np.random.default_rng(0)
     network = make_network(
         n, m, p,

@@ -216,7 +216,7 @@ def test_failed_run_begins_anew(here, saved, tmp_path):
 
 
 def test_checkpoint_error_of_a_run_is_its_error(monkeypatch, saved, tmp_path):
-    """Only a file that cannot be taken up begins a run anew; what training itself raises is not tried twice."""
+    """Only a file that cannot be taken up begins a run anew; what training raises is not tried twice."""
     from qornn_hw.training import run as runs
 
     job = Job(CopyConfig(blank=2, hidden=8, iterations=3, finetune_iterations=0, batch=4))

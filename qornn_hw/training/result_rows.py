@@ -23,7 +23,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -66,8 +66,11 @@ class Job:
 
     @property
     def command(self) -> str:
-        """The command that repeats the run; of a baseline, the one whose task and settings it has."""
-        command = command_line(self.config)
+        """The command that repeats the run; of a baseline, the one whose task and settings it has.
+
+        How often the run is saved is no part of it.
+        """
+        command = command_line(replace(self.config, checkpoint_minutes=RunConfig.checkpoint_minutes))
         if self.baseline is None:
             return command
         return f"{command.removesuffix(' -o model.pt')} (float {self.baseline} in place of the network)"
@@ -127,13 +130,17 @@ def kilobytes(network: IntegerNetwork) -> float:
     """Return what the parameters of a network take, in kB of 1024 bytes.
 
     W, U and V at their bits; the n biases of the activation, whatever it is, and the p of the output in 32
-    bits, and so the n initial states where they are not all zero. The hardware's own numbers are those of
-    `qornn-hw info`.
+    bits, and so the n initial states where they are not all zero. Where the units' multipliers differ, as
+    with a step for each row of W, all n of them at the bits of the largest one. The hardware's own numbers
+    are those of `qornn-hw info`.
     """
     n, m, p = network.hidden_size, network.input_size, network.output_size
     bits = network.weight_bits
     numbers = n + p + (n if network.initial_state.any() else 0)
-    return (n * n * bits.recurrent + n * m * bits.input + p * n * bits.output + 32 * numbers) / 8 / 1024
+    weights = n * n * bits.recurrent + n * m * bits.input + p * n * bits.output
+    by_unit = len(set(network.multiplier.tolist())) > 1
+    multipliers = n * int(network.multiplier.max()).bit_length() if by_unit else 0
+    return (weights + 32 * numbers + multipliers) / 8 / 1024
 
 
 def _row_of(path: Path, number: int, line: bytes) -> Row:

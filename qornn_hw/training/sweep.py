@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from qornn_hw.checkpoint import Checkpoint, save_checkpoint
-from qornn_hw.errors import CheckpointError, FormatError, OutputError, QornnError, ToolError
+from qornn_hw.errors import CheckpointError, FormatError, OutputError, QornnError, ToolError, TrainingError
 from qornn_hw.evaluate import evaluate, task_of
 from qornn_hw.float_model import dequantized
 from qornn_hw.requantize import calibration_inputs, requantized
@@ -177,13 +178,24 @@ def measured(checkpoint: Checkpoint) -> Row:
 def _trained(config: RunConfig, out: Path | None) -> Checkpoint:
     """Train, going on with what an interrupted sweep saved of the run, if it did."""
     from qornn_hw.training.run import run_file_of, train
+    from qornn_hw.training.trainer import RunFile
 
-    if out is not None and run_file_of(out).exists():
+    resume = out is not None and run_file_of(out).exists()
+    if out is not None and resume:
         try:
-            return train(config, out, resume=True, quiet=True)
-        except CheckpointError:  # the file is damaged
-            run_file_of(out).unlink(missing_ok=True)
-    return train(config, out, quiet=True)
+            RunFile(run_file_of(out), 0).load(config)
+        except CheckpointError:  # the file is damaged, or of another time
+            _forget(out)
+            resume = False
+    return train(config, out, resume, quiet=True)
+
+
+def _forget(out: Path | None) -> None:
+    """Remove what was saved of the run whose checkpoint is ``out``."""
+    if out is not None:
+        from qornn_hw.training.run import run_file_of
+
+        run_file_of(out).unlink(missing_ok=True)
 
 
 def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[Row, bytes | None]:
@@ -196,7 +208,9 @@ def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[R
 
     Returns:
         The row, and the checkpoint as the bytes of its .npz file, if it is to be kept and there is one. A
-        run that fails has a row with ``error``.
+        run that fails has a row with ``error``. What was saved of the run is still there, for the caller to
+        remove when row and checkpoint are safe; not so of a run that ended in numbers that are not finite,
+        which would only end there again.
     """
     with _turn:
         started = time.monotonic()
@@ -215,7 +229,10 @@ def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[R
                     content = _as_bytes(checkpoint)
         except QornnError as error:
             row["error"] = _without_places(str(error), job.config, out)
+            if isinstance(error, TrainingError):
+                _forget(out)
         if not _finite(row):
+            _forget(out)
             row, content = job.head() | {"error": "what was measured must be finite, and is not"}, None
         row["seconds"] = round(time.monotonic() - started, 1)
     return row, content
@@ -361,21 +378,60 @@ def _check_data(jobs: Sequence[Job]) -> None:
         job.config.task().load()
 
 
-def _make_folder(models: Path) -> None:
+@contextmanager
+def _folder(models: Path) -> Iterator[None]:
+    """Make a folder for checkpoints and hold it for this process alone.
+
+    Raises:
+        OutputError: it cannot be written, or another sweep has it.
+    """
     try:
         models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=models):
             pass
     except OSError as error:
         raise OutputError(f"{models} must be a folder that can be written: {error.strerror}") from error
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    held = os.open(models, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"{models} must be free, but another sweep keeps its checkpoints there; wait, or name "
+                "another folder"
+            ) from None
+        except OSError:  # a file system that cannot lock folders
+            pass
+        yield
+    finally:
+        os.close(held)
+
+
+def _lacks(row: Row, job: Job) -> bool:
+    """Return whether a row has not all other widths of the state that the job asks for."""
+    if job.baseline is not None:
+        return False
+    there = row.get("requantized") or {}
+    return any(str(bits) not in there for bits in job.widths if bits != job.config.state_bits)
 
 
 def pending(jobs: Sequence[Job], rows: Sequence[Row], retry: bool = False) -> list[Job]:
-    """Return the jobs that have no row yet, or with ``retry`` one with an error."""
+    """Return the jobs to run: without a row, or whose row has not all widths of the state.
+
+    Args:
+        jobs: the runs.
+        rows: what is there.
+        retry: those whose row has an error, too.
+    """
     left = []
     for job in jobs:
         row = latest(rows, job)
-        if row is None or (retry and "error" in row):
+        if row is None or (retry if "error" in row else _lacks(row, job)):
             left.append(job)
     return left
 
@@ -390,7 +446,7 @@ def sweep(
     retry: bool = False,
     report: Callable[[Finished], None] | None = None,
 ) -> None:
-    """Run the jobs whose rows are missing; append each row as soon as its run is complete.
+    """Run the jobs that are :func:`pending`; append each row as soon as its run is complete.
 
     Whatever ends the call, an exception in ``report`` or Ctrl-C too, ends the workers that it started; the
     rows until then are kept.
@@ -416,16 +472,15 @@ def sweep(
     left = pending(jobs, results.rows, retry)
     if not left:
         return
-    if models is not None:
-        _make_folder(models)
-    if scheduler is None:
-        _check_data(left)
     folder = models.resolve() if models is not None and scheduler is None else None
     defect: Exception | None = None
-    with (
-        _client(workers, scheduler, len(left)) as client,
-        closing(_outcomes(client, left, models is not None, folder)) as outcomes,
-    ):
+    with ExitStack() as stack:
+        if models is not None:
+            stack.enter_context(_folder(models))
+        if scheduler is None:
+            _check_data(left)
+        client = stack.enter_context(_client(workers, scheduler, len(left)))
+        outcomes = stack.enter_context(closing(_outcomes(client, left, models is not None, folder)))
         for done, (job, outcome) in enumerate(outcomes, start=1):
             if isinstance(outcome, Exception):
                 defect = defect or outcome
@@ -435,6 +490,10 @@ def sweep(
                 _write(models / f"{job.digest}.npz", content)
                 row["model"] = f"{job.digest}.npz"
             results.append(row)
+            # Now that row and checkpoint are on the disk; a run that failed for want of something goes on
+            # with --retry.
+            if folder is not None and "error" not in row:
+                _forget(folder / f"{job.digest}.npz")
             if report is not None:
                 report(Finished(row, done, len(left)))
     if defect is not None:
@@ -474,7 +533,10 @@ def _outcomes(
 def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
