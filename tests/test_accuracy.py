@@ -94,12 +94,35 @@ def test_plan(accuracy):
     assert {job.digest for job in accuracy.jobs_of(accuracy.plan("/elsewhere"))} == {j.digest for j in jobs}
 
 
+def test_steps_by_row_are_said(accuracy, report):
+    """Each title says whether W has steps by row, and the page what that is beside the paper's q_k."""
+    entries = accuracy.plan()
+    by_row = [e for e in entries if e.jobs[0].config.per_row]
+    assert by_row and [e for e in entries if e.title.endswith(", a step by row")] == by_row
+    # The titles of these groups are a column and a row of their tables, and have no room for it.
+    assert not [e for e in by_row if e.group in ("methods", "bits")]
+    text = " ".join(report.page(entries, []).split())
+    assert "*A step by row* is not: each row of W has a step of its own" in text
+    assert "kB counts these n multipliers" in text
+
+
+def test_choice_of_settings_is_said(accuracy, report):
+    """The page says by what the settings were chosen, and that the baselines were not tuned."""
+    text = " ".join(report.page(accuracy.plan(), []).split())
+    assert "Settings were chosen by the validation metric of seed 0" in text
+    assert "compared partly by test accuracy, so that its figures have a small selection effect" in text
+    rates = {
+        job.config.learning_rate_output for e in accuracy.plan() for job in e.jobs if job.baseline is not None
+    }
+    assert [f"one learning rate, {rate}, which was not tuned" in text for rate in rates] == [True]
+
+
 def test_cells(accuracy, report):
     """Medians with their range, goals, sizes, times, failures, and what was not run."""
     entries = accuracy.plan()
     first = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 5, 12-bit states")
-    second = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 4, 12-bit states")
-    third = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 3, 12-bit states")
+    second = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 4, 12-bit states, a step by row")
+    third = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 3, 12-bit states, a step by row")
     failed = third.jobs[0].head() | {"error": "the loss must be finite"}
     rows = [*(row(first, seed) for seed in (0, 1, 2)), row(second, 1), failed]
     text = report.page(entries, rows)

@@ -415,3 +415,20 @@ def test_rounding_the_states_makes_nothing_worse():
     for name in ("recurrent_weight", "input_weight", "output_weight"):
         # W goes through Björck once more, whose products may be added up in another order.
         np.testing.assert_allclose(after.float_weights[name], before.float_weights[name], rtol=0, atol=1e-6)
+
+
+def test_warm_start(tmp_path):
+    """A run begins with the real weights of a checkpoint, and says so; another shape is refused."""
+    common = {"blank": 3, "batch": 8, "iterations": 20, "finetune_iterations": 0}
+    first = train(CopyConfig(hidden=8, **common), quiet=True)
+    save_checkpoint(tmp_path / "first.pt", first)
+    start = str(tmp_path / "first.pt")
+    config = CopyConfig(hidden=8, warm_start=start, **common | {"iterations": 1, "learning_rate_input": 1e-9})
+    second = train(config, quiet=True)
+    np.testing.assert_allclose(
+        second.float_weights["input_weight"], first.float_weights["input_weight"], atol=1e-6
+    )
+    assert "--warm-start first.pt " in second.provenance["command"]
+    assert second.provenance["warm_start"]["command"] == first.provenance["command"]
+    with pytest.raises(CheckpointError, match=r"float\.recurrent_weight must have shape \(9, 9\)"):
+        train(CopyConfig(hidden=9, warm_start=start, **common), quiet=True)

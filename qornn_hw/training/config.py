@@ -98,6 +98,7 @@ class RunConfig:
         per_row: a step for each row of W; costs a memory of n multipliers.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
+        warm_start: a checkpoint whose real weights the network begins with, of the same shape; else random.
         seed: seed of the weights and of the sequences.
         batch: sequences a step of the optimizer.
         learning_rate_recurrent: Adam's rate of W (projunn: the rate of its RMSprop direction).
@@ -130,6 +131,7 @@ class RunConfig:
     norm_preserving: bool = False
     per_row: bool = False
     linear_start: float = 0.0
+    warm_start: str = ""
     seed: int = 0
     batch: int = 128
     learning_rate_recurrent: float = 1e-4
@@ -463,7 +465,7 @@ CONFIGS: tuple[type[RunConfig], ...] = (
 def command_line(config: RunConfig) -> str:
     """Return the command that repeats a run: the options that are not the defaults.
 
-    The data folder of the machine is of no use elsewhere and is given as DIR, a file of arrays by its name.
+    The data folder of the machine is of no use elsewhere and is given as DIR, files by their names.
 
     >>> command_line(CopyConfig(blank=100, seed=3))
     'qornn-hw train copy --blank 100 --seed 3 -o model.pt'
@@ -474,7 +476,7 @@ def command_line(config: RunConfig) -> str:
         option = "--" + f.name.replace("_", "-")
         if f.name == "data":
             words += [option, "DIR"]
-        elif f.name == "task_file":
+        elif f.name in ("task_file", "warm_start") and value:
             words += [option, Path(value).name]
         elif f.default is MISSING or value != f.default:
             if isinstance(value, bool):

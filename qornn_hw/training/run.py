@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from qornn_hw.checkpoint import Checkpoint
-from qornn_hw.errors import QornnError, TrainingError
+from qornn_hw.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.errors import CheckpointError, QornnError, TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.exporting import export
 from qornn_hw.fixed import Rounding
@@ -161,10 +162,27 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.output_weight.zero_()
             cell.output_bias.zero_()
             cell.output_bias[0] = 6.0
-        if config.linear_start:
+        if config.warm_start:
+            _warm_start(cell, Path(config.warm_start))
+        elif config.linear_start:
             cell.initial_state.fill_(config.linear_start)
             cell.bias.copy_(cell.initial_state - cell.quantized().recurrent @ cell.initial_state)
     return cell
+
+
+def _warm_start(cell: QORNN, path: Path) -> None:
+    """Put a checkpoint's real weights into the network."""
+    weights = load_checkpoint(path).float_weights
+    if weights is None:
+        raise CheckpointError(f"{path}: must hold the real weights of a training to be a warm start")
+    for name, values in weights.items():
+        parameter = getattr(cell, name)
+        if tuple(parameter.shape) != values.shape:
+            raise CheckpointError(
+                f"{path}: float.{name} must have shape {tuple(parameter.shape)} for a warm start of this "
+                f"network, not {values.shape}"
+            )
+        parameter.copy_(torch.from_numpy(np.array(values)))
 
 
 def _stage(
@@ -317,9 +335,18 @@ def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> C
             "torch": torch.__version__,
             "seconds": round(trainer.seconds, 1),
             "curve": trainer.curve,
+            **_started_from(config),
         },
         **options,
     )
+
+
+def _started_from(config: RunConfig) -> dict[str, Any]:
+    """Return how the warm start was made, for the provenance."""
+    if not config.warm_start:
+        return {}
+    before = load_checkpoint(Path(config.warm_start)).provenance
+    return {"warm_start": {k: v for k, v in before.items() if k != "curve"}}
 
 
 def _measured(checkpoint: Checkpoint, config: RunConfig) -> Checkpoint:

@@ -144,6 +144,7 @@ def comparable(config: RunConfig) -> dict[str, Any]:
     options = asdict(config) | {"command": config.command}
     for name in ("data", "task_file", "checkpoint_minutes"):
         options.pop(name, None)
+    options["warm_start"] = Path(config.warm_start).name
     return options
 
 
