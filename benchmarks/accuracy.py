@@ -86,6 +86,8 @@ ONE_SEED = (0,)
 # Bits of the states with which the networks of the side-by-side tables are measured, too.
 WIDTHS = (8, 12)
 BITS = (2, 3, 4, 5, 6, 8)
+# What titles end with where W has not the paper's q_k, one step for all of it.
+BY_ROW = ", a step by row"
 
 
 def _entry(
@@ -96,6 +98,8 @@ def _entry(
     baseline: str | None = None,
     **about: Any,
 ) -> Entry:
+    if config.per_row and baseline is None:
+        title += BY_ROW
     widths = WIDTHS if group in ("methods", "bits") and baseline is None else ()
     jobs = tuple(Job(replace(config, seed=seed), baseline, widths) for seed in seeds)
     return Entry(group, title, jobs, **about)

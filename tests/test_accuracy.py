@@ -102,8 +102,11 @@ def test_steps_by_row_are_said(accuracy, report):
     # The titles of these groups are a column and a row of their tables, and have no room for it.
     assert not [e for e in by_row if e.group in ("methods", "bits")]
     text = " ".join(report.page(entries, []).split())
-    assert "*A step by row* is not: each row of W has a step of its own" in text
+    assert "*A step by row* is not the paper's: each row of W has a step of its own" in text
     assert "kB counts these n multipliers" in text
+    # So do those of other scaled steps.
+    scaled = {e.group for e in entries if e.jobs[0].config.norm_preserving}
+    assert scaled == {"pixels"} and "`--norm-preserving`" in report.TEXTS["pixels"][1]
 
 
 def test_choice_of_settings_is_said(accuracy, report):
