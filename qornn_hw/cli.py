@@ -21,6 +21,7 @@ from rich.table import Table
 
 from qornn_hw import sweep_command
 from qornn_hw.errors import (
+    CapacityError,
     CheckpointError,
     FormatError,
     OutputError,
@@ -173,6 +174,14 @@ def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design"
 
     found = find_board(board)
     return plan(checkpoint.network, found.for_core, name=found.name, lanes=lanes)
+
+
+def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
+    from qornn_hw.design import compile_network
+    from qornn_hw.planner import chain_for_lanes
+
+    columns, elements = chain_for_lanes(checkpoint.network, lanes)
+    return compile_network(checkpoint.network, columns_per_element=columns, elements=elements)
 
 
 # -- train -------------------------------------------------------------------------------------------
@@ -344,6 +353,8 @@ def requantize(
 
 # More steps than anybody simulates, and few enough to be held in memory.
 MOST_STEPS = 100_000
+# Of a core that fits no board that is known here.
+BOARDLESS_LANES = 32
 
 
 def _check_folder_of(path: Path) -> None:
@@ -415,7 +426,13 @@ def sim(
     if waves is not None:
         _check_folder_of(waves)
     checkpoint = _load(model)
-    design = _design(checkpoint, board, lanes)
+    try:
+        design = _design(checkpoint, board, lanes)
+    except CapacityError as error:
+        if through != "core":
+            raise
+        print(f"the core alone, not for a board: {error}", file=sys.stderr)
+        design = _boardless(checkpoint, lanes or BOARDLESS_LANES)
     stimuli = random_sequences(checkpoint.network, batch=sequences, steps=steps, seed=seed)
     what = f"simulating {model} ({design.lanes} lanes, {sequences} x {steps} steps, {through})"
     with _stage(what, as_json):
