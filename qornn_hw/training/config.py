@@ -364,6 +364,7 @@ class SpeechConfig(_Fixed):
     train_all: bool = False
     state_bits: int = 8
     activation: str = "relu"
+    method: str = "free"
     batch: int = 30
     float_epochs: int = 200
     epochs: int = 150
