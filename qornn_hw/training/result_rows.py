@@ -79,8 +79,9 @@ class Job:
     def options(self) -> dict[str, Any]:
         """All options that change the result, as they stand in a row."""
         options = {k: v for k, v in asdict(self.config).items() if k not in _NOT_OF_THE_RUN}
-        if "task_file" in options:
-            options["task_file"] = Path(options["task_file"]).name
+        for name in ("task_file", "warm_start"):
+            if options.get(name):
+                options[name] = Path(options[name]).name
         if self.baseline is not None:
             options["baseline"] = self.baseline
         plain: dict[str, Any] = json.loads(json.dumps(options))
