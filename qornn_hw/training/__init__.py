@@ -7,12 +7,35 @@ the rest needs the extra: ``pip install 'qornn-hw[train]'``.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qornn_hw.training.config import AddingConfig, CopyConfig, MnistConfig, RunConfig
+from qornn_hw.training.config import (
+    AddingConfig,
+    ArraysConfig,
+    CharactersConfig,
+    CopyConfig,
+    Method,
+    MnistConfig,
+    PermutedMnistConfig,
+    RunConfig,
+    SequentialMnistConfig,
+    SpeechConfig,
+)
 
 if TYPE_CHECKING:
     from qornn_hw.training.run import train
 
-__all__ = ["AddingConfig", "CopyConfig", "MnistConfig", "RunConfig", "train"]
+__all__ = [
+    "AddingConfig",
+    "ArraysConfig",
+    "CharactersConfig",
+    "CopyConfig",
+    "Method",
+    "MnistConfig",
+    "PermutedMnistConfig",
+    "RunConfig",
+    "SequentialMnistConfig",
+    "SpeechConfig",
+    "train",
+]
 
 _LAZY = {"train": "qornn_hw.training.run"}
 
