@@ -72,7 +72,7 @@ PIXELS_MORE: dict[str, Any] = {
 }
 ROWS_SHIPPED: dict[str, Any] = {}
 ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 5, "epochs": 10, "finetune_epochs": 3, "augment": 0}
-SPEECH: dict[str, Any] = {}
+SPEECH: dict[str, Any] = {"train_all": True}
 CHARACTERS: dict[str, Any] = {}
 # What a method needs of its own, on the copy task and on MNIST.
 METHODS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

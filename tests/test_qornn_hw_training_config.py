@@ -51,6 +51,7 @@ def test_command_line(config, line):
             "method must be one of bjorck, projunn, penalty, free, ptq, not 'svd'",
         ),
         (CopyConfig, {"projunn_projection": "X"}, "projunn_projection must be one of D, T, not 'X'"),
+        (CopyConfig, {"first_matrix": "x"}, "first_matrix must be one of haar, identity, not 'x'"),
         (CopyConfig, {"hold": 0.0}, "hold must be 0.01 to 1.0, not 0.0"),
         (CopyConfig, {"linear_start": 2.0}, "linear_start must be 0 for identity: it is for relu"),
         (MnistConfig, {"data": "x", "epochs": 0}, "epochs must be 1 to 10000, not 0"),

@@ -78,6 +78,7 @@ _CHOICES: dict[str, list[str]] = {
     "rounding": [*Rounding],
     "output_kind": [*OutputKind],
     "method": [*Method],
+    "first_matrix": ["haar", "identity"],
     "projunn_projection": ["D", "T"],
     "projunn_sampler": ["lsi", "column"],
 }
@@ -96,6 +97,7 @@ class RunConfig:
         method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
         norm_preserving: scale the step of W so that rounding does not lengthen W; costs no hardware.
         per_row: a step for each row of W; costs a memory of n multipliers.
+        first_matrix: the W that training begins with: haar, a random orthogonal matrix, or identity.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
         warm_start: a checkpoint whose real weights the network begins with, of the same shape; else random.
@@ -130,6 +132,7 @@ class RunConfig:
     method: str = "bjorck"
     norm_preserving: bool = False
     per_row: bool = False
+    first_matrix: str = "haar"
     linear_start: float = 0.0
     warm_start: str = ""
     seed: int = 0
@@ -269,6 +272,8 @@ class AddingConfig(_Generated):
     hidden: int = 128
     bits: int = 5
     activation: str = "relu"
+    norm_preserving: bool = True
+    first_matrix: str = "identity"
     output_kind: str = "logits"
     bfloat16: bool = True
 

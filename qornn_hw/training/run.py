@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
@@ -162,6 +162,8 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.output_weight.zero_()
             cell.output_bias.zero_()
             cell.output_bias[0] = 6.0
+        if config.first_matrix == "identity":
+            nn.init.eye_(cell.recurrent_weight)
         if config.warm_start:
             _warm_start(cell, Path(config.warm_start))
         elif config.linear_start:
