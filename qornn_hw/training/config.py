@@ -272,8 +272,6 @@ class AddingConfig(_Generated):
     hidden: int = 128
     bits: int = 5
     activation: str = "relu"
-    norm_preserving: bool = True
-    first_matrix: str = "identity"
     output_kind: str = "logits"
     bfloat16: bool = True
 

@@ -347,7 +347,8 @@ def _client(workers: int | None, scheduler: str | None, most: int) -> Iterator[A
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=0,
-                    dashboard_address=None,
+                    # A port that is free: 8787, the default, may be another sweep's.
+                    dashboard_address="127.0.0.1:0",
                     local_directory=stack.enter_context(tempfile.TemporaryDirectory()),
                     silence_logs=logging.CRITICAL,
                 )
