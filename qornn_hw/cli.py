@@ -1,4 +1,4 @@
-"""The command line: `qornn-hw train | info | eval | sim | build | convert`.
+"""The command line: `qornn-hw train | sweep | info | eval | requantize | sim | build | convert`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,21 +19,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw import sweep_command
+from qornn_hw import sweep_command, train_command
 from qornn_hw.errors import (
     CapacityError,
-    CheckpointError,
     FormatError,
     OutputError,
     QornnError,
     ToolError,
-    TrainingError,
 )
 
 if TYPE_CHECKING:
     from qornn_hw.checkpoint import Checkpoint
     from qornn_hw.design import Design
-    from qornn_hw.training.config import RunConfig
 
 __all__ = ["app", "main"]
 
@@ -44,10 +41,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(
-    help="Train a network (needs the extra: pip install 'qornn-hw[train]').", invoke_without_command=True
-)
-app.add_typer(train_app, name="train")
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -120,14 +113,7 @@ def _root(
 
         print(f"qornn-hw {installed('qornn-hw')}")
         raise typer.Exit()
-    _help_without_command(context)
-
-
-@train_app.callback()
-def _help_without_command(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit()
+    train_command.help_without_command(context)
 
 
 def _load(model: Path) -> "Checkpoint":
@@ -184,92 +170,7 @@ def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
     return compile_network(checkpoint.network, columns_per_element=columns, elements=elements)
 
 
-# -- train -------------------------------------------------------------------------------------------
-
-
-def _training_command(config_class: "type[RunConfig]") -> None:
-    """Add `train TASK` with one option for each field of its configuration."""
-    import inspect
-
-    about = _attribute_docs(config_class)
-
-    def command(out: Path, resume: bool, **options: Any) -> None:
-        _train(config_class(**options), out, resume)
-
-    parameters = []
-    for f in fields(config_class):
-        name = "--" + f.name.replace("_", "-")
-        option = typer.Option(... if f.default is MISSING else f.default, name, help=about.get(f.name))
-        if f.type is bool:
-            option = typer.Option(f.default, f"{name}/--no-{name[2:]}", help=about.get(f.name))
-        parameters.append(
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=f.type)
-        )
-    # The task's own options first, then those that all tasks share.
-    own = set(vars(config_class).get("__annotations__", {}))
-    parameters.sort(key=lambda p: p.name not in own)
-    out = typer.Option(Path("model.pt"), "--out", "-o", help="Where to write the checkpoint.")
-    again = typer.Option(False, "--resume", help="Go on with the interrupted run whose --out this is.")
-    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
-    parameters.append(
-        inspect.Parameter("resume", inspect.Parameter.KEYWORD_ONLY, default=again, annotation=bool)
-    )
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    doc = (config_class.__doc__ or "").strip().splitlines()[0]
-    train_app.command(config_class.command, help=doc)(command)
-
-
-def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
-    """Return the sentences of the "Attributes" sections of a class and its bases, by attribute."""
-    docs: dict[str, str] = {}
-    for base in reversed(config_class.__mro__):
-        lines = (base.__doc__ or "").partition("Attributes:")[2].splitlines()
-        latest = ""
-        for line in lines:
-            name, colon, text = line.strip().partition(":")
-            if colon and name.isidentifier():
-                latest = name
-                docs[name] = text.strip()
-            elif latest and line.strip():
-                docs[latest] = f"{docs[latest]} {line.strip()}"
-    return docs
-
-
-def _train(config: "RunConfig", out: Path, resume: bool) -> None:
-    from qornn_hw import training
-    from qornn_hw.checkpoint import Checkpoint, check_writable, save_checkpoint
-
-    check_writable(out)
-    try:
-        train = training.train
-        from qornn_hw.training.run import run_file_of
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise CheckpointError(
-            "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
-        ) from error
-    try:
-        checkpoint = train(config, out, resume)
-    except TrainingError as error:
-        if not isinstance(error.checkpoint, Checkpoint):
-            raise
-        save_checkpoint(out, error.checkpoint)
-        raise TrainingError(f"{error}; {out} is the best network until then") from error
-    save_checkpoint(out, checkpoint)
-    run_file_of(out).unlink(missing_ok=True)
-    print(f"wrote {out}")
-
-
-def _add_training_commands() -> None:
-    from qornn_hw.training.config import CONFIGS
-
-    for config_class in CONFIGS:
-        _training_command(config_class)
-
-
-_add_training_commands()
+train_command.add_to(app)
 sweep_command.add_to(app)
 
 # -- look --------------------------------------------------------------------------------------------

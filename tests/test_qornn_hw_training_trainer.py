@@ -225,7 +225,7 @@ def test_curve_has_the_matrix(unmeasured):
 
 def test_run_stays_until_the_checkpoint_is_safe(tmp_path, monkeypatch):
     """If the checkpoint cannot be written, the run can be resumed."""
-    from qornn_hw import checkpoint, cli
+    from qornn_hw import checkpoint, train_command
 
     monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
     config = CopyConfig(**SMALL, iterations=5, finetune_iterations=0)
@@ -237,7 +237,7 @@ def test_run_stays_until_the_checkpoint_is_safe(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_checkpoint", full)
         with pytest.raises(OutputError):
-            cli._train(config, out, False)
+            train_command.train_to_file(config, out, False)
     assert (tmp_path / "model.run").exists() and not out.exists()
-    cli._train(config, out, True)
+    train_command.train_to_file(config, out, True)
     assert out.exists() and not (tmp_path / "model.run").exists()

@@ -1,0 +1,114 @@
+"""The commands `qornn-hw train TASK`: one for each task, its options the fields of its configuration."""
+
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from qornn_hw.errors import CheckpointError, TrainingError
+from qornn_hw.training.config import CONFIGS
+
+if TYPE_CHECKING:
+    from qornn_hw.training.config import RunConfig
+
+__all__ = ["add_to", "help_without_command", "train_to_file"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    train_app = typer.Typer(
+        help="Train a network (needs the extra: pip install 'qornn-hw[train]').", invoke_without_command=True
+    )
+    train_app.callback()(help_without_command)
+    for config_class in CONFIGS:
+        _training_command(train_app, config_class)
+    app.add_typer(train_app, name="train")
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Print the help where no command follows."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit()
+
+
+def _training_command(app: typer.Typer, config_class: "type[RunConfig]") -> None:
+    """Add `train TASK` with one option for each field of its configuration."""
+    about = _attribute_docs(config_class)
+
+    def command(out: Path, resume: bool, **options: Any) -> None:
+        train_to_file(config_class(**options), out, resume)
+
+    parameters = []
+    for f in fields(config_class):
+        name = "--" + f.name.replace("_", "-")
+        option = typer.Option(... if f.default is MISSING else f.default, name, help=about.get(f.name))
+        if f.type is bool:
+            option = typer.Option(f.default, f"{name}/--no-{name[2:]}", help=about.get(f.name))
+        parameters.append(
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=f.type)
+        )
+    # The task's own options first, then those that all tasks share.
+    own = set(vars(config_class).get("__annotations__", {}))
+    parameters.sort(key=lambda p: p.name not in own)
+    out = typer.Option(Path("model.pt"), "--out", "-o", help="Where to write the checkpoint.")
+    again = typer.Option(False, "--resume", help="Go on with the interrupted run whose --out this is.")
+    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
+    parameters.append(
+        inspect.Parameter("resume", inspect.Parameter.KEYWORD_ONLY, default=again, annotation=bool)
+    )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    doc = (config_class.__doc__ or "").strip().splitlines()[0]
+    app.command(config_class.command, help=doc)(command)
+
+
+def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
+    """Return the sentences of the "Attributes" sections of a class and its bases, by attribute."""
+    docs: dict[str, str] = {}
+    for base in reversed(config_class.__mro__):
+        lines = (base.__doc__ or "").partition("Attributes:")[2].splitlines()
+        latest = ""
+        for line in lines:
+            name, colon, text = line.strip().partition(":")
+            if colon and name.isidentifier():
+                latest = name
+                docs[name] = text.strip()
+            elif latest and line.strip():
+                docs[latest] = f"{docs[latest]} {line.strip()}"
+    return docs
+
+
+def train_to_file(config: "RunConfig", out: Path, resume: bool) -> None:
+    """Train and write the checkpoint; the saved run is deleted when that is done.
+
+    Raises:
+        TrainingError: the training came to nothing; what was best until then is written.
+        CheckpointError: torch is not installed, or the run cannot be resumed.
+        OutputError: the checkpoint cannot be written.
+    """
+    from qornn_hw import training
+    from qornn_hw.checkpoint import Checkpoint, check_writable, save_checkpoint
+
+    check_writable(out)
+    try:
+        train = training.train
+        from qornn_hw.training.run import run_file_of
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise CheckpointError(
+            "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
+        ) from error
+    try:
+        checkpoint = train(config, out, resume)
+    except TrainingError as error:
+        if not isinstance(error.checkpoint, Checkpoint):
+            raise
+        save_checkpoint(out, error.checkpoint)
+        raise TrainingError(f"{error}; {out} is the best network until then") from error
+    save_checkpoint(out, checkpoint)
+    run_file_of(out).unlink(missing_ok=True)
+    print(f"wrote {out}")
