@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qornn_hw.errors import FormatError
+from qornn_hw.evaluate import measure
 from qornn_hw.training.baselines import LSTM, Baseline, FastRNN
 from qornn_hw.training.config import RunConfig
 from qornn_hw.training.loop import one_thread
@@ -18,8 +20,6 @@ from qornn_hw.training.trainer import Stage, Trainer, answers_loss, last_only, r
 __all__ = ["BASELINES", "train_baseline"]
 
 BASELINES: dict[str, type[Baseline]] = {"lstm": LSTM, "fastrnn": FastRNN}
-# Answers that are computed at once.
-_CHUNK = 100
 
 
 @one_thread()
@@ -72,13 +72,11 @@ def train_baseline(config: RunConfig, kind: str, hidden: int, quiet: bool = Fals
 
 
 def _measured(network: Baseline, task: Task, test: Examples) -> dict[str, float]:
-    totals: dict[str, float] = {}
+    def answer(inputs: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+        with torch.no_grad():
+            logits, _ = network(real_inputs(task, inputs), last_only=last_only(task))
+        found: NDArray[np.float64] = (logits[:, None] if last_only(task) else logits).double().numpy()
+        return found
+
     network.eval()
-    with torch.no_grad(), np.errstate(all="ignore"):
-        for start in range(0, len(test.inputs), _CHUNK):
-            x = real_inputs(task, test.inputs[start : start + _CHUNK])
-            logits, _ = network(x, last_only=last_only(task))
-            answers = (logits[:, None] if last_only(task) else logits).double().numpy()
-            for key, value in task.totals(answers, test.targets[start : start + _CHUNK]).items():
-                totals[key] = totals.get(key, 0.0) + value
-    return task.metrics(totals, len(test.inputs))
+    return measure(task, test, answer, network.hidden)

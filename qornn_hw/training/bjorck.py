@@ -127,7 +127,7 @@ def orthogonalize(
     w: Tensor = weight / (torch.linalg.matrix_norm(weight, ord=2) if norm is None else norm)
     if order > 1:
         return _series(w, iterations, order, tolerance)
-    result: Tensor = _Iterate.apply(w, iterations, beta, tolerance)  # type: ignore[no-untyped-call]
+    result: Tensor = _Iterate.apply(w, iterations, beta, tolerance)  # type: ignore[no-untyped-call]  # torch gives it no types
     return result
 
 

@@ -209,17 +209,15 @@ class _Generated(RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fixed(RunConfig):
-    """A task with a fixed set of sequences.
+class _Epochs(RunConfig):
+    """A task whose training sequences are shown again and again.
 
     Attributes:
-        data: the folder with the data.
         float_epochs: passes over the training sequences with real weights.
         epochs: further passes, with quantized weights.
         finetune_epochs: further passes, with rounded states.
     """
 
-    data: str
     float_epochs: int = 0
     epochs: int = 20
     finetune_epochs: int = 2
@@ -228,6 +226,17 @@ class _Fixed(RunConfig):
         """Return the three counts."""
         batches = task.batches_per_epoch(self.batch) or 1
         return self.float_epochs * batches, self.epochs * batches, self.finetune_epochs * batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fixed(_Epochs):
+    """A task with a public data set.
+
+    Attributes:
+        data: the folder with the data.
+    """
+
+    data: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,15 +428,12 @@ class CharactersConfig(_Fixed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArraysConfig(RunConfig):
+class ArraysConfig(_Epochs):
     """Training on arrays of your own (docs/tasks.md).
 
     Attributes:
         task_file: the .npz file with inputs and targets.
         input_bits: bits of an entry of a vector.
-        float_epochs: passes over the training sequences with real weights.
-        epochs: further passes, with quantized weights.
-        finetune_epochs: further passes, with rounded states.
     """
 
     command: ClassVar[str] = "arrays"
@@ -436,17 +442,11 @@ class ArraysConfig(RunConfig):
     input_bits: int = 8
     activation: str = "relu"
     float_epochs: int = 5
-    epochs: int = 20
     finetune_epochs: int = 5
 
     def task(self) -> Task:
         """Return the arrays' task."""
         return ArraysTask(self.task_file, self.input_bits)
-
-    def stages(self, task: Task) -> tuple[int, int, int]:
-        """Return the three counts."""
-        batches = task.batches_per_epoch(self.batch) or 1
-        return self.float_epochs * batches, self.epochs * batches, self.finetune_epochs * batches
 
     @property
     def data_dir(self) -> str | None:

@@ -239,7 +239,7 @@ class ProjUNN(Optimizer):
             state["step"] = torch.zeros(())
             state["square_avg"] = torch.zeros_like(weight)
         state["step"] += 1
-        grad: Tensor = weight.grad  # type: ignore[assignment]
+        grad: Tensor = weight.grad  # type: ignore[assignment]  # `step` leaves out weights without one
         direction = grad * (-group["lr"] / group["lr_divider"])
         if group["alpha"] is not None:
             v = state["square_avg"]
