@@ -308,6 +308,26 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
     assert kept.metrics["fake_quantized"]["cross_entropy"] == pytest.approx(best, rel=0.1)
 
 
+def test_rates_of_the_stages(monkeypatch):
+    """The factors of a stage multiply its learning rates, and one more that of W, where weights are quantized."""
+    seen = {}
+
+    def note(self, stage, prepare=None):
+        groups = [group for optimizer in stage.optimizers for group in optimizer.param_groups]
+        seen[stage.title.split(", ")[1]] = [group["rate"] for group in groups]
+
+    monkeypatch.setattr(trainer.Trainer, "run", note)
+    rates = {"learning_rate_recurrent": 1.0, "learning_rate_input": 2.0, "learning_rate_output": 4.0}
+    factors = {"quantized_rate": 0.5, "quantized_recurrent_rate": 0.25, "finetune_rate": 0.125}
+    counts = {"float_iterations": 1, "iterations": 1, "finetune_iterations": 1}
+    train(AddingConfig(steps=4, hidden=4, curriculum=0, **rates, **factors, **counts), quiet=True)
+    assert seen == {
+        "real weights": [1.0, 2.0, 4.0],
+        "quantized weights": [0.125, 1.0, 2.0],
+        "rounded states": [0.125, 0.25, 0.5],
+    }
+
+
 def test_patience_ends_a_stage(monkeypatch):
     """A stage ends after so many validations without a better one."""
     monkeypatch.setattr(trainer, "score", lambda *_: 0.5)

@@ -92,6 +92,21 @@ def test_adding_sequences():
     assert task.input_scale == 1 / 256 and (task.input_bits, task.input_signed) == (8, False)
 
 
+def test_adding_curriculum():
+    """Training sequences grow from 10 steps to all of them and stay there; the other sets are of all steps."""
+    task = AddingTask(200, curriculum=100)
+    steps = [task.training_batch(i, 3, 0).inputs.shape[1] for i in range(103)]
+    assert steps[0] == 10 and steps[50] == 44 and steps[99] == 194 and steps[100:] == [200] * 3
+    assert steps == sorted(steps)
+    assert task.validation().inputs.shape[1] == task.test().inputs.shape[1] == 200
+    numbers, markers = (task.training_batch(0, 3, 0).inputs[..., i] for i in (0, 1))
+    assert np.all((markers[:, :5] > 0).sum(axis=1) == 1) and np.all((markers[:, 5:] > 0).sum(axis=1) == 1)
+    wanted = (numbers * (markers > 0)).sum(axis=1) / 256
+    np.testing.assert_array_equal(task.training_batch(0, 3, 0).targets[:, 0], wanted)
+    assert AddingTask(5, curriculum=100).steps_of_batch(0) == 5
+    assert task.description() == AddingTask(200).description()
+
+
 @pytest.mark.parametrize("bits", [1, 4, 8])
 def test_adding_blind(bits):
     """The blind error is the variance of the sum of two numbers of the grid."""
@@ -118,6 +133,7 @@ def test_adding_metric():
         (AddingTask, {"steps": 1}, "steps must be 2 to 1000000, not 1"),
         (AddingTask, {"steps": True}, "steps must be 2 to 1000000, not True"),
         (AddingTask, {"steps": 4, "input_bits": 17}, "input_bits must be 1 to 16, not 17"),
+        (AddingTask, {"steps": 4, "curriculum": -1}, "curriculum must be 0 to 10000000, not -1"),
     ],
 )
 def test_bad_arguments(kind, arguments, message):

@@ -112,6 +112,8 @@ class RunConfig:
         projunn_projection: D, onto the nearest orthogonal matrix, or T, along the tangent; for projunn.
         projunn_sampler: lsi or column, how an update is made low-rank; for projunn.
         quantized_rate: what the learning rates are multiplied by where the weights are quantized.
+        quantized_recurrent_rate: what that of W is multiplied by then, besides: each step of Adam moves some
+            entries of W past a rounding boundary, and over hundreds of steps that is another network.
         finetune_recurrent: train W, too, when the states are rounded.
         finetune_rate: what the learning rates are multiplied by then, instead.
         bfloat16: multiply in bfloat16 where the processor can; weights stay exact, states lose bits.
@@ -146,6 +148,7 @@ class RunConfig:
     projunn_projection: str = "T"
     projunn_sampler: str = "lsi"
     quantized_rate: float = 1.0
+    quantized_recurrent_rate: float = 1.0
     finetune_recurrent: bool = True
     finetune_rate: float = 0.5
     bfloat16: bool = False
@@ -273,11 +276,13 @@ class AddingConfig(_Generated):
 
     Attributes:
         steps: length of a sequence.
+        curriculum: over so many training batches, the first ones, sequences grow from 10 steps to all.
     """
 
     command: ClassVar[str] = "adding"
 
     steps: int = 200
+    curriculum: int = 1500
     hidden: int = 128
     bits: int = 5
     activation: str = "relu"
@@ -286,7 +291,7 @@ class AddingConfig(_Generated):
 
     def task(self) -> Task:
         """Return the adding task."""
-        return AddingTask(self.steps)
+        return AddingTask(self.steps, curriculum=self.curriculum)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,7 +105,14 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
         cell.round_weights = True
     if quantized:
         stage = _stage(
-            "quantized weights", quantized, config, task, cell, config.quantized_rate, hold=config.hold
+            "quantized weights",
+            quantized,
+            config,
+            task,
+            cell,
+            config.quantized_rate,
+            recurrent_rate=config.quantized_recurrent_rate,
+            hold=config.hold,
         )
         trainer.run(stage)
     if rounded:
@@ -194,23 +201,32 @@ def _stage(
     task: Task,
     cell: QORNN,
     rate: float,
+    recurrent_rate: float = 1.0,
     hold: float = 1.0,
     finetune: bool = False,
 ) -> Stage:
-    """Return a stage with its optimizers: the learning rates times ``rate``; W and U end at ``hold``."""
+    """Return a stage with its optimizers.
+
+    Args:
+        title, iterations, config, task, cell: of the stage.
+        rate: what the learning rates are multiplied by.
+        recurrent_rate: what that of W is multiplied by, besides.
+        hold: part of the stage after which W and U stay.
+        finetune: whether this is the stage of rounded states.
+    """
     adam = []
     optimizers: list[Optimizer] = []
     if not finetune or config.finetune_recurrent:
         group = {
             "params": [cell.recurrent_weight],
-            "rate": rate * config.learning_rate_recurrent,
+            "rate": rate * recurrent_rate * config.learning_rate_recurrent,
             "hold": hold,
         }
         if config.method == Method.PROJUNN:
             optimizers.append(
                 ProjUNN(
                     [group],
-                    lr=rate * config.learning_rate_recurrent,
+                    lr=group["rate"],
                     rank=min(config.projunn_rank, config.hidden),
                     projection="D" if config.projunn_projection == "D" else "T",
                     sampler="lsi" if config.projunn_sampler == "lsi" else "column",

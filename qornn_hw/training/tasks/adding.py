@@ -22,6 +22,8 @@ __all__ = ["AddingTask", "sequences"]
 
 TEST_SEQUENCES = 2000
 VALIDATION_SEQUENCES = 1000
+# Steps with which a curriculum begins.
+SHORTEST = 10
 # The first word keeps training, validation and test apart whatever the training seed is.
 _TRAINING = 5
 _VALIDATION_SEED = (6, 0)
@@ -47,9 +49,14 @@ class AddingTask(Task):
 
     Metric: mse, the mean squared error of the answer after the last step.
 
+    Training may begin with short sequences: without, the loss of long ones stays at the blind answer's for
+    thousands of batches, and nothing is learned in them.
+
     Args:
         steps: T, 2 to 1,000,000.
         input_bits: b, 1 to 16.
+        curriculum: c, 0 to 10,000,000: training batch i < c has sequences of ``10 (T / 10)**(i / c)`` steps,
+            later ones of T. Validation and test sequences have T.
     """
 
     name = "adding"
@@ -62,8 +69,9 @@ class AddingTask(Task):
     outputs = 1
     output_mode = OutputMode.LAST_STEP
 
-    def __init__(self, steps: int = 200, input_bits: int = 8) -> None:
+    def __init__(self, steps: int = 200, input_bits: int = 8, curriculum: int = 0) -> None:
         self.steps = whole("steps", steps, 2, 1_000_000)
+        self.curriculum = whole("curriculum", curriculum, 0, 10_000_000)
         self.input_bits = whole("input_bits", input_bits, 1, 16)
         self.input_scale = 2.0**-self.input_bits
 
@@ -71,12 +79,22 @@ class AddingTask(Task):
         """Return ``{"name": "adding", "steps": T}``."""
         return {"name": self.name, "steps": self.steps}
 
-    def _examples(self, seed: tuple[int, ...], count: int) -> Examples:
-        return Examples(*sequences(generator(*seed), count, self.steps, self.input_bits))
+    def _examples(self, seed: tuple[int, ...], count: int, steps: int | None = None) -> Examples:
+        return Examples(*sequences(generator(*seed), count, steps or self.steps, self.input_bits))
+
+    def steps_of_batch(self, index: int) -> int:
+        """Return the steps of the sequences of a training batch.
+
+        >>> [AddingTask(1000, curriculum=100).steps_of_batch(i) for i in (0, 50, 99, 100)]
+        [10, 100, 954, 1000]
+        """
+        if index >= self.curriculum or self.steps <= SHORTEST:
+            return self.steps
+        return int(SHORTEST * (self.steps / SHORTEST) ** (index / self.curriculum))
 
     def training_batch(self, index: int, count: int, seed: int) -> Examples:
-        """Return new sequences."""
-        return self._examples((_TRAINING, seed, index), count)
+        """Return new sequences, of :meth:`steps_of_batch` steps."""
+        return self._examples((_TRAINING, seed, index), count, self.steps_of_batch(index))
 
     def batches_per_epoch(self, count: int) -> int | None:
         """Return None: sequences are generated."""
