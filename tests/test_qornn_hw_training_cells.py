@@ -133,6 +133,44 @@ def test_state_dict_holds_the_stage():
     )
 
 
+@pytest.mark.parametrize("method", [Method.BJORCK, Method.FREE])
+@pytest.mark.parametrize("per_row", [False, True])
+@pytest.mark.parametrize("norm_preserving", [False, True])
+def test_orthogonal_rounding(method, per_row, norm_preserving):
+    """W becomes integers with rows of length 1, nearer to orthogonal, which the next passes find again."""
+    torch.manual_seed(5)
+    cell = QORNN(
+        2, 48, 3, Activation.RELU, 3, 8, method=method, per_row=per_row, norm_preserving=norm_preserving
+    ).eval()
+
+    def error():
+        q = cell.quantized()
+        lengths = q.recurrent.detach().norm(dim=1)
+        return float(
+            torch.linalg.matrix_norm(q.recurrent.detach() @ q.recurrent.detach().T - torch.eye(48))
+        ), lengths
+
+    before, _ = error()
+    cell.round_orthogonally()
+    after, lengths = error()
+    assert after < 0.7 * before
+    if per_row:
+        torch.testing.assert_close(lengths, torch.ones(48), rtol=2e-3, atol=0)
+    q = cell.quantized()
+    levels = (q.recurrent / q.steps[0]).detach()
+    torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-3)
+    other = QORNN(
+        2, 48, 3, Activation.RELU, 3, 8, method=method, per_row=per_row, norm_preserving=norm_preserving
+    )
+    other.load_state_dict(cell.state_dict())
+    torch.testing.assert_close(other.eval().quantized().recurrent, q.recurrent)
+    # Half a step away from the next level: a small change of W changes no integer.
+    with torch.no_grad():
+        cell.recurrent_weight.add_(0.02 * torch.as_tensor(cell.held_step) * torch.randn(48, 48).sign())
+    q = cell.quantized()
+    assert torch.equal((q.recurrent / q.steps[0]).detach().round(), levels.round())
+
+
 def test_frozen_weights_stay():
     """A W that is not trained gives the same quantized W in every pass, though U and V go on learning."""
     torch.manual_seed(4)

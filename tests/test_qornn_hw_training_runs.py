@@ -309,7 +309,7 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
 
 
 def test_rates_of_the_stages(monkeypatch):
-    """The factors of a stage multiply its learning rates, and one more that of W, where weights are quantized."""
+    """A stage's factors multiply its learning rates, one more that of W where weights are quantized."""
     seen = {}
 
     def note(self, stage, prepare=None):

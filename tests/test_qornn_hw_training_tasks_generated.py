@@ -93,7 +93,7 @@ def test_adding_sequences():
 
 
 def test_adding_curriculum():
-    """Training sequences grow from 10 steps to all of them and stay there; the other sets are of all steps."""
+    """Training sequences grow from 10 steps to all of them and stay; the other sets are of all steps."""
     task = AddingTask(200, curriculum=100)
     steps = [task.training_batch(i, 3, 0).inputs.shape[1] for i in range(103)]
     assert steps[0] == 10 and steps[50] == 44 and steps[99] == 194 and steps[100:] == [200] * 3

@@ -1,8 +1,10 @@
 """The trained module: a recurrent network that sees its quantized weights."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,7 @@ from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.config import Method
 from qornn_hw.training.quantizer import norm_gain, quantize, round_state, snapped, step_of
 from qornn_hw.training.recurrence import Grid, Workspace, recur
+from qornn_hw.training.rounding import orthogonal_levels
 
 __all__ = ["QORNN", "Quantized", "ratio"]
 
@@ -107,6 +110,8 @@ class QORNN(nn.Module):
         self.input_scale = 1.0
         # The step of the grid whose rounding is put on as noise where there is no loop to round in.
         self.noise_step = 0.0
+        # The step of W, or (n, 1) one for each row, where it does not follow the weights.
+        self.held_step: Tensor | float | None = None
         # Use the processor's bfloat16 products in training; evaluation never does.
         self.bfloat16_products = False
         self._workspace = Workspace()
@@ -119,6 +124,7 @@ class QORNN(nn.Module):
             "state_shift": self.state_shift,
             "input_scale": self.input_scale,
             "noise_step": self.noise_step,
+            "held_step": self.held_step,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -135,7 +141,7 @@ class QORNN(nn.Module):
             self.bjorck.train(self.training and w.requires_grad)
             w = self.bjorck(w)
         u, v = self.input_weight, self.output_weight
-        d_w = step_of(w, self.bits, per_row=self.per_row)
+        d_w = step_of(w, self.bits, per_row=self.per_row) if self.held_step is None else self.held_step
         gain = norm_gain(w, self.bits, d_w) if self.norm_preserving else 1.0
         unit, d_u = self._units(gain * d_w)
         d_v = step_of(v, self.output_bits)
@@ -174,6 +180,24 @@ class QORNN(nn.Module):
         u = self.input_weight.detach()
         steps = [unit * 2.0**e for e in range(32)]
         return min(steps, key=lambda d: float((quantize(u, self.bits, d) - u).square().sum()))
+
+    def round_orthogonally(self) -> None:
+        """Put integers whose rows are nearly orthogonal in the place of W, and hold its step from now on.
+
+        The integers stay, each half a step away from another one, until training moves W by that much.
+        See :mod:`qornn_hw.training.rounding`.
+        """
+        with torch.no_grad():
+            w = self.quantized().plain
+            step = step_of(w, self.bits, per_row=self.per_row)
+            steps = step.double().numpy() if isinstance(step, Tensor) else step
+            levels = orthogonal_levels(w.double().numpy(), self.bits, steps)
+            if self.per_row:
+                lengths = np.maximum(np.linalg.norm(levels, axis=1, keepdims=True), 1.0)
+                self.held_step = torch.from_numpy(1.0 / lengths).to(w)
+            else:
+                self.held_step = math.sqrt(len(levels)) / max(float(np.linalg.norm(levels)), 1.0)
+            self.recurrent_weight.copy_(torch.from_numpy(levels).to(w) * self.held_step)
 
     def states(self, q: Quantized, x: Tensor, state: Tensor | None = None, last_only: bool = False) -> Tensor:
         """Return the states after all steps, (T, batch, n), or after the last, (batch, n).

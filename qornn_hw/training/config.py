@@ -97,6 +97,8 @@ class RunConfig:
         method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
         norm_preserving: scale the step of W so that rounding does not lengthen W; costs no hardware.
         per_row: a step for each row of W; costs a memory of n multipliers.
+        orthogonal_rounding: before the stage of quantized weights, round W so that its rows stay nearly
+            orthogonal, and hold its step; not for projunn and ptq, nor for 1 bit.
         first_matrix: the W that training begins with: haar, a random orthogonal matrix, or identity.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
@@ -134,6 +136,7 @@ class RunConfig:
     method: str = "bjorck"
     norm_preserving: bool = False
     per_row: bool = False
+    orthogonal_rounding: bool = False
     first_matrix: str = "haar"
     linear_start: float = 0.0
     warm_start: str = ""
@@ -173,6 +176,11 @@ class RunConfig:
         if self.per_row and self.activation in (Activation.TANH, Activation.HARDTANH):
             raise FormatError(
                 f"per_row must be off for {self.activation}, whose states have a scale of their own"
+            )
+        if self.orthogonal_rounding and (self.bits == 1 or self.method in (Method.PROJUNN, Method.PTQ)):
+            raise FormatError(
+                f"orthogonal_rounding must be off for {self.method} with {self.bits} bits: it needs a stage "
+                "in which W is free, and levels to choose from"
             )
         if self.linear_start and self.activation != Activation.RELU:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")

@@ -114,7 +114,7 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
             recurrent_rate=config.quantized_recurrent_rate,
             hold=config.hold,
         )
-        trainer.run(stage)
+        trainer.run(stage, cell.round_orthogonally if config.orthogonal_rounding else None)
     if rounded:
 
         def on_the_grid() -> None:
@@ -207,26 +207,19 @@ def _stage(
 ) -> Stage:
     """Return a stage with its optimizers.
 
-    Args:
-        title, iterations, config, task, cell: of the stage.
-        rate: what the learning rates are multiplied by.
-        recurrent_rate: what that of W is multiplied by, besides.
-        hold: part of the stage after which W and U stay.
-        finetune: whether this is the stage of rounded states.
+    The learning rates are multiplied by ``rate``, that of W by ``recurrent_rate`` besides; W and U stay after
+    the part ``hold`` of the stage.
     """
     adam = []
     optimizers: list[Optimizer] = []
     if not finetune or config.finetune_recurrent:
-        group = {
-            "params": [cell.recurrent_weight],
-            "rate": rate * recurrent_rate * config.learning_rate_recurrent,
-            "hold": hold,
-        }
+        recurrent_rate *= rate * config.learning_rate_recurrent
+        group = {"params": [cell.recurrent_weight], "rate": recurrent_rate, "hold": hold}
         if config.method == Method.PROJUNN:
             optimizers.append(
                 ProjUNN(
                     [group],
-                    lr=group["rate"],
+                    lr=recurrent_rate,
                     rank=min(config.projunn_rank, config.hidden),
                     projection="D" if config.projunn_projection == "D" else "T",
                     sampler="lsi" if config.projunn_sampler == "lsi" else "column",

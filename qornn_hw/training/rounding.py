@@ -1,0 +1,110 @@
+"""Rounding an orthogonal matrix so that it stays nearly orthogonal, whatever the bits.
+
+To the nearest level, every entry errs by up to half a step, independently of all others, and at 4 bits
+``Q Q^T`` is far from a multiple of I (docs/theory.md). But of the two levels beside an entry, or of all near
+it, one may take another one than the nearest: n**2 such choices stand against the n (n - 1) / 2 products of
+rows that should vanish. Here single entries move by one level for as long as that brings the rows nearer to
+orthogonal. (Beyond the paper. The idea of choosing levels by what the whole matrix does is that of AdaRound,
+Nagel et al., arXiv 2004.10568; the objective and the search are ours.)
+
+With the integers Q, their Gram matrix ``G = Q Q^T`` and s_i = G_ii, the objective is
+
+    by row:     F = sum_(i != k) G_ik^2 / (s_i s_k)       rows may have any length, each has a step
+    one step:   F = sum_(i, k) (G_ik / s - [i = k])^2     s the mean of s_i of the nearest levels
+
+the squared Frobenius error ``||N N^T - I||^2`` of the rows N in their units. The move of entry (i, j) by
+delta = +-1 gives G_ik the value ``G_ik + delta Q_kj`` and s_i the value ``s_i + 2 delta Q_ij + 1``; what this
+does to F takes ``sum_k w_k G_ik Q_kj`` and ``sum_k w_k Q_kj^2`` over k != i, w_k = 1 / s_k by row and 1 / s
+else: one product of matrices for all 2 n**2 moves.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["orthogonal_levels"]
+
+FloatArray = NDArray[np.float64]
+
+# Moves at a time, as a part of the rows that would move: the best of them, in columns of their own, since
+# what they gain is computed for one at a time.
+_AT_ONCE = 8
+# A gain that is worth a move; smaller ones are rounding errors of the sums.
+_LEAST = 1e-9
+_MOVES = np.array([-1.0, 1.0])[:, None, None]
+
+
+def orthogonal_levels(
+    weight: FloatArray, bits: int, step: float | FloatArray, reach: float = 1.0
+) -> FloatArray:
+    """Return integers near ``weight / step`` whose rows are nearly orthogonal.
+
+    Args:
+        weight: an orthogonal matrix, (n, n).
+        bits: k, 2 to 8; the integers are ``-2**(k-1)`` to ``2**(k-1) - 1``.
+        step: the step of the levels, or (n, 1) one for each row.
+        reach: an integer is less than ``reach`` away from ``weight / step``, or the nearest one.
+
+    Returns:
+        Integers as float64, (n, n): a minimum of the objective for single moves. No random numbers.
+    """
+    low, high = -float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)
+    exact = weight / step
+    levels = np.clip(np.round(exact), low, high)
+    scale = None if np.ndim(step) else float(np.square(levels).sum(axis=1).mean()) or 1.0
+    objective = _objective(levels, scale)
+    while True:
+        gain = _gains(levels, scale)
+        new = levels + _MOVES
+        allowed = (new >= low) & (new <= high) & (np.abs(new - exact) < reach)
+        gain = np.where(allowed, gain, np.inf)
+        # The better move of an entry, then the best entry of each row.
+        way = gain.argmin(axis=0)
+        best = np.take_along_axis(gain, way[None], axis=0)[0]
+        columns = best.argmin(axis=1)
+        gains = best[np.arange(len(levels)), columns]
+        rows = np.flatnonzero(gains < -_LEAST)
+        rows = rows[np.argsort(gains[rows], kind="stable")][: -(-len(rows) // _AT_ONCE)]
+        _, first = np.unique(columns[rows], return_index=True)
+        # Together they may undo each other: then the best one alone.
+        for chosen in (rows[first], rows[:1]):
+            moved = levels.copy()
+            moved[chosen, columns[chosen]] += 2.0 * way[chosen, columns[chosen]] - 1.0
+            found = _objective(moved, scale)
+            if found < objective:
+                break
+        else:
+            return levels
+        levels, objective = moved, found
+
+
+def _objective(levels: FloatArray, scale: float | None) -> float:
+    """Return F: by row where ``scale`` is None, else with s = ``scale``."""
+    gram = levels @ levels.T
+    if scale is not None:
+        return float(np.square(gram / scale - np.eye(len(gram))).sum())
+    root = np.sqrt(_lengths(gram))
+    np.fill_diagonal(gram, 0.0)
+    return float(np.square(gram / root / root[:, None]).sum())
+
+
+def _lengths(gram: FloatArray) -> FloatArray:
+    """Return s_i; a row of zeros, which has no direction, counts as one of length 1."""
+    lengths = gram.diagonal()
+    return np.where(lengths > 0, lengths, 1.0)
+
+
+def _gains(levels: FloatArray, scale: float | None) -> FloatArray:
+    """Return how F changes by each move of each entry, (2, n, n)."""
+    gram = levels @ levels.T
+    squares = levels * levels
+    lengths = gram.diagonal()[:, None].copy()
+    safe = _lengths(gram)[:, None]
+    np.fill_diagonal(gram, 0.0)
+    weight = 1.0 / safe if scale is None else np.full_like(safe, 1.0 / scale)
+    before = np.square(gram) @ weight
+    change = 2.0 * _MOVES * ((gram * weight.T) @ levels) + (weight.T @ squares - weight * squares)
+    new = lengths + 2.0 * _MOVES * levels + 1.0
+    if scale is None:
+        return np.asarray(2.0 * ((before + change) / np.where(new > 0, new, 1.0) - before / safe))
+    diagonal = np.square(new / scale - 1.0) - np.square(lengths / scale - 1.0)
+    return np.asarray(2.0 * change / scale + diagonal)
