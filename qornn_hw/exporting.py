@@ -321,7 +321,7 @@ def export(
             multiplier=np.broadcast_to(factors[:, 0], (n,)),
             shift=shift,
             rounding=choice_of("rounding", rounding, Rounding),
-            initial_state=np.clip(np.rint(h0 / s_h), state.min, state.max).astype(np.int64),
+            initial_state=np.clip(np.floor(h0 / s_h + 0.5), state.min, state.max).astype(np.int64),
             output_mode=mode,
             output_kind=choice_of("output_kind", output_kind, OutputKind),
             scales=Scales(input=s_x, state=s_h, accumulator=float(s_acc.max()), output=s_y),

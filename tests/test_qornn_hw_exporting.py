@@ -61,6 +61,16 @@ def test_fake_quantized_forward_is_the_integer_model(activation, input, options)
     assert len(np.unique(trace.states)) > 3
 
 
+def test_initial_state_is_rounded_half_up():
+    """The first state is the nearest of the grid, of two as near the larger one, as everywhere."""
+    weights, rest = arrays(n=5)
+    options = {"state_range": 8.0, "state_bits": 4, **rest}
+    wanted = np.array([0.5, -0.5, 1.5, -1.5, 0.49])
+    step = export(*weights, activation="relu", **options).network.scales.state
+    network = export(*weights, activation="relu", initial_state=wanted * step, **options).network
+    np.testing.assert_array_equal(network.initial_state, [1, 0, 2, -1, 0])
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("input", ["one_hot", "vector"])
 def test_fine_network_approaches_the_real_one(activation, input):
