@@ -51,7 +51,26 @@ def test_command_line(config, line):
             "method must be one of bjorck, projunn, penalty, free, ptq, not 'svd'",
         ),
         (CopyConfig, {"projunn_projection": "X"}, "projunn_projection must be one of D, T, not 'X'"),
-        (CopyConfig, {"first_matrix": "x"}, "first_matrix must be one of haar, identity, not 'x'"),
+        (
+            CopyConfig,
+            {"first_matrix": "x"},
+            "first_matrix must be one of haar, identity, integrators, not 'x'",
+        ),
+        (
+            CopyConfig,
+            {"first_matrix": "integrators"},
+            "first_matrix must be haar or identity for bjorck, which keeps W orthogonal, not integrators",
+        ),
+        (
+            CopyConfig,
+            {"orthogonal_rounding": True, "method": "projunn"},
+            "orthogonal_rounding must be off for projunn with 6 bits, not on",
+        ),
+        (
+            CopyConfig,
+            {"orthogonal_rounding": True, "bits": 1},
+            "orthogonal_rounding must be off for bjorck with 1 bits, not on",
+        ),
         (CopyConfig, {"hold": 0.0}, "hold must be 0.01 to 1.0, not 0.0"),
         (CopyConfig, {"linear_start": 2.0}, "linear_start must be 0 for identity: it is for relu"),
         (MnistConfig, {"data": "x", "epochs": 0}, "epochs must be 1 to 10000, not 0"),

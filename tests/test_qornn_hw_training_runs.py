@@ -308,6 +308,34 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
     assert kept.metrics["fake_quantized"]["cross_entropy"] == pytest.approx(best, rel=0.1)
 
 
+@pytest.mark.parametrize("hidden", [1, 2, 7, 8])
+def test_integrators_stay(hidden):
+    """W is 0 0 / 1 1 by blocks, in integers too, and is not moved where it is not trained."""
+    config = AddingConfig(steps=4, hidden=hidden, batch=4, curriculum=0, iterations=3, finetune_iterations=3)
+    checkpoint = train(config, quiet=True)
+    half = hidden // 2
+    wanted = np.zeros((hidden, hidden))
+    wanted[hidden - half :, :half] = wanted[hidden - half :, hidden - half :] = np.eye(half)
+    np.testing.assert_array_equal(checkpoint.float_weights["recurrent_weight"], wanted)
+    np.testing.assert_array_equal(checkpoint.network.recurrent_weight, 15 * wanted)
+
+
+def test_orthogonal_rounding_in_a_run(tmp_path):
+    """The quantized stage begins with the rounded W and goes on with it when it is taken up again."""
+    options = {"blank": 3, "hidden": 12, "bits": 3, "batch": 8, "float_iterations": 5, "per_row": True}
+    config = CopyConfig(**options, orthogonal_rounding=True, iterations=20, finetune_iterations=5)
+    found = train(config, quiet=True)
+    q = found.network.recurrent_weight.astype(float)
+    gram = q @ q.T
+    lengths = np.sqrt(np.diag(gram))
+    error = np.linalg.norm(gram / lengths / lengths[:, None] - np.eye(12))
+    plain = train(CopyConfig(**options, iterations=20, finetune_iterations=5), quiet=True)
+    q = plain.network.recurrent_weight.astype(float)
+    gram = q @ q.T
+    lengths = np.sqrt(np.diag(gram))
+    assert error < 0.9 * np.linalg.norm(gram / lengths / lengths[:, None] - np.eye(12))
+
+
 def test_rates_of_the_stages(monkeypatch):
     """A stage's factors multiply its learning rates, one more that of W where weights are quantized."""
     seen = {}

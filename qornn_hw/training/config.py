@@ -78,7 +78,7 @@ _CHOICES: dict[str, list[str]] = {
     "rounding": [*Rounding],
     "output_kind": [*OutputKind],
     "method": [*Method],
-    "first_matrix": ["haar", "identity"],
+    "first_matrix": ["haar", "identity", "integrators"],
     "projunn_projection": ["D", "T"],
     "projunn_sampler": ["lsi", "column"],
 }
@@ -99,7 +99,10 @@ class RunConfig:
         per_row: a step for each row of W; costs a memory of n multipliers.
         orthogonal_rounding: before the stage of quantized weights, round W so that its rows stay nearly
             orthogonal, and hold its step; not for projunn and ptq, nor for 1 bit.
-        first_matrix: the W that training begins with: haar, a random orthogonal matrix, or identity.
+        first_matrix: the W that training begins with: haar, a random orthogonal matrix; identity; or
+            integrators, for which the first half of the units has no memory and the second half adds up what
+            the first one says, unit by unit, ``[[0, 0], [I, I]]``. The last is not orthogonal: only for free.
+        train_recurrent: whether W is trained; if not, it stays what first_matrix says.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
         warm_start: a checkpoint whose real weights the network begins with, of the same shape; else random.
@@ -138,6 +141,7 @@ class RunConfig:
     per_row: bool = False
     orthogonal_rounding: bool = False
     first_matrix: str = "haar"
+    train_recurrent: bool = True
     linear_start: float = 0.0
     warm_start: str = ""
     seed: int = 0
@@ -179,8 +183,12 @@ class RunConfig:
             )
         if self.orthogonal_rounding and (self.bits == 1 or self.method in (Method.PROJUNN, Method.PTQ)):
             raise FormatError(
-                f"orthogonal_rounding must be off for {self.method} with {self.bits} bits: it needs a stage "
-                "in which W is free, and levels to choose from"
+                f"orthogonal_rounding must be off for {self.method} with {self.bits} bits, not on"
+            )
+        if self.first_matrix == "integrators" and self.method not in (Method.FREE, Method.PENALTY):
+            raise FormatError(
+                f"first_matrix must be haar or identity for {self.method}, which keeps W orthogonal, not "
+                "integrators"
             )
         if self.linear_start and self.activation != Activation.RELU:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")
@@ -290,12 +298,20 @@ class AddingConfig(_Generated):
     command: ClassVar[str] = "adding"
 
     steps: int = 200
-    curriculum: int = 1500
-    hidden: int = 128
+    curriculum: int = 600
+    hidden: int = 64
     bits: int = 5
     activation: str = "relu"
+    method: str = "free"
+    norm_preserving: bool = True
+    first_matrix: str = "integrators"
+    train_recurrent: bool = False
+    iterations: int = 2000
+    finetune_iterations: int = 300
+    multiplier_bits: int = 16
+    learning_rate_input: float = 3e-3
+    learning_rate_output: float = 3e-3
     output_kind: str = "logits"
-    bfloat16: bool = True
 
     def task(self) -> Task:
         """Return the adding task."""
@@ -348,8 +364,11 @@ class SequentialMnistConfig(MnistConfig):
     activation: str = "modrelu"
     method: str = "bjorck"
     norm_preserving: bool = True
-    float_epochs: int = 12
-    epochs: int = 38
+    per_row: bool = True
+    orthogonal_rounding: bool = True
+    quantized_recurrent_rate: float = 0.1
+    float_epochs: int = 16
+    epochs: int = 24
     finetune_epochs: int = 1
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3

@@ -171,6 +171,11 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.output_bias[0] = 6.0
         if config.first_matrix == "identity":
             nn.init.eye_(cell.recurrent_weight)
+        elif config.first_matrix == "integrators":
+            half = config.hidden // 2
+            cell.recurrent_weight.zero_()
+            for column in (0, config.hidden - half):
+                cell.recurrent_weight[config.hidden - half :, column : column + half] = torch.eye(half)
         if config.warm_start:
             _warm_start(cell, Path(config.warm_start))
         elif config.linear_start:
@@ -212,7 +217,7 @@ def _stage(
     """
     adam = []
     optimizers: list[Optimizer] = []
-    if not finetune or config.finetune_recurrent:
+    if config.train_recurrent and (config.finetune_recurrent or not finetune):
         recurrent_rate *= rate * config.learning_rate_recurrent
         group = {"params": [cell.recurrent_weight], "rate": recurrent_rate, "hold": hold}
         if config.method == Method.PROJUNN:
