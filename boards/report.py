@@ -10,8 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from boards.board import Board
+from boards.flow import flow_of
+from qornn_hw.device import Resources
 from qornn_hw.errors import DataError, ToolError
-from qornn_hw.estimate import Resources
 
 __all__ = [
     "ModelFacts",
@@ -22,9 +23,6 @@ __all__ = [
     "read_report",
     "report_table",
 ]
-
-# Our name of a resource: that of nextpnr-ice40.
-ICE40_CELLS = {"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"}
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,11 @@ def read_placement(path: Path) -> Placement:
     return Placement(used, available, fmax)
 
 
-def read_flip_flops(path: Path) -> int:
-    """Read the flip-flops from what yosys' ``stat -json`` printed."""
+def read_flip_flops(path: Path, prefix: str) -> int:
+    """Read the cells whose names begin with ``prefix`` from what yosys' ``stat -json`` printed."""
     try:
         cells = json.loads(path.read_text())["design"]["num_cells_by_type"]
-        return sum(int(n) for name, n in cells.items() if name.startswith("SB_DFF"))
+        return sum(int(n) for name, n in cells.items() if name.startswith(prefix))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"yosys must give its cell counts as JSON, {path.name} has none") from error
 
@@ -111,6 +109,7 @@ def make_report(
     placement: Placement,
     flip_flops: int,
     clock_hz: int,
+    baud: int,
     tools: Mapping[str, str],
     seed: int,
     files: Mapping[str, str],
@@ -118,10 +117,11 @@ def make_report(
 ) -> dict[str, Any]:
     """Return the report: keys as scripts rely on them (docs/boards.md)."""
     cycles = facts.cycles_per_step
-    used = Resources(ff=flip_flops, **{k: placement.used.get(cell, 0) for k, cell in ICE40_CELLS.items()})
+    cells = flow_of(board).cells
+    used = Resources(ff=flip_flops, **{k: placement.used.get(cell, 0) for k, cell in cells.items()})
     return {
         "board": board.name,
-        "family": board.family,
+        "family": board.family.name,
         "engine": facts.engine,
         "lanes": facts.lanes,
         "model": {
@@ -137,6 +137,7 @@ def make_report(
         "utilisation": None if not cycles else round(facts.macs_per_step / (facts.lanes * cycles), 4),
         "clock_mhz": clock_hz / 1e6,
         "fmax_mhz": round(placement.fmax_mhz, 2),
+        "baud": baud,
         "step_us": None if not cycles else round(cycles * 1e6 / clock_hz, 4),
         "resources": asdict(used),
         "available": asdict(board.available),

@@ -1,51 +1,10 @@
 """What a design costs, from its schedule alone: memory blocks exactly, logic cells by a fitted model."""
 
-from dataclasses import dataclass, fields
-
+from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.network import Activation
 from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, levels
 
-__all__ = ["Resources", "block_rams", "estimate_core", "memory_shapes"]
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Counts of what an FPGA is made of.
-
-    Attributes:
-        lut: logic cells (iCE40: ICESTORM_LC, a LUT4 with carry and flip-flop).
-        ff: flip-flops.
-        bram: block RAMs (iCE40: SB_RAM40_4K, 4 kbit).
-        spram: large single-port RAMs (iCE40 UltraPlus: SB_SPRAM256KA).
-        dsp: hard multipliers (iCE40 UltraPlus: SB_MAC16).
-    """
-
-    lut: int = 0
-    ff: int = 0
-    bram: int = 0
-    spram: int = 0
-    dsp: int = 0
-
-    def __add__(self, other: "Resources") -> "Resources":
-        return Resources(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-    def excess(self, available: "Resources") -> dict[str, int]:
-        """Return by how much each resource goes beyond ``available``, where it does."""
-        over = {f.name: getattr(self, f.name) - getattr(available, f.name) for f in fields(self)}
-        return {name: amount for name, amount in over.items() if amount > 0}
-
-
-# SB_RAM40_4K: 4096 bits in these shapes (Lattice FPGA-TN-02002, iCE40 memory usage guide).
-ICE40_RAM_SHAPES = ((16, 256), (8, 512), (4, 1024), (2, 2048))
-
-
-def block_rams(depth: int, width: int) -> int:
-    """Return the iCE40 block RAMs of a memory, in the shape that takes the fewest.
-
-    >>> [block_rams(*m) for m in ((74, 16), (257, 16), (512, 9), (2048, 2))]
-    [1, 2, 2, 1]
-    """
-    return min(-(-width // w) * -(-depth // d) for w, d in ICE40_RAM_SHAPES)
+__all__ = ["estimate_core", "memory_shapes"]
 
 
 def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:

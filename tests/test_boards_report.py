@@ -46,6 +46,7 @@ def report(**changes):
         "placement": PLACEMENT,
         "flip_flops": 2000,
         "clock_hz": 36_000_000,
+        "baud": 3_000_000,
         "tools": {"yosys": "1"},
         "seed": 7,
         "files": {"bitstream": "top.bin"},
@@ -68,6 +69,7 @@ def test_keys_are_those_that_scripts_rely_on():
         "utilisation",
         "clock_mhz",
         "fmax_mhz",
+        "baud",
         "step_us",
         "resources",
         "available",
@@ -139,11 +141,11 @@ def test_flip_flops_are_read_from_yosys(tmp_path):
     path = tmp_path / "cells.json"
     cells = {"SB_DFF": 1, "SB_DFFESR": 20, "SB_LUT4": 300}
     path.write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
-    assert read_flip_flops(path) == 21
+    assert read_flip_flops(path, "SB_DFF") == 21
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"fmax": {}, "utilization": {}}', None])
-@pytest.mark.parametrize("read", [read_placement, read_flip_flops])
+@pytest.mark.parametrize("read", [read_placement, lambda path: read_flip_flops(path, "SB_DFF")])
 def test_rejects_a_report_without_numbers(read, content, tmp_path):
     """An empty, cut or absent file is the tool's fault and says so."""
     path = tmp_path / "tool.json"
