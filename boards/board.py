@@ -10,9 +10,9 @@ from qornn_hw.device import Family, Resources
 __all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 
 
-# Clock, UART, link and LEDs as measured on the UP5K (380 logic cells for link and UART with 28 words of 8
-# bits in and 10 of 20 bits out, 45 for clock and LEDs), with a margin for wider words.
-SURROUNDINGS = Resources(lut=460, ff=230, bram=1)
+# Clock, UART, link and LEDs, by the tools' family, with a margin for wider words than were measured: 28 words
+# of 8 bits in and 10 of 20 bits out.
+SURROUNDINGS = {"ice40": Resources(lut=460, ff=230, bram=1), "ecp5": Resources(lut=560, ff=230, bram=1)}
 
 # Rates that an FTDI bridge makes exactly (3 MHz over an integer and eighths), the fastest first.
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 500_000, 250_000)
@@ -73,6 +73,11 @@ class Board:
     high_pins: tuple[tuple[str, int], ...] = ()
 
     @property
+    def surroundings(self) -> Resources:
+        """What clock, UART, link and LEDs take."""
+        return SURROUNDINGS[self.family.name]
+
+    @property
     def for_core(self) -> Resources:
-        """What is left for the core beside clock, UART, link and LEDs."""
-        return self.available - SURROUNDINGS
+        """What is left for the core beside them."""
+        return self.available - self.surroundings

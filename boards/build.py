@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from boards.board import Board
 from boards.clock import cell_parameters, retune, uart_baud
+from boards.estimation import estimate_whole
 from boards.flow import Flow, flow_of
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
 from boards.pll import clock_hz, fastest_settings, sign_off_hz
@@ -33,6 +34,7 @@ from boards.report import (
 from boards.toolchain import Tool, Toolchain, amaranth_environment, find_toolchain, tool_environment
 from boards.top import BoardTop
 from qornn_hw.design import Design
+from qornn_hw.device import Resources
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -92,7 +94,9 @@ class Buildable:
     documents: Callable[[], dict[str, str]] = field(default=dict)
 
 
-def buildable(design: Design, *, cycles_per_step: float | None = None) -> Buildable:
+def buildable(
+    design: Design, *, cycles_per_step: float | None = None, estimated: Resources | None = None
+) -> Buildable:
     """Return what is built of a compiled network; ``cycles_per_step`` is the caller's count in simulation."""
     net = design.network
     return Buildable(
@@ -111,6 +115,7 @@ def buildable(design: Design, *, cycles_per_step: float | None = None) -> Builda
             cycles_per_step=cycles_per_step,
             accumulator_bits=design.schedule.accumulator_bits,
             digest=design.digest,
+            estimated=estimated,
         ),
         documents=lambda: {"core.v": emit_core_verilog(design), "core_ports.md": port_table(design)},
     )
@@ -153,7 +158,7 @@ def build(
         OutputError: ``out_dir`` cannot be written, or the disk is full.
     """
     return build_core(
-        buildable(design, cycles_per_step=cycles_per_step),
+        buildable(design, cycles_per_step=cycles_per_step, estimated=estimate_whole(design, board)),
         board,
         out_dir,
         seed=seed,

@@ -1,5 +1,6 @@
 """The placed netlist as Verilog that a simulator takes."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,17 +85,21 @@ module {name} (CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTE
 endmodule
 """
 
-_ECP5_PIN = """
-module {name} (B, I, T, O);
+# Yosys makes each pin of the top an input or an output, and Verilator wants the model's to be one, too.
+_ECP5_INPUT = """
+module {name} (B, O);
   parameter DIR = "INPUT";
-  inout B;
-  input I, T;
+  input B;
   output O;
   assign O = B;
-  generate
-    if (DIR == "OUTPUT") assign B = T ? 1'bz : I;
-    else if (DIR != "INPUT") unknown_pin_direction unsupported();
-  endgenerate
+endmodule
+"""
+_ECP5_OUTPUT = """
+module {name} (B, I, T);
+  parameter DIR = "OUTPUT";
+  output B;
+  input I, T;
+  assign B = T ? 1'bz : I;
 endmodule
 """
 
@@ -186,27 +191,29 @@ module {{name}} ({_names(*_RAM_INPUTS, "DOA17:0", "DOB17:0")});
 endmodule
 """
 
-# Cell of the netlist, and the model that stands in for it.
+# Cells of the netlist, as yosys selects them, and the model that stands in for them.
 _MODELS: dict[str, dict[str, str]] = {
     "ice40": {
-        "SB_PLL40_PAD": _ICE40_PLL.replace("{pin}", "PACKAGEPIN"),
-        "SB_PLL40_CORE": _ICE40_PLL.replace("{pin}", "REFERENCECLK"),
-        "SB_IO": _ICE40_PIN,
+        "t:SB_PLL40_PAD": _ICE40_PLL.replace("{pin}", "PACKAGEPIN"),
+        "t:SB_PLL40_CORE": _ICE40_PLL.replace("{pin}", "REFERENCECLK"),
+        "t:SB_IO": _ICE40_PIN,
     },
     "ecp5": {
-        "EHXPLLL": _ECP5_PLL,
-        "TRELLIS_IO": _ECP5_PIN,
-        "MULT18X18D": _ECP5_MULTIPLIER,
-        "DP16KD": _ECP5_RAM,
+        "t:EHXPLLL": _ECP5_PLL,
+        "t:TRELLIS_IO r:DIR=INPUT %i": _ECP5_INPUT,
+        "t:TRELLIS_IO r:DIR=OUTPUT %i": _ECP5_OUTPUT,
+        "t:MULT18X18D": _ECP5_MULTIPLIER,
+        "t:DP16KD": _ECP5_RAM,
     },
 }
-# What yosys' files of models need to be told: no default values of ports, which Icarus Verilog 11 cannot read;
-# none of the further files that they include, which are not needed here.
+# What yosys' files of models need to be told: no default values of ports, which Icarus Verilog 11 cannot
+# read; none of the further files that they include, which are not needed here.
 _DEFINES = {"ice40": {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1}, "ecp5": {"NO_INCLUDES": 1}}
 
 
-def _model_name(cell: str) -> str:
-    return f"qornn_{cell.lower()}"
+def _model_name(cells: str) -> str:
+    """Return the name of a model: ``t:A r:B=C %i`` is qornn_a_c."""
+    return "qornn_" + "_".join(re.findall(r"[:=](\w+)(?: |$)", cells)).lower()
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,7 @@ class Netlist:
 
 def boundary_models(family: Family) -> str:
     """Return the Verilog of the stand-ins for cells of which yosys has no model that serves here."""
-    return "".join(text.format(name=_model_name(cell)) for cell, text in _MODELS[family.name].items())
+    return "".join(text.format(name=_model_name(cells)) for cells, text in _MODELS[family.name].items())
 
 
 def netlist_script(family: Family, json_file: str, verilog_file: str) -> str:
@@ -238,7 +245,7 @@ def netlist_script(family: Family, json_file: str, verilog_file: str) -> str:
         (
             f"read_json {json_file}",
             f"select {NETLIST_TOP}",
-            *(f"chtype -set {_model_name(cell)} t:{cell}" for cell in _MODELS[family.name]),
+            *(f"chtype -set {_model_name(cells)} {cells}" for cells in _MODELS[family.name]),
             f"write_verilog -noattr -selected {verilog_file}",
             "",
         )

@@ -15,6 +15,7 @@ from qornn_hw.device import Resources
 from qornn_hw.errors import DataError, ToolError
 
 __all__ = [
+    "RESOURCE_NAMES",
     "ModelFacts",
     "Placement",
     "make_report",
@@ -23,6 +24,14 @@ __all__ = [
     "read_report",
     "report_table",
 ]
+
+RESOURCE_NAMES = {
+    "lut": "logic cells",
+    "ff": "flip-flops",
+    "bram": "block RAMs",
+    "spram": "large RAMs",
+    "dsp": "multipliers",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class ModelFacts:
         macs_per_step: multiply-accumulates that a step needs.
         cycles_per_step: cycles of a step, counted in simulation; None where nobody counted.
         accumulator_bits: width of the accumulator.
+        estimated: what it was expected to take, the board's own logic included; None where nobody asked.
         digest: of the design (:attr:`qornn_hw.design.Design.digest`), "" where there is none.
     """
 
@@ -56,6 +66,7 @@ class ModelFacts:
     cycles_per_step: float | None
     accumulator_bits: int
     digest: str = ""
+    estimated: Resources | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,7 @@ def make_report(
         "step_us": None if not cycles else round(cycles * 1e6 / clock_hz, 4),
         "resources": asdict(used),
         "available": asdict(board.available),
+        "estimated": None if facts.estimated is None else _estimated(facts.estimated),
         "accumulator_bits": facts.accumulator_bits,
         "design_digest": facts.digest,
         "tools": dict(tools),
@@ -148,6 +160,10 @@ def make_report(
         "files": dict(files),
         "seconds": {stage: round(s, 2) for stage, s in seconds.items()},
     }
+
+
+def _estimated(resources: Resources) -> dict[str, int]:
+    return {key: value for key, value in asdict(resources).items() if key != "ff"}
 
 
 def read_report(build_dir: Path) -> dict[str, Any]:
@@ -173,15 +189,12 @@ def report_table(report: Mapping[str, Any]) -> Table:
     table.add_column("what")
     table.add_column("value", justify="right")
     table.add_column("of", justify="right")
-    names = {
-        "lut": "logic cells",
-        "ff": "flip-flops",
-        "bram": "block RAMs",
-        "spram": "large RAMs",
-        "dsp": "multipliers",
-    }
-    for key, name in names.items():
-        table.add_row(name, str(report["resources"][key]), str(report["available"][key]))
+    estimated = report["estimated"] or {}
+    if estimated:
+        table.add_column("estimated", justify="right")
+    for key, name in RESOURCE_NAMES.items():
+        row = [name, str(report["resources"][key]), str(report["available"][key])]
+        table.add_row(*row, *([str(estimated[key])] if key in estimated else []))
     table.add_row("clock", f"{report['clock_mhz']:g} MHz", f"{report['fmax_mhz']:g} MHz")
     if report["cycles_per_step"]:
         table.add_row("step", f"{report['cycles_per_step']} cycles", f"{report['step_us']:g} us")

@@ -1,4 +1,4 @@
-"""The command line: `qornn-hw train | sweep | info | eval | requantize | sim | build | convert`.
+"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -159,11 +159,10 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
 
 
 def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design":
+    from boards.estimation import plan_for
     from boards.registry import find_board
-    from qornn_hw.planner import plan
 
-    found = find_board(board)
-    return plan(checkpoint.network, found.for_core, name=found.name, lanes=lanes, family=found.family)
+    return plan_for(checkpoint.network, find_board(board), lanes)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -419,6 +418,59 @@ def _verilator_if_there() -> str | None:
         return find_simulator("verilator").name
     except ToolError:
         return None
+
+
+# -- plan --------------------------------------------------------------------------------------------
+
+
+@app.command()
+def boards(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL]", help="A checkpoint: show what of it fits on each board."),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", metavar="NAME", help="Only this board, or one that a file FILE.py defines."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the boards with their devices, clocks and links, and what of a model fits on them."""
+    from boards.estimation import board_facts, boards_table
+    from boards.registry import BOARDS, find_board
+
+    chosen = BOARDS if board is None else (find_board(board),)
+    network = None if model is None else _load(model).network
+    facts = [board_facts(one, network) for one in chosen]
+    if as_json:
+        _print_json({"boards": facts})
+    else:
+        console.print(boards_table(facts))
+
+
+@app.command()
+def estimate(
+    model: ModelArgument,
+    board: BoardOption = "icebreaker",
+    lanes: LanesOption = None,
+    clock: Annotated[
+        float | None, typer.Option(metavar="MHZ", help="Core clock, for the time of a step.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate cycles and resources of a model on a board; no FPGA tool is run."""
+    from boards.build import check_request
+    from boards.estimation import estimate_report, estimate_table
+    from boards.registry import find_board
+
+    found = find_board(board)
+    if clock is not None:
+        check_request(found, clock_mhz=clock)
+    value = estimate_report(_design(_load(model), board, lanes), found, clock_mhz=clock)
+    if as_json:
+        _print_json(value)
+    else:
+        console.print(estimate_table(value))
 
 
 # -- build -------------------------------------------------------------------------------------------

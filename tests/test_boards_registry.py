@@ -2,6 +2,7 @@
 """The boards of the registry: budgets, pins, clocks of a build plan."""
 
 import re
+from pathlib import Path
 
 import pytest
 from stub_core import StubCore
@@ -75,10 +76,51 @@ def test_plan_has_the_pins(board):
 
 def test_unknown_board_lists_the_known():
     """A typing error is answered with what there is."""
-    with pytest.raises(
-        BoardError, match=r"^board must be one of icebreaker, .*, orangecrab-85f, not 'icebraker'$"
-    ):
+    message = r"^board must be one of icebreaker, .*, orangecrab-85f, or a file FILE\.py that .* 'icebraker'$"
+    with pytest.raises(BoardError, match=message):
         find_board("icebraker")
+
+
+# The example of docs/boards.md.
+EXAMPLE = re.search(
+    r"```python\n(# my_board\.py.*?)```", (Path(__file__).parents[1] / "docs" / "boards.md").read_text(), re.S
+)
+
+
+def test_example_of_the_documentation_is_a_board(tmp_path):
+    """The file that docs/boards.md shows is a board: another one's, with a UART at other pins and no LED."""
+    path = tmp_path / "my_board.py"
+    path.write_text(EXAMPLE[1])
+    board = find_board(str(path))
+    assert (board.name, board.leds) == ("my-icebreaker", ())
+    top = BoardTop(board=board, core=StubCore(form=FORM), form=FORM, hz=fastest_hz(board))
+    files = board.platform().prepare(top, emit_src=False, name="top").files
+    assert sorted(re.findall(r"set_io \S+ (\w+)", files["top.pcf"])) == ["35", "45", "47"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"board must be a file that exists, .*my_board\.py does not"),
+        (
+            "x = 1\n",
+            r"board file .*my_board\.py must define BOARD, a boards\.board\.Board; it defines nothing of",
+        ),
+        ("BOARD = 'ulx3s'\n", r"board file .*my_board\.py must define BOARD, a .*; it defines a str$"),
+        (
+            "\nBOARD = Board()\n",
+            r"board file .* must run, and fails \(line 2\) with NameError: name 'Board' is",
+        ),
+        ("BOARD = (\n", r"board file .* must run, and fails with SyntaxError: "),
+    ],
+)
+def test_file_that_defines_no_board(text, message, tmp_path):
+    """A user's file that is absent, wrong or without BOARD is told in one line."""
+    path = tmp_path / "my_board.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BoardError, match=f"^{message}"):
+        find_board(str(path))
 
 
 @pytest.mark.parametrize(("hz", "divf"), [(24_000_000, 63), (36_000_000, 47)])
@@ -99,7 +141,7 @@ def test_plan_does_not_depend_on_the_folder(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
 def test_core_gets_what_the_surroundings_leave(board):
     """The planner's budget is the device less link, clock and LEDs."""
-    assert board.for_core + SURROUNDINGS == board.available
+    assert board.for_core + SURROUNDINGS[board.family.name] == board.available
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)

@@ -73,6 +73,7 @@ def test_keys_are_those_that_scripts_rely_on():
         "step_us",
         "resources",
         "available",
+        "estimated",
         "accumulator_bits",
         "design_digest",
         "tools",
