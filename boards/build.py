@@ -31,6 +31,7 @@ from boards.report import (
     read_placement,
     read_utilisation_log,
 )
+from boards.timing import multiplier_mhz
 from boards.toolchain import Tool, Toolchain, amaranth_environment, find_toolchain, tool_environment
 from boards.top import BoardTop
 from qornn_hw.design import Design
@@ -410,7 +411,9 @@ class _Run:
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise
-            return read_placement(self.work / names["timing.json"])
+            placement = read_placement(self.work / names["timing.json"])
+            limit = multiplier_mhz(self.work / "top.json", self.work / names["timing.json"])
+            return placement if limit is None else placement.limited(limit)
 
         placements = dict(zip(seeds, self._side_by_side(place, seeds), strict=True))
         best = max(placements, key=lambda seed: placements[seed].fmax_mhz)

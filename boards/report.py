@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,10 @@ class Placement:
     used: dict[str, int]
     available: dict[str, int]
     fmax_mhz: float
+
+    def limited(self, mhz: float) -> "Placement":
+        """Return the same with a frequency of at most ``mhz``."""
+        return replace(self, fmax_mhz=min(self.fmax_mhz, mhz))
 
 
 def read_placement(path: Path) -> Placement:

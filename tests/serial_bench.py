@@ -21,7 +21,7 @@ module bench;
   integer i, b;
   initial begin
     $readmemh("sent.hex", data);
-    repeat (4500) @(negedge clock);
+    repeat ({start}) @(negedge clock);
     for (i = 0; i < {count}; i = i + 1) begin
       rx = 0; repeat (CLOCKS) @(negedge clock);
       for (b = 0; b < 8; b = b + 1) begin rx = data[i][b]; repeat (CLOCKS) @(negedge clock); end
@@ -34,7 +34,7 @@ module bench;
   reg [7:0] got;
   integer k;
   initial begin
-    repeat (4400) @(negedge clock);
+    repeat ({start} - 100) @(negedge clock);
     forever begin
       wait (tx_pin === 0);
       repeat (CLOCKS / 2) @(negedge clock);
@@ -47,10 +47,15 @@ endmodule
 """
 
 
-def play(netlist, folder, sent, *, clocks_per_bit, settle=4000, lit="0"):
+def play(netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2000, lit="0"):
     """Send bytes to a netlist; return the bytes that it sends and whether its second LED is lit."""
     text = BENCH.format(
-        top=netlist.top, clocks_per_bit=clocks_per_bit, count=len(sent), settle=settle, **netlist.ports
+        top=netlist.top,
+        clocks_per_bit=clocks_per_bit,
+        count=len(sent),
+        settle=settle,
+        start=start,
+        **netlist.ports,
     )
     (folder / "bench.v").write_text(text)
     (folder / "sent.hex").write_text("\n".join(f"{b:02x}" for b in [*sent, 0]) + "\n")

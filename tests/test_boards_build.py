@@ -19,9 +19,12 @@ from stub_core import StubCore, stub_answers
 from boards import build as build_module
 from boards.build import STAGES, Buildable, build, build_core
 from boards.clock import cell_parameters
+from boards.estimation import plan_for
 from boards.netlist import find_netlist
-from boards.registry import find_board
+from boards.pll import sign_off_hz
+from boards.registry import BOARDS, find_board
 from boards.report import ModelFacts
+from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.errors import (
     BoardError,
@@ -202,7 +205,7 @@ def test_too_slow_a_design_is_refused_with_both_numbers(tmp_path):
     [
         ("icebreaker", {"activation": Activation.RELU}, 37.5),
         # The table is a large memory, the products go to a multiplier.
-        ("ulx3s-25f", {"activation": Activation.TANH}, 75),
+        pytest.param("ulx3s-25f", {"activation": Activation.TANH}, 75, marks=pytest.mark.slow),
     ],
 )
 def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz, tmp_path):
@@ -239,6 +242,8 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         clocks_per_bit=clocks_per_bit(report),
         # Answers are longer than steps here, and the last ones wait for the line.
         settle=24000,
+        # Beyond the reset, which is counted at the board's fastest clock.
+        start=15 * round(board.fastest_mhz) + 200,
         lit="0" if name == "icebreaker" else "1",
     )
     trace = IntegerModel(net).run(x[None])
@@ -250,6 +255,49 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         ),
     ]
     assert not red
+
+
+def test_ecp5_build(tmp_path):
+    """The tools of ECP5 make a bitstream, at the fastest clock of its PLL that the placement reaches."""
+    board = find_board("ulx3s-12f")
+    report = build_core(PART, board, tmp_path / "out")
+    assert names(tmp_path / "out") == RESULTS - {"top.bin"} | {"top.bit"}
+    assert (tmp_path / "out" / "top.bit").stat().st_size > 100_000
+    assert report["family"] == "ecp5"
+    assert {"nextpnr-ecp5", "ecppack"} <= set(report["tools"])
+    assert 400 < report["resources"]["lut"] < 700
+    assert 100 < report["resources"]["ff"] < 300
+    assert report["resources"]["bram"] == 1
+    assert 75 < report["clock_mhz"] <= report["fmax_mhz"] < report["clock_mhz"] * 1.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
+def test_every_board_is_built(board, tmp_path):
+    """A small network becomes a bitstream for every board, at a clock that it signs off with."""
+    net = random_network(seed=5, hidden_size=4, input_size=2, output_size=2, activation=Activation.RELU)
+    design = plan_for(net, board)
+    report = build(design, board, tmp_path / "out")
+    assert (tmp_path / "out" / report["files"]["bitstream"]).stat().st_size > 10_000
+    assert report["board"] == board.name
+    assert report["fmax_mhz"] * 1e6 >= sign_off_hz(board.clock_source, round(report["clock_mhz"] * 1e6))
+    # The estimate of so small a design is the board's own logic, with its margin.
+    estimated, used = report["estimated"], report["resources"]
+    assert estimated["bram"] == used["bram"] and estimated["dsp"] == used["dsp"]
+    assert 0.85 < estimated["lut"] / used["lut"] < 1.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["icebreaker", "ice40-hx8k", "ulx3s-25f"])
+def test_estimate_is_within_a_tenth(name, tmp_path):
+    """Of a network of some size the estimated logic cells are within 10 %, the memory blocks exact."""
+    board = find_board(name)
+    network = load_checkpoint(Path(__file__).parents[1] / "models" / "copy.npz").network
+    design = plan_for(network, board, 8)
+    report = build(design, board, tmp_path / "out")
+    estimated, used = report["estimated"], report["resources"]
+    assert estimated["bram"] == used["bram"] and estimated["dsp"] == used["dsp"]
+    assert abs(estimated["lut"] / used["lut"] - 1) < 0.1
 
 
 # -- failures ---------------------------------------------------------------------------------------------
