@@ -1,5 +1,7 @@
 """Colorlight i5 v7.0 in its extension board: Lattice ECP5, 25 MHz oscillator, the extension's DAPLink."""
 
+from typing import Any
+
 from amaranth.build import Attrs, Clock, Pins, PinsN, Resource
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.resources import UARTResource
@@ -24,7 +26,7 @@ class ColorlightI5Platform(LatticeECP5Platform):
         Resource("led", 0, PinsN("U16", dir="o"), Attrs(IO_TYPE="LVCMOS33")),
         UARTResource(0, rx="H18", tx="J17", attrs=Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP")),
     ]
-    connectors = []
+    connectors: list[Any] = []
 
 
 BOARD = Board(

@@ -243,9 +243,9 @@ def solve_pll(source: ClockSource, input_hz: int, output_hz: int) -> PllSettings
     """
     limits = _output_limits(source, input_hz)
     if not _within(output_hz, limits):
-        low, high = (f"{hz / 1e6:g}" for hz in limits)
+        lowest, highest = (f"{hz / 1e6:g}" for hz in limits)
         raise BoardError(
-            f"clock must be {low} to {high} MHz to come from the board, not {output_hz / 1e6:g} MHz"
+            f"clock must be {lowest} to {highest} MHz to come from the board, not {output_hz / 1e6:g} MHz"
         )
     half = Fraction(1, 2)
     for settings in _settings(source, input_hz, output_hz - half, output_hz + half):

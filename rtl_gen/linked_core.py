@@ -44,11 +44,13 @@ class LinkedCore(wiring.Component):
         rate: Any = None,
         timeout_bits: int = 18,
     ) -> None:
-        if (clocks_per_bit is None) == (rate is None):
-            raise TypeError("there must be either clocks_per_bit or rate")
+        if clocks_per_bit is not None:
+            rate = BitRate(clocks_per_bit=clocks_per_bit)
+        elif rate is None:
+            raise TypeError("there must be clocks_per_bit or rate")
         self._core = core
         self._form = form
-        self._rate = BitRate(clocks_per_bit=clocks_per_bit) if rate is None else rate
+        self._rate = rate
         self._timeout_bits = timeout_bits
         super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)})
 
