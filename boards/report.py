@@ -182,8 +182,9 @@ def read_report(build_dir: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must be the report of a build, it cannot be read: {error}") from error
-    if not isinstance(report, dict) or "clock_mhz" not in report:
-        raise DataError(f"{path} must be the report of a build, it has no clock_mhz")
+    for key in ("clock_mhz", "baud", "board"):
+        if not isinstance(report, dict) or key not in report:
+            raise DataError(f"{path} must be the report of a build, it has no {key}")
     return report
 
 

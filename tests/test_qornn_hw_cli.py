@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,14 @@ def test_estimate_as_json(run, no_tools):
     assert value["resources"]["bram"] == sum(value["memories"].values())
     assert 3000 < value["resources"]["lut"] < 3700
     assert value["available"]["lut"] == 24288
+
+
+def test_estimate_is_quick(run, no_tools):
+    """Planning a large network for a large board takes less than 2 s of a processor."""
+    start = time.process_time()
+    code, _, _ = run("estimate", MODELS / "copy_256.npz", "--board", "ulx3s-85f", "--json")
+    assert code == 0
+    assert time.process_time() - start < 2
 
 
 def test_estimate_as_table(run, no_tools):
