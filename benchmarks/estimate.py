@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from boards.build import build
+from boards.estimation import plan_for
 from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
-from qornn_hw.estimate import estimate_core
-from qornn_hw.planner import plan
+from qornn_hw.errors import CapacityError
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -29,17 +29,19 @@ def main() -> None:
     for path in sorted(MODELS.glob("*.npz")):
         network = load_checkpoint(path).network
         for lanes in arguments.lanes:
-            design = plan(network, board.for_core, name=board.name, lanes=lanes)
-            core = estimate_core(design.schedule)
-            # What the board keeps for itself is reserved in full; a link with few words needs less.
-            cells = core.lut + board.available.lut - board.for_core.lut
-            blocks = core.bram + board.available.bram - board.for_core.bram
+            try:
+                design = plan_for(network, board, lanes)
+            except CapacityError:
+                print(f"{path.stem:20}   too large", flush=True)
+                break
             with tempfile.TemporaryDirectory() as folder:
-                used = build(design, board, Path(folder) / "out", clock_mhz=24)["resources"]
-            off = 100 * (cells / used["lut"] - 1)
+                report = build(design, board, Path(folder) / "out", clock_mhz=24)
+            # What the board keeps for itself is reserved in full; a link with few words needs less.
+            made, expected = report["resources"], report["estimated"]
+            off = 100 * (expected["lut"] / made["lut"] - 1)
             print(
-                f"{path.stem:20} {design.lanes:5}   {cells:5} / {used['lut']:5} ({off:+.1f} %)"
-                f"{blocks:12} / {used['bram']:3} {core.dsp:8} / {used['dsp']}",
+                f"{path.stem:20} {design.lanes:5}   {expected['lut']:5} / {made['lut']:5} ({off:+.1f} %)"
+                f"{expected['bram']:12} / {made['bram']:3} {expected['dsp']:8} / {made['dsp']}",
                 flush=True,
             )
 

@@ -1,21 +1,33 @@
 """What a build must know of a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeAlias
 
-from qornn_hw.estimate import Resources
+from qornn_hw.device import Family, Resources
 
-__all__ = ["SURROUNDINGS", "Board"]
+__all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 
 
-# Clock, UART, link and LEDs as measured on the UP5K (365 logic cells for link and UART with 28 words of 8
-# bits in and 10 of 20 bits out, 40 for clock and LEDs), with a margin for wider words.
-SURROUNDINGS = Resources(lut=440, ff=220, bram=1)
+# Clock, UART, link and LEDs, by the tools' family, with a margin for wider words than were measured: 28 words
+# of 8 bits in and 10 of 20 bits out.
+SURROUNDINGS = {"ice40": Resources(lut=460, ff=230, bram=1), "ecp5": Resources(lut=560, ff=230, bram=1)}
 
+# Rates that an FTDI bridge makes exactly (3 MHz over an integer and eighths), the fastest first.
+BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 500_000, 250_000)
 
 # Amaranth, which is untyped, defines the platform classes.
 Platform: TypeAlias = Any
+
+
+class ClockSource(Enum):
+    """Where a board's clock comes from."""
+
+    ICE40_PAD = "SB_PLL40_PAD, fed by the PLL's own pin"
+    ICE40_CORE = "SB_PLL40_CORE, fed by any pin"
+    ICE40_OSCILLATOR = "SB_HFOSC, the oscillator on the chip, 48 MHz +-10 %"
+    ECP5_PLL = "EHXPLLL"
 
 
 @dataclass(frozen=True)
@@ -25,35 +37,47 @@ class Board:
     Attributes:
         name: what ``--board`` takes.
         description: one line for people.
-        family: device family, as in the report.
+        family: device family.
         device: device name.
         package: package name.
         available: resources of the device.
+        clock_source: what makes the core clock.
         oscillator_hz: frequency of the clock input.
-        clock_resource: name of the clock input in the platform.
-        clock_mhz: core clock where the user asks for none.
+        clock_resource: name of the clock input in the platform, "" for an oscillator on the chip.
+        fastest_mhz: no clock beyond it is tried; somewhat above what the device's logic can do.
         platform: makes the Amaranth platform; each one can be built once.
+        uart: (name, number) of the UART in the platform, of ``rx`` and ``tx`` alone.
+        leds: (name, number) of up to two LEDs in the platform: state, and fault. One LED shows both.
+        baud_rates: rates that the board's USB bridge can do, the fastest first.
+        link: the way to the UART, in words.
         programmer: the command that loads a bitstream, for the user's eyes.
+        high_pins: (name, number) of outputs of the platform that are held at their active level.
     """
 
     name: str
     description: str
-    family: str
+    family: Family
     device: str
     package: str
     available: Resources
+    clock_source: ClockSource
     oscillator_hz: int
     clock_resource: str
-    clock_mhz: float
+    fastest_mhz: float
     platform: Callable[[], Platform]
+    leds: tuple[tuple[str, int], ...]
+    link: str
     programmer: str
+    uart: tuple[str, int] = ("uart", 0)
+    baud_rates: tuple[int, ...] = BAUD_RATES
+    high_pins: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def surroundings(self) -> Resources:
+        """What clock, UART, link and LEDs take."""
+        return SURROUNDINGS[self.family.name]
 
     @property
     def for_core(self) -> Resources:
-        """What is left for the core beside clock, UART, link and LEDs."""
-        return Resources(
-            **{
-                f.name: getattr(self.available, f.name) - getattr(SURROUNDINGS, f.name)
-                for f in fields(Resources)
-            }
-        )
+        """What is left for the core beside them."""
+        return self.available - self.surroundings

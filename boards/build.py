@@ -2,33 +2,49 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from boards.board import Board
-from boards.clock import clock_hz, solve_pll, uart_baud
+from boards.clock import cell_parameters, retune, uart_baud
+from boards.estimation import estimate_whole
+from boards.flow import Flow, flow_of
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
+from boards.pll import clock_hz, fastest_settings, sign_off_hz
 from boards.report import (
-    ICE40_CELLS,
     ModelFacts,
+    Placement,
     make_report,
     read_flip_flops,
     read_placement,
     read_utilisation_log,
 )
+from boards.timing import multiplier_mhz
 from boards.toolchain import Tool, Toolchain, amaranth_environment, find_toolchain, tool_environment
 from boards.top import BoardTop
 from qornn_hw.design import Design
-from qornn_hw.errors import CapacityError, FormatError, OutputError, QornnError, TimingError, ToolError
+from qornn_hw.device import Resources
+from qornn_hw.errors import (
+    BoardError,
+    CapacityError,
+    FormatError,
+    OutputError,
+    QornnError,
+    TimingError,
+    ToolError,
+)
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.core import Core
 from rtl_gen.emit import emit_core_verilog, port_table
@@ -45,8 +61,16 @@ __all__ = [
     "check_request",
 ]
 
-STAGES = ("elaborate", "synthesize", "netlist", "place", "pack")
+# "sign-off" only where the build looks for the clock.
+STAGES = ("elaborate", "synthesize", "place", "sign-off", "netlist", "pack")
 LOG_FOLDER = "logs"
+# Nobody waits for more.
+MOST_SEEDS = 1000
+# Net of the core clock in the netlist.
+CLOCK_NET = "clk"
+# Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
+# that sees that otherwise.
+SIGN_OFFS = 3
 # Free space below which a tool's death is put down to a full disk.
 DISK_FULL_BYTES = 1 << 20
 # A component class without annotations is Any to mypy.
@@ -71,7 +95,9 @@ class Buildable:
     documents: Callable[[], dict[str, str]] = field(default=dict)
 
 
-def buildable(design: Design, *, cycles_per_step: float | None = None) -> Buildable:
+def buildable(
+    design: Design, *, cycles_per_step: float | None = None, estimated: Resources | None = None
+) -> Buildable:
     """Return what is built of a compiled network; ``cycles_per_step`` is the caller's count in simulation."""
     net = design.network
     return Buildable(
@@ -90,6 +116,7 @@ def buildable(design: Design, *, cycles_per_step: float | None = None) -> Builda
             cycles_per_step=cycles_per_step,
             accumulator_bits=design.schedule.accumulator_bits,
             digest=design.digest,
+            estimated=estimated,
         ),
         documents=lambda: {"core.v": emit_core_verilog(design), "core_ports.md": port_table(design)},
     )
@@ -102,37 +129,41 @@ def build(
     *,
     cycles_per_step: float | None = None,
     seed: int = 1,
+    effort: int = 1,
     clock_mhz: float | None = None,
     name: str = "top",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bitstream of ``design`` for ``board`` in ``out_dir`` and return the report.
 
-    On success ``out_dir`` holds ``<name>.bin``, ``core.v``, ``core_ports.md``, ``netlist.v``, ``report.json``
-    and ``logs/``. On failure it holds the logs, and otherwise what it held before.
+    On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``), ``core.v``, ``core_ports.md``,
+    ``netlist.v``, ``report.json`` and ``logs/``. On failure it holds the logs, and otherwise what it held
+    before.
 
     Args:
         design: the compiled network.
         board: where it goes.
         out_dir: folder of the results; made if absent.
         cycles_per_step: cycles of a step, counted in simulation, for the report.
-        seed: nextpnr's seed.
-        clock_mhz: core clock, the board's own if None.
+        seed: nextpnr's first seed.
+        effort: seeds that are tried, from ``seed`` on; the fastest placement is kept.
+        clock_mhz: core clock; the fastest that the placed design reaches if None.
         name: of the bitstream file.
         progress: called with the name of each stage of :data:`STAGES` as it begins.
 
     Raises:
-        BoardError: the clock cannot be made, or no UART rate divides it.
+        BoardError: the clock cannot be made, or is too slow for the UART.
         CapacityError: the device is too small.
         TimingError: the design is slower than the clock.
         ToolError: a tool is missing or failed.
         OutputError: ``out_dir`` cannot be written, or the disk is full.
     """
     return build_core(
-        buildable(design, cycles_per_step=cycles_per_step),
+        buildable(design, cycles_per_step=cycles_per_step, estimated=estimate_whole(design, board)),
         board,
         out_dir,
         seed=seed,
+        effort=effort,
         clock_mhz=clock_mhz,
         name=name,
         progress=progress,
@@ -145,6 +176,7 @@ def build_core(
     out_dir: Path,
     *,
     seed: int = 1,
+    effort: int = 1,
     clock_mhz: float | None = None,
     name: str = "top",
     progress: Progress | None = None,
@@ -152,25 +184,36 @@ def build_core(
     """Build any core with the streams of :class:`rtl_gen.linked_core.LinkedCore`; see :func:`build`."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise FormatError(f"name must be letters, digits, '_', '-' and '.', not {name!r}")
-    hz = check_request(board, seed=seed, clock_mhz=clock_mhz)
-    tools = find_toolchain()
+    hz = check_request(board, seed=seed, effort=effort, clock_mhz=clock_mhz)
+    flow = flow_of(board)
+    tools = find_toolchain(flow.place, flow.pack)
+    seeds = range(seed, seed + effort)
     with _work_folder(out_dir) as work:
-        run = _Run(part, board, tools, work, out_dir, hz, seed, name, progress or (lambda stage: None))
+        run = _Run(part, board, flow, tools, work, out_dir, hz, seeds, name, progress or (lambda stage: None))
         return run.build()
 
 
-def check_request(board: Board, *, seed: int = 1, clock_mhz: float | None = None) -> int:
-    """Return the core clock in Hz if seed and clock are such that a build can be tried.
+def check_request(
+    board: Board, *, seed: int = 1, effort: int = 1, clock_mhz: float | None = None
+) -> int | None:
+    """Return the core clock in Hz, None for the fastest, if a build can be tried with these options.
 
     Raises:
-        FormatError: the seed is none.
-        BoardError: the clock cannot be made, or no UART rate divides it.
+        FormatError: seed or effort is none.
+        BoardError: the clock cannot be made, or is too slow for the UART.
     """
-    if not 0 <= seed < 1 << 31:
-        raise FormatError(f"seed must be 0 to 2147483647, not {seed!r}")
-    hz = clock_hz(board.clock_mhz if clock_mhz is None else clock_mhz)
-    solve_pll(board.oscillator_hz, hz)
-    uart_baud(hz)
+    if not 0 <= seed < 1 << 30:
+        raise FormatError(f"seed must be 0 to 1073741823, not {seed!r}")
+    if not 1 <= effort <= MOST_SEEDS:
+        raise FormatError(f"effort must be 1 to {MOST_SEEDS}, not {effort!r}")
+    if clock_mhz is None:
+        return None
+    hz = clock_hz(clock_mhz)
+    if hz > board.fastest_mhz * 1e6:
+        raise BoardError(
+            f"clock must be at most {board.fastest_mhz:g} MHz on {board.name}, not {clock_mhz:g} MHz"
+        )
+    cell_parameters(board, hz)
     return hz
 
 
@@ -219,51 +262,61 @@ def _keep_logs(work: Path, out_dir: Path) -> None:
 
 @dataclass
 class _Run:
-    """One build."""
+    """One build; ``hz`` is None until the clock is known."""
 
     part: Buildable
     board: Board
+    flow: Flow
     tools: Toolchain
     work: Path
     out_dir: Path
-    hz: int
-    seed: int
+    hz: int | None
+    seeds: Sequence[int]
     name: str
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
+    running: "set[subprocess.Popen[bytes]]" = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: bool = False
 
     def build(self) -> dict[str, Any]:
         """Run every stage and put the results in place."""
         (self.work / LOG_FOLDER).mkdir()
+        start = self.hz or self._fastest(self.board.fastest_mhz * 1e6)
         with self._stage("elaborate"):
-            commands = self._elaborate()
+            commands = self._elaborate(start)
         with self._stage("synthesize"):
             self._tool("synthesize", self.tools.yosys, commands["yosys"], ("top.json", "cells.json"))
-        with self._stage("netlist"):
-            self._netlist()
         with self._stage("place"):
-            self._place(commands["nextpnr-ice40"])
-        with self._stage("pack"):
-            self._tool("pack", self.tools.icepack, commands["icepack"], ("top.bin",))
-        placement = read_placement(self.work / "timing.json")
-        mhz = self.hz / 1e6
-        if placement.fmax_mhz < mhz:
+            seed, placement = self._place("place", commands[self.flow.place], self.seeds)
+        if self.hz is None:
+            with self._stage("sign-off"):
+                hz, placement = self._sign_off(commands[self.flow.place], seed, placement)
+        else:
+            hz = self.hz
+        reached, needed = placement.fmax_mhz, sign_off_hz(self.board.clock_source, hz) / 1e6
+        if reached < needed:
             raise TimingError(
-                f"the design must reach its clock of {mhz:g} MHz, it reaches {placement.fmax_mhz:.2f} MHz; "
-                f"ask for a slower clock, fewer lanes or another seed; "
+                f"the design must reach its clock of {hz / 1e6:g} MHz{_margin(hz / 1e6, needed)}, it reaches "
+                f"{reached:.2f} MHz; ask for a slower clock, fewer lanes or more --effort; "
                 f"full log: {self.out_dir / LOG_FOLDER / 'place.log'}"
             )
-        bitstream = f"{self.name}.bin"
+        with self._stage("netlist"):
+            self._netlist()
+        with self._stage("pack"):
+            self._tool("pack", self.tools.packer, commands[self.flow.pack], (f"top{self.flow.bitstream}",))
+        bitstream = f"{self.name}{self.flow.bitstream}"
         documents = self.documents
         report = make_report(
             board=self.board,
             facts=self.part.facts,
             placement=placement,
-            flip_flops=read_flip_flops(self.work / "cells.json"),
-            clock_hz=self.hz,
+            flip_flops=read_flip_flops(self.work / "cells.json", self.flow.flip_flops),
+            clock_hz=hz,
+            baud=uart_baud(self.board, hz),
             tools=self.tools.versions,
-            seed=self.seed,
+            seed=seed,
             files={
                 "bitstream": bitstream,
                 **({"verilog": "core.v"} if "core.v" in documents else {}),
@@ -274,8 +327,32 @@ class _Run:
             seconds=self.seconds,
         )
         (self.work / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        self._install({"top.bin": bitstream, "netlist.v": "netlist.v", **{n: n for n in documents}})
+        self._install(
+            {f"top{self.flow.bitstream}": bitstream, "netlist.v": "netlist.v", **{n: n for n in documents}}
+        )
         return report
+
+    def _fastest(self, hz: float) -> int:
+        """Return the fastest clock of the board of at most ``hz``."""
+        settings = fastest_settings(self.board.clock_source, self.board.oscillator_hz, hz)
+        return round(settings.output_hz(self.board.oscillator_hz))
+
+    def _sign_off(self, arguments: Sequence[str], seed: int, placement: Placement) -> tuple[int, Placement]:
+        """Give the netlist the fastest clock that its placement reaches, and place it once more."""
+        margin = sign_off_hz(self.board.clock_source, 1)
+        for _ in range(SIGN_OFFS):
+            try:
+                hz = self._fastest(min(placement.fmax_mhz / margin, self.board.fastest_mhz) * 1e6)
+                retune(self.work / "top.json", self.board, hz)
+            except BoardError as error:
+                raise TimingError(
+                    f"the design must reach a clock of {self.board.name}, it reaches "
+                    f"{placement.fmax_mhz:.2f} MHz: {error}"
+                ) from error
+            _, placement = self._place("sign-off", arguments, (seed,))
+            if placement.fmax_mhz * 1e6 >= hz * margin:
+                break
+        return hz, placement
 
     @contextmanager
     def _stage(self, stage: str) -> Iterator[None]:
@@ -284,22 +361,24 @@ class _Run:
         yield
         self.seconds[stage] = time.monotonic() - start
 
-    def _elaborate(self) -> dict[str, list[str]]:
+    def _elaborate(self, hz: int) -> dict[str, list[str]]:
         """Write what the tools read; return their command lines by tool."""
-        top = BoardTop(board=self.board, core=self.part.core(), form=self.part.form, hz=self.hz)
+        top = BoardTop(board=self.board, core=self.part.core(), form=self.part.form, hz=hz)
+        # The same for every clock, so that the placement is the same: beyond what can be reached.
+        constraint = self.flow.constraint.format(net=CLOCK_NET, mhz=float(self.board.fastest_mhz))
         with amaranth_environment(self.tools.yosys):
-            plan = self.board.platform().build(
+            plan = self.board.platform().prepare(
                 top,
                 name=NETLIST_TOP,
-                do_build=False,
                 # No source paths: the same bitstream from every folder.
                 emit_src=False,
                 debug_verilog=False,
                 verbose=True,
-                synth_opts="-dsp",
+                synth_opts=self.flow.synth_options,
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
-                nextpnr_opts=f"--seed {self.seed} --timing-allow-fail --report timing.json",
+                nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report",
+                **{self.flow.constraint_override: constraint},
             )
             self.documents = self.part.documents()
         for name, content in plan.files.items():
@@ -311,29 +390,75 @@ class _Run:
         return {command[0]: command[1:] for command in commands}
 
     def _netlist(self) -> None:
-        (self.work / "netlist.ys").write_text(netlist_script("top.json", "netlist.v"))
+        (self.work / "netlist.ys").write_text(netlist_script(self.board.family, "top.json", "netlist.v"))
         self._tool("netlist", self.tools.yosys, ["netlist.ys"], ("netlist.v",))
         path = self.work / "netlist.v"
         # The first line names yosys' version and the machine that built it.
         _, _, body = path.read_text().partition("\n")
-        path.write_text(body.lstrip("\n") + boundary_models())
+        path.write_text(body.lstrip("\n") + boundary_models(self.board.family))
 
-    def _place(self, arguments: Sequence[str]) -> None:
-        try:
-            self._tool("place", self.tools.nextpnr, arguments, ("top.asc", "timing.json"))
-        except ToolError as error:
-            log = (self.work / LOG_FOLDER / "place.log").read_text(errors="replace")
-            where = self.out_dir / LOG_FOLDER / "place.log"
-            used = read_utilisation_log(log)
-            names = {cell: name for name, cell in ICE40_CELLS.items()}
-            over = [f"{u} {names.get(k, k)} where there are {a}" for k, (u, a) in used.items() if u > a]
-            if not over and not re.search(r"^ERROR:.*(legal|no more|[Nn]o Bels|unable to place)", log, re.M):
+    def _place(self, stage: str, arguments: Sequence[str], seeds: Sequence[int]) -> tuple[int, Placement]:
+        """Place with each seed, side by side; keep the fastest, the first of those that are equal."""
+        results = {"top" + self.flow.placed: "placed_{}", "timing.json": "timing_{}", "top.tim": "log_{}"}
+
+        def place(seed: int) -> Placement:
+            names = {name: new.format(seed) for name, new in results.items()}
+            mine = [names.get(a, a) for a in arguments]
+            log = stage if len(seeds) == 1 else f"{stage}-{seed}"
+            outputs = (names["top" + self.flow.placed], names["timing.json"])
+            try:
+                self._tool(log, self.tools.nextpnr, ["--seed", str(seed), *mine], outputs)
+            except ToolError as error:
+                self._refuse_what_does_not_fit(log, error)
                 raise
-            what = ", ".join(over) or "all but a few of its logic cells, which leaves no legal placement"
-            raise CapacityError(
-                f"the design must fit {self.board.name}, it needs {what}; take a smaller network, fewer bits "
-                f"or fewer lanes; full log: {where}"
-            ) from error
+            placement = read_placement(self.work / names["timing.json"])
+            limit = multiplier_mhz(self.work / "top.json", self.work / names["timing.json"])
+            return placement if limit is None else placement.limited(limit)
+
+        placements = dict(zip(seeds, self._side_by_side(place, seeds), strict=True))
+        best = max(placements, key=lambda seed: placements[seed].fmax_mhz)
+        for name, new in results.items():
+            if (self.work / new.format(best)).exists():
+                (self.work / new.format(best)).replace(self.work / name)
+        if len(seeds) > 1:
+            logs = self.work / LOG_FOLDER
+            (logs / f"{stage}-{best}.log").replace(logs / f"{stage}.log")
+            for seed in seeds:
+                (logs / f"{stage}-{seed}.log").unlink(missing_ok=True)
+        return best, placements[best]
+
+    def _side_by_side(self, work: Callable[[int], Placement], seeds: Sequence[int]) -> list[Placement]:
+        """Do ``work`` for all seeds, as many at a time as there are cores; the first failure ends all."""
+        if len(seeds) == 1:
+            return [work(seeds[0])]
+        with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+            tasks = [pool.submit(work, seed) for seed in seeds]
+            try:
+                for task in as_completed(tasks):
+                    task.result()
+                return [task.result() for task in tasks]
+            except BaseException:
+                for task in tasks:
+                    task.cancel()
+                with self.lock:
+                    self.ended = True
+                    for process in self.running:
+                        process.kill()
+                raise
+
+    def _refuse_what_does_not_fit(self, stage: str, error: ToolError) -> None:
+        """Raise a CapacityError if that is why the placement failed."""
+        log = (self.work / LOG_FOLDER / f"{stage}.log").read_text(errors="replace")
+        used = read_utilisation_log(log)
+        names = {cell: name for name, cell in self.flow.cells.items()}
+        over = [f"{u} {names.get(k, k)} where there are {a}" for k, (u, a) in used.items() if u > a]
+        if not over and not re.search(r"^ERROR:.*(legal|no more|[Nn]o Bels|unable to place)", log, re.M):
+            return
+        what = ", ".join(over) or "all but a few of its logic cells, which leaves no legal placement"
+        raise CapacityError(
+            f"the design must fit {self.board.name}, it needs {what}; take a smaller network, fewer bits "
+            f"or fewer lanes; full log: {self.out_dir / LOG_FOLDER / stage}.log"
+        ) from error
 
     def _tool(self, stage: str, tool: Tool, arguments: Sequence[str], outputs: Sequence[str]) -> None:
         """Run a tool in the work folder with its output in the stage's log; its outputs must be there."""
@@ -352,12 +477,19 @@ class _Run:
                 )
             except OSError as error:
                 raise ToolError(f"{tool.name} could not start from {tool.path}: {error.strerror}") from error
+            with self.lock:
+                self.running.add(process)
+                if self.ended:
+                    process.kill()
             try:
                 code = process.wait()
             except BaseException:
                 process.kill()
                 process.wait()
                 raise
+            finally:
+                with self.lock:
+                    self.running.discard(process)
         missing = [name for name in outputs if not _is_filled(self.work / name)]
         if code == 0 and not missing:
             return
@@ -396,6 +528,10 @@ class _Run:
             for path in placed:
                 path.unlink(missing_ok=True)
             raise
+
+
+def _margin(mhz: float, needed: float) -> str:
+    return "" if needed == mhz else f" and its oscillator's tolerance, {needed:g} MHz"
 
 
 def _is_filled(path: Path) -> bool:

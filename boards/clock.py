@@ -1,112 +1,146 @@
-"""Clocks: the iCE40 PLL, the reset that its block RAM needs, and the UART's rate."""
+"""Clock, reset and UART rate of a design, and the cells that hold them.
 
-from dataclasses import dataclass
+Everything that depends on the frequency of the clock is a parameter of some cell and changes no other cell
+and no net: so a netlist is placed once to learn its fastest clock, and then gets that clock.
+"""
+
+import json
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import io, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Out
 
-from boards.board import Board
+from boards.board import Board, ClockSource
+from boards.flow import flow_of
+from boards.pll import solve_pll
 from qornn_hw.errors import BoardError
-from rtl_gen.uart import CLOCKS_PER_BIT_MIN
+from rtl_gen.uart import CLOCKS_PER_BIT_MIN, phase_bits, phase_increment
 
-__all__ = ["BAUD_RATES", "ClockGenerator", "PllSettings", "clock_hz", "solve_pll", "uart_baud"]
-
-# Ref: iCE40 UltraPlus Family Data Sheet, Document Number FPGA-DS-02008, sysCLOCK PLL timing.
-INPUT_HZ = (10_000_000, 133_000_000)
-PHASE_DETECTOR_HZ = (10_000_000, 133_000_000)
-OSCILLATOR_HZ = (533_000_000, 1_066_000_000)
-OUTPUT_HZ = (16_000_000, 275_000_000)
-# Ref: iCE40 sysCLOCK PLL Design and Usage Guide, Document Number FPGA-TN-02052. DIVF is 7 bits wide and all
-# of them work in SIMPLE mode.
-DIVR = range(16)
-DIVF = range(128)
-DIVQ = range(1, 7)
-# Phase detector below this many hertz: this loop filter setting.
-FILTER_RANGES = ((17_000_000, 1), (26_000_000, 2), (44_000_000, 3), (66_000_000, 4), (101_000_000, 5))
+__all__ = [
+    "BoardRate",
+    "ClockGenerator",
+    "cell_parameters",
+    "retune",
+    "uart_baud",
+    "uart_clocks_per_bit",
+]
 
 # Block RAM of an iCE40 reads as zero for about 3 us after configuration (YosysHQ/icestorm issue 76); five
-# times that, as Amaranth's own reset has, which a design with its own clock domain does not get.
+# times that, as Amaranth's own reset has, which a design with its own clock domain does not get. The
+# oscillators on the chip take up to 100 us to settle. Counted at the board's fastest clock, so that the
+# counter is the same at any.
 RESET_SECONDS = Fraction(15, 1_000_000)
+OSCILLATOR_RESET_SECONDS = Fraction(100, 1_000_000)
 
-# Rates that the board's FT2232H makes exactly (12 MHz or 3 MHz over an integer or eighths).
-BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 500_000, 250_000)
+# Names of the cells below, from the top of the board.
+PLL_CELL = "clock.pll"
+RATE_CELL = "linked.rate.bit_{}"
 
-
-@dataclass(frozen=True)
-class PllSettings:
-    """Parameters of an SB_PLL40 cell in SIMPLE feedback mode."""
-
-    divr: int
-    divf: int
-    divq: int
-    filter_range: int
-
-    def output_hz(self, input_hz: int) -> Fraction:
-        """Return the output frequency."""
-        return Fraction(input_hz * (self.divf + 1), (self.divr + 1) << self.divq)
+Parameter: TypeAlias = tuple[int, int] | int | str
+"""A parameter of a cell: (value, bits), a number, or a string."""
 
 
-def solve_pll(input_hz: int, output_hz: int) -> PllSettings:
-    """Return settings that make exactly ``output_hz``; the least jitter first: the fastest phase detector.
-
-    >>> solve_pll(12_000_000, 36_000_000)
-    PllSettings(divr=0, divf=47, divq=4, filter_range=1)
-    """
-    if not INPUT_HZ[0] <= input_hz <= INPUT_HZ[1]:
-        raise BoardError(f"the PLL's input must be 10 to 133 MHz, not {input_hz / 1e6:g} MHz")
-    if not OUTPUT_HZ[0] <= output_hz <= OUTPUT_HZ[1]:
-        raise BoardError(f"clock must be 16 to 275 MHz to come from the PLL, not {output_hz / 1e6:g} MHz")
-    nearest: Fraction | None = None
-    for divr in DIVR:
-        detector = Fraction(input_hz, divr + 1)
-        if not PHASE_DETECTOR_HZ[0] <= detector <= PHASE_DETECTOR_HZ[1]:
-            continue
-        for divq in DIVQ:
-            divf = round(output_hz / detector * (1 << divq)) - 1
-            if divf not in DIVF or not OSCILLATOR_HZ[0] <= detector * (divf + 1) <= OSCILLATOR_HZ[1]:
-                continue
-            filter_range = next((r for limit, r in FILTER_RANGES if detector < limit), 6)
-            settings = PllSettings(divr, divf, divq, filter_range)
-            made = settings.output_hz(input_hz)
-            if made == output_hz:
-                return settings
-            if nearest is None or abs(made - output_hz) < abs(nearest - output_hz):
-                nearest = made
-    hint = "" if nearest is None else f"; the nearest is {float(nearest) / 1e6:g} MHz"
-    raise BoardError(
-        f"clock must be one that the PLL makes exactly from {input_hz / 1e6:g} MHz, "
-        f"not {output_hz / 1e6:g} MHz{hint}"
-    )
-
-
-def clock_hz(clock_mhz: float) -> int:
-    """Return a clock given in MHz in whole hertz.
-
-    >>> clock_hz(37.5)
-    37500000
-    """
-    if not 0 < clock_mhz < 1e6:
-        raise BoardError(f"clock must be a positive number of MHz, not {clock_mhz!r}")
-    return round(clock_mhz * 1e6)
-
-
-def uart_baud(clock: int) -> int:
-    """Return the fastest rate that divides a clock of ``clock`` Hz into at least 8 cycles a bit.
-
-    >>> [uart_baud(f * 1_000_000) for f in (20, 24, 36, 48)]
-    [2000000, 3000000, 3000000, 3000000]
-    """
-    for baud in BAUD_RATES:
-        if clock % baud == 0 and clock // baud >= CLOCKS_PER_BIT_MIN:
+def uart_baud(board: Board, hz: int) -> int:
+    """Return the fastest rate of the board's bridge that leaves a bit at least 8 cycles of a clock."""
+    for baud in board.baud_rates:
+        if hz >= CLOCKS_PER_BIT_MIN * baud:
             return baud
+    slowest = board.baud_rates[-1]
     raise BoardError(
-        f"clock must be a whole multiple, at least {CLOCKS_PER_BIT_MIN}-fold, of a UART rate "
-        f"({', '.join(f'{b / 1e6:g}' for b in BAUD_RATES)} Mbaud), not {clock / 1e6:g} MHz"
+        f"clock must be at least {CLOCKS_PER_BIT_MIN * slowest / 1e6:g} MHz, {CLOCKS_PER_BIT_MIN} cycles of "
+        f"a UART bit at {slowest / 1e6:g} Mbaud, not {hz / 1e6:g} MHz"
     )
+
+
+def uart_clocks_per_bit(board: Board, hz: int) -> Fraction:
+    """Return the cycles of a UART bit."""
+    return Fraction(hz, uart_baud(board, hz))
+
+
+def _rate_bits(board: Board) -> int:
+    """Return the bits of a UART phase that serves every clock of a board."""
+    fastest = Fraction(board.fastest_mhz) * 1_000_000 / board.baud_rates[0]
+    # Just below the clock for the next rate a bit is longest, for the rates between the first and the last.
+    steps = [
+        Fraction(CLOCKS_PER_BIT_MIN * a, b)
+        for a, b in zip(board.baud_rates, board.baud_rates[1:], strict=False)
+    ]
+    return phase_bits(max(fastest, *steps, Fraction(CLOCKS_PER_BIT_MIN)))
+
+
+def cell_parameters(board: Board, hz: int) -> dict[str, dict[str, Parameter]]:
+    """Return the parameters that make a clock of ``hz``: cell name to parameter name to value.
+
+    Raises:
+        BoardError: the board cannot make the clock, or it is too slow for the UART.
+    """
+    settings = solve_pll(board.clock_source, board.oscillator_hz, hz)
+    _, name, bits, _ = flow_of(board).constant
+    phase = _rate_bits(board)
+    increment = phase_increment(uart_clocks_per_bit(board, hz), phase)
+    return {PLL_CELL: dict(settings.parameters)} | {
+        RATE_CELL.format(bit): {name: ((1 << bits) - 1 if increment >> bit & 1 else 0, bits)}
+        for bit in range(phase)
+    }
+
+
+def retune(netlist: Path, board: Board, hz: int) -> None:
+    """Give the netlist that yosys wrote another clock, cell by cell of :func:`cell_parameters`."""
+    data = json.loads(netlist.read_text())
+    cells = data["modules"]["top"]["cells"]
+    for cell, parameters in cell_parameters(board, hz).items():
+        for name, value in parameters.items():
+            if name not in cells[cell]["parameters"]:
+                raise AssertionError(f"{cell} has no parameter {name}: synthesis changed it")
+            cells[cell]["parameters"][name] = _json_parameter(value)
+    netlist.write_text(json.dumps(data, indent=1))
+
+
+def _json_parameter(value: Parameter) -> str:
+    """Return a parameter as yosys writes it: binary digits, or a string."""
+    if isinstance(value, str):
+        return value
+    number, bits = value if isinstance(value, tuple) else (value, 32)
+    return f"{number:0{bits}b}"
+
+
+def _instance_parameters(parameters: dict[str, Parameter]) -> dict[str, Any]:
+    return {f"p_{k}": Const(*v) if isinstance(v, tuple) else v for k, v in parameters.items()}
+
+
+class BoardRate(wiring.Component):
+    """The increment of the UART's phase, each bit in a LUT with constant inputs, for :func:`retune`.
+
+    Parameters:
+        board: Whose clocks and rates decide the width.
+        hz: Clock.
+
+    Members:
+        increment: Out: As in :class:`rtl_gen.uart.BitRate`.
+    """
+
+    def __init__(self, *, board: Board, hz: int) -> None:
+        self._board = board
+        self._cells = cell_parameters(board, hz)
+        super().__init__({"increment": Out(_rate_bits(board))})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
+        m = Module()
+        kind, _, _, output = flow_of(self._board).constant
+        for bit in range(len(self.increment)):
+            m.submodules[f"bit_{bit}"] = Instance(
+                kind,
+                **_instance_parameters(self._cells[RATE_CELL.format(bit)]),
+                # Not to be taken for the constant that it is.
+                a_keep=1,
+                **{f"o_{output}": self.increment[bit]},
+            )
+        return m
 
 
 class ClockGenerator(wiring.Component):
@@ -123,47 +157,107 @@ class ClockGenerator(wiring.Component):
         clk: Out(1): The clock, on a global net.
         rst: Out(1): Active high, synchronous to ``clk``.
 
-    Latency: ``rst`` falls 15 us after the PLL has locked.
+    Latency: ``rst`` falls at least 15 us after the PLL has locked, or 100 us after the start of an oscillator
+    on the chip: as many cycles as that is at the board's fastest clock.
     """
 
     def __init__(self, *, board: Board, hz: int) -> None:
         self._board = board
-        self._hz = hz
-        self._settings = solve_pll(board.oscillator_hz, hz)
+        self._parameters = cell_parameters(board, hz)[PLL_CELL]
         super().__init__({"clk": Out(1), "rst": Out(1)})
+
+    @property
+    def reset_cycles(self) -> int:
+        """Cycles of the reset beyond the lock."""
+        on_chip = self._board.clock_source is ClockSource.ICE40_OSCILLATOR
+        seconds = OSCILLATOR_RESET_SECONDS if on_chip else RESET_SECONDS
+        return int(seconds * Fraction(self._board.fastest_mhz) * 1_000_000) + 1
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        pin = platform.request(self._board.clock_resource, dir="-")
-        lock = Signal()
-        # The PAD variant takes the pin by itself: a buffer of its own on that pin would not place.
-        m.submodules.pll = Instance(
-            "SB_PLL40_PAD",
-            p_FEEDBACK_PATH="SIMPLE",
-            p_DIVR=Const(self._settings.divr, 4),
-            p_DIVF=Const(self._settings.divf, 7),
-            p_DIVQ=Const(self._settings.divq, 3),
-            p_FILTER_RANGE=Const(self._settings.filter_range, 3),
-            io_PACKAGEPIN=pin.io,
-            i_RESETB=Const(1),
-            i_BYPASS=Const(0),
-            o_PLLOUTGLOBAL=self.clk,
-            o_LOCK=lock,
-        )
+        lock = Signal(init=1)
+        m.submodules.pll = self._source(m, platform, lock)
         m.domains.por = ClockDomain("por", reset_less=True, local=True)
         m.d.comb += ClockSignal("por").eq(self.clk)
 
         locked = Signal()
         m.submodules.lock_sync = FFSynchronizer(lock, locked, o_domain="por")
-        cycles = int(RESET_SECONDS * self._hz) + 1
-        timer = Signal(range(cycles + 1))
+        timer = Signal(range(self.reset_cycles + 1))
         running = Signal()
         with m.If(~locked):
             m.d.por += [timer.eq(0), running.eq(0)]
-        with m.Elif(timer == cycles):
+        with m.Elif(timer == self.reset_cycles):
             m.d.por += running.eq(1)
         with m.Else():
             m.d.por += timer.eq(timer + 1)
         m.d.comb += self.rst.eq(~running)
         return m
+
+    def _source(self, m: Module, platform: Any, lock: Signal) -> Instance:
+        """Return the cell that makes the clock."""
+        parameters = _instance_parameters(self._parameters)
+        source = self._board.clock_source
+        if source is ClockSource.ICE40_OSCILLATOR:
+            m.d.comb += lock.eq(1)
+            return Instance(
+                "SB_HFOSC", **parameters, i_CLKHFEN=Const(1), i_CLKHFPU=Const(1), o_CLKHF=self.clk
+            )
+        pin = platform.request(self._board.clock_resource, dir="-")
+        if source is ClockSource.ICE40_PAD:
+            # This variant takes the pin by itself: a buffer of its own on that pin would not place.
+            return Instance(
+                "SB_PLL40_PAD",
+                p_FEEDBACK_PATH="SIMPLE",
+                **parameters,
+                io_PACKAGEPIN=pin.io,
+                i_RESETB=Const(1),
+                i_BYPASS=Const(0),
+                o_PLLOUTGLOBAL=self.clk,
+                o_LOCK=lock,
+            )
+        m.submodules.pin_buffer = buffer = io.Buffer("i", pin)
+        if source is ClockSource.ICE40_CORE:
+            return Instance(
+                "SB_PLL40_CORE",
+                p_FEEDBACK_PATH="SIMPLE",
+                **parameters,
+                i_REFERENCECLK=buffer.i,
+                i_RESETB=Const(1),
+                i_BYPASS=Const(0),
+                o_PLLOUTGLOBAL=self.clk,
+                o_LOCK=lock,
+            )
+        feedback = Signal()
+        return Instance(
+            "EHXPLLL",
+            # Loop filter as Lattice's own tool sets it.
+            a_ICP_CURRENT="12",
+            a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2",
+            p_PLLRST_ENA="DISABLED",
+            p_INTFB_WAKE="DISABLED",
+            p_STDBY_ENABLE="DISABLED",
+            p_DPHASE_SOURCE="DISABLED",
+            p_OUTDIVIDER_MUXA="DIVA",
+            p_OUTDIVIDER_MUXB="DIVB",
+            p_CLKOP_ENABLE="ENABLED",
+            p_CLKOS_ENABLE="ENABLED",
+            p_FEEDBK_PATH="CLKOP",
+            **parameters,
+            i_CLKI=buffer.i,
+            i_CLKFB=feedback,
+            i_RST=Const(0),
+            i_STDBY=Const(0),
+            i_PHASESEL0=Const(0),
+            i_PHASESEL1=Const(0),
+            i_PHASEDIR=Const(0),
+            i_PHASESTEP=Const(0),
+            i_PLLWAKESYNC=Const(0),
+            i_ENCLKOP=Const(0),
+            i_ENCLKOS=Const(0),
+            o_CLKOP=feedback,
+            o_CLKOS=self.clk,
+            o_LOCK=lock,
+        )

@@ -2,22 +2,25 @@
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from boards.board import Board
-from qornn_hw.estimate import Resources
+from boards.board import Board, ClockSource
+from boards.ice40_devices import UP5K
+from qornn_hw.device import ICE40_ULTRAPLUS
 
 __all__ = ["BOARD"]
 
 BOARD = Board(
     name="icebreaker",
     description="1BitSquared iCEBreaker v1.0, Lattice iCE40UP5K",
-    family="ice40",
+    family=ICE40_ULTRAPLUS,
     device="iCE40UP5K",
     package="SG48",
-    # Ref: iCE40 UltraPlus Family Data Sheet, Document Number FPGA-DS-02008, table 1.1.
-    available=Resources(lut=5280, ff=5280, bram=30, spram=4, dsp=8),
+    available=UP5K,
+    clock_source=ClockSource.ICE40_PAD,
     oscillator_hz=12_000_000,
     clock_resource="clk12",
-    clock_mhz=36.0,
+    fastest_mhz=120,
     platform=ICEBreakerPlatform,
+    leds=(("led_g", 0), ("led_r", 0)),
+    link="FT2232H channel B; rx 6, tx 9",
     programmer="iceprog",
 )

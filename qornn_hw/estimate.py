@@ -1,54 +1,15 @@
 """What a design costs, from its schedule alone: memory blocks exactly, logic cells by a fitted model."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 
+from qornn_hw.device import ECP5, ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.network import Activation
 from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, levels
 
-__all__ = ["Resources", "block_rams", "estimate_core", "memory_shapes"]
+__all__ = ["estimate_core", "memory_blocks", "memory_shapes"]
 
 
-@dataclass(frozen=True)
-class Resources:
-    """Counts of what an FPGA is made of.
-
-    Attributes:
-        lut: logic cells (iCE40: ICESTORM_LC, a LUT4 with carry and flip-flop).
-        ff: flip-flops.
-        bram: block RAMs (iCE40: SB_RAM40_4K, 4 kbit).
-        spram: large single-port RAMs (iCE40 UltraPlus: SB_SPRAM256KA).
-        dsp: hard multipliers (iCE40 UltraPlus: SB_MAC16).
-    """
-
-    lut: int = 0
-    ff: int = 0
-    bram: int = 0
-    spram: int = 0
-    dsp: int = 0
-
-    def __add__(self, other: "Resources") -> "Resources":
-        return Resources(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-    def excess(self, available: "Resources") -> dict[str, int]:
-        """Return by how much each resource goes beyond ``available``, where it does."""
-        over = {f.name: getattr(self, f.name) - getattr(available, f.name) for f in fields(self)}
-        return {name: amount for name, amount in over.items() if amount > 0}
-
-
-# SB_RAM40_4K: 4096 bits in these shapes (Lattice FPGA-TN-02002, iCE40 memory usage guide).
-ICE40_RAM_SHAPES = ((16, 256), (8, 512), (4, 1024), (2, 2048))
-
-
-def block_rams(depth: int, width: int) -> int:
-    """Return the iCE40 block RAMs of a memory, in the shape that takes the fewest.
-
-    >>> [block_rams(*m) for m in ((74, 16), (257, 16), (512, 9), (2048, 2))]
-    [1, 2, 2, 1]
-    """
-    return min(-(-width // w) * -(-depth // d) for w, d in ICE40_RAM_SHAPES)
-
-
-def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
+def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tuple[int, int]]:
     """Return ``name: (depth, width)`` of every block RAM memory of a core."""
     net = s.network
     shapes = {
@@ -64,18 +25,31 @@ def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
     queue = (2 * s.answer_words - 1, s.answer_bits + 1)
-    if not _in_flip_flops(*queue):
+    if not _in_logic(*queue, family):
         shapes["answers"] = queue
     return shapes
 
 
-def _in_flip_flops(depth: int, width: int) -> bool:
-    """Return whether yosys keeps a memory without preference in flip-flops.
+def _in_logic(depth: int, width: int, family: Family) -> bool:
+    """Return whether yosys keeps a memory without preference in flip-flops or in RAM of logic cells.
 
-    Its cost of a bit there is 1, of a block RAM 64 and of the bypass that a written-while-read word needs
-    about two cells a bit (yosys memory_libmap, techlibs/ice40/brams.txt).
+    Its cost of a bit in a flip-flop is 1, of a block RAM 64 and of the bypass that a written-while-read word
+    needs about two cells a bit (yosys memory_libmap, techlibs/ice40/brams.txt). On ECP5 a RAM of 16 x 4 bits
+    in logic cells costs 4 and a block RAM 128 (techlibs/ecp5/lutrams.txt, brams.txt).
     """
+    if family.has_lut_ram:
+        return -(-depth // 16) * -(-width // 4) * 4 <= 128 * block_rams(depth, width, family)
     return depth * width <= 64 * block_rams(depth, width) + 2 * width
+
+
+def memory_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:
+    """Return the block RAMs of every memory of :func:`memory_shapes`."""
+    shapes = memory_shapes(s, family)
+    # Each operand is written alone: it takes whole parts of a word with an enable of their own.
+    parts = -(-s.operand_bits // family.ram_enable_bits)
+    depth, _ = shapes["operands"]
+    shapes["operands"] = (depth, s.columns_per_element * parts * family.ram_enable_bits)
+    return {name: block_rams(*shape, family) for name, shape in shapes.items()}
 
 
 def _element_cells(s: Schedule, element: int) -> int:
@@ -110,19 +84,65 @@ TAIL_CELLS_PER_BIT = 9
 PLACEMENT_FACTOR = 1.02
 
 
-def estimate_core(s: Schedule) -> Resources:
-    """Return what the core of a schedule takes on an iCE40.
+def estimate_core(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> Resources:
+    """Return what the core of a schedule takes of a device of ``family``.
 
     ``bram`` is exact for the flow of :mod:`boards.build`, and ``dsp`` for accumulators of up to 31 bits and
     factors M of up to 15, beyond which synthesis takes more; ``lut`` is a model.
     """
+    lut = _ecp5_luts(s) if family is ECP5 else _ice40_cells(s)
+    multipliers = _multipliers(s)
+    if not family.has_multipliers:
+        lut += round(PRODUCT_CELLS * s.activated_bits * s.multiplier_bits) if multipliers else 0
+        multipliers = 0
+    return Resources(lut=lut, bram=sum(memory_blocks(s, family).values()), dsp=multipliers)
+
+
+def _ice40_cells(s: Schedule) -> int:
     cells = sum(_element_cells(s, e) for e in range(s.elements))
     tail = TAIL_CELLS_PER_BIT * s.accumulator_bits
     if s.network.activation is Activation.MODRELU:
         tail += 3 * s.activated_bits
-    lut = round(PLACEMENT_FACTOR * (cells + tail + CONTROL_CELLS))
-    bram = sum(block_rams(*shape) for shape in memory_shapes(s).values())
-    return Resources(lut=lut, bram=bram, dsp=_multipliers(s))
+    return round(PLACEMENT_FACTOR * (cells + tail + CONTROL_CELLS))
+
+
+# ECP5: what synthesis leaves of gates and adders, whose carry cells come in pairs of bits, and everything
+# else; fitted to synthesized cores. A lone flip-flop needs no LUT there.
+ECP5_LOGIC_FACTOR = 0.962
+ECP5_CONTROL_LUTS = 507
+
+
+def _ecp5_luts(s: Schedule) -> int:
+    logic = 0
+    for element in range(s.elements):
+        c, k, a = s.columns_per_element, s.weight_bits[element], s.operand_bits
+        logic += c * k * a + sum(_even(bits) for bits in _adders(c, k, a))
+        logic += _even(s.partial_sum_bits[element])
+    modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
+    return round(ECP5_LOGIC_FACTOR * logic + ECP5_CONTROL_LUTS + modrelu)
+
+
+def _even(bits: int) -> int:
+    return bits + bits % 2
+
+
+def _adders(columns: int, weight_bits: int, operand_bits: int) -> Iterator[int]:
+    """Yield the bits of every adder of a dot product: over the columns, plane by plane, then the planes."""
+    width = operand_bits
+    while columns > 1:
+        width += 1
+        yield from [width] * (weight_bits * (columns // 2))
+        columns = -(-columns // 2)
+    planes, step = weight_bits, 1
+    while planes > 1:
+        width += step
+        yield from [width] * (planes // 2)
+        planes, step = -(-planes // 2), 2 * step
+
+
+# Without hard multipliers the requantizer's product is made of logic cells: so many for each bit of the value
+# times each of the factor (174 for 15 x 12 bits, 219 for 20 x 10).
+PRODUCT_CELLS = 1.03
 
 
 def _multipliers(s: Schedule) -> int:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.design import Design, compile_network
+from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources
 from qornn_hw.errors import CapacityError, FormatError
-from qornn_hw.estimate import Resources, estimate_core
+from qornn_hw.estimate import estimate_core
 from qornn_hw.fixed import IntFormat
 from qornn_hw.network import IntegerNetwork, WeightBits
 from qornn_hw.schedule import Schedule
@@ -46,7 +47,14 @@ def _schedules(network: IntegerNetwork) -> Iterator[Schedule]:
                 yield Schedule(network, columns, elements)
 
 
-def plan(network: IntegerNetwork, available: Resources, *, name: str, lanes: int | None = None) -> Design:
+def plan(
+    network: IntegerNetwork,
+    available: Resources,
+    *,
+    name: str,
+    lanes: int | None = None,
+    family: Family = ICE40_ULTRAPLUS,
+) -> Design:
     """Return the design with the fewest cycles a step that fits ``available``.
 
     Args:
@@ -54,6 +62,7 @@ def plan(network: IntegerNetwork, available: Resources, *, name: str, lanes: int
         available: what the core may use: the device less what the board's own logic takes.
         name: of the board, for the message.
         lanes: at most this many multiply-accumulates a cycle; as many as fit where None.
+        family: what it is built of.
 
     Raises:
         CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
@@ -67,7 +76,7 @@ def plan(network: IntegerNetwork, available: Resources, *, name: str, lanes: int
             continue
         if fitting and schedule.cycles_per_step > fitting[0][0][0]:
             break
-        need = estimate_core(schedule)
+        need = estimate_core(schedule, family)
         load = max(need.lut / (FILL_LIMIT * available.lut), need.bram / available.bram)
         if load <= 1 and need.dsp <= available.dsp:
             fitting.append(((schedule.cycles_per_step, need.lut), schedule))
@@ -77,11 +86,11 @@ def plan(network: IntegerNetwork, available: Resources, *, name: str, lanes: int
         best = min(fitting, key=lambda f: f[0])[1]
         return compile_network(network, columns_per_element=best.columns_per_element, elements=best.elements)
     assert smallest is not None
-    raise CapacityError(_refusal(smallest[1], available, name, lanes))
+    raise CapacityError(_refusal(smallest[1], available, name, lanes, family))
 
 
-def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None) -> str:
-    need = estimate_core(schedule)
+def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None, family: Family) -> str:
+    need = estimate_core(schedule, family)
     limit = replace(available, lut=int(FILL_LIMIT * available.lut))
     label = {"lut": "logic cells", "bram": "block RAMs", "dsp": "multipliers"}
     parts = [
@@ -91,18 +100,18 @@ def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | N
     asked = "" if lanes is None else f" with {lanes} lanes at most"
     return (
         f"network must fit {name}{asked}, but its smallest design ({schedule.lanes} lanes) needs about "
-        f"{' and '.join(parts)}; {_what_would_fit(schedule.network, available, name)}"
+        f"{' and '.join(parts)}; {_what_would_fit(schedule.network, available, name, family)}"
     )
 
 
-def _what_would_fit(network: IntegerNetwork, available: Resources, name: str) -> str:
+def _what_would_fit(network: IntegerNetwork, available: Resources, name: str, family: Family) -> str:
     """Try the same network with fewer weight bits, then with fewer hidden units."""
 
     def fits(candidate: IntegerNetwork) -> bool:
         for schedule in _schedules(candidate):
             if schedule.lanes > SMALL_CHAIN_LANES:
                 continue
-            need = estimate_core(schedule)
+            need = estimate_core(schedule, family)
             if need.lut <= FILL_LIMIT * available.lut and not replace(need, lut=0).excess(available):
                 return True
         return False

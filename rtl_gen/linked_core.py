@@ -1,5 +1,6 @@
 """A core behind its UART link: what a board top and a simulation through the pins have in common."""
 
+from fractions import Fraction
 from typing import Any
 
 from amaranth.hdl import Module, ResetInserter
@@ -8,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.link import Link
-from rtl_gen.uart import UartReceiver, UartTransmitter
+from rtl_gen.uart import BitRate, UartReceiver, UartTransmitter
 
 __all__ = ["LinkedCore"]
 
@@ -20,7 +21,8 @@ class LinkedCore(wiring.Component):
         core: The core: member ``i`` takes a step's words, member ``o`` gives an answer's, in the layouts of
             :mod:`rtl_gen.words`.
         form: Words of a step and of an answer.
-        clocks_per_bit: Clock cycles of one UART bit, at least 8.
+        clocks_per_bit: Clock cycles of one UART bit, at least 8; need not be whole.
+        rate: In place of ``clocks_per_bit`` a component like :class:`rtl_gen.uart.BitRate`.
         timeout_bits: As in :class:`rtl_gen.link.Link`.
 
     Members:
@@ -34,19 +36,31 @@ class LinkedCore(wiring.Component):
     """
 
     def __init__(
-        self, *, core: wiring.Component, form: LinkFormat, clocks_per_bit: int, timeout_bits: int = 18
+        self,
+        *,
+        core: wiring.Component,
+        form: LinkFormat,
+        clocks_per_bit: Fraction | int | None = None,
+        rate: Any = None,
+        timeout_bits: int = 18,
     ) -> None:
+        if clocks_per_bit is not None:
+            rate = BitRate(clocks_per_bit=clocks_per_bit)
+        elif rate is None:
+            raise TypeError("there must be clocks_per_bit or rate")
         self._core = core
         self._form = form
-        self._clocks_per_bit = clocks_per_bit
+        self._rate = rate
         self._timeout_bits = timeout_bits
         super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        m.submodules.receiver = receiver = UartReceiver(clocks_per_bit=self._clocks_per_bit)
-        m.submodules.transmitter = transmitter = UartTransmitter(clocks_per_bit=self._clocks_per_bit)
+        m.submodules.rate = rate = self._rate
+        phase_bits = len(rate.increment)
+        m.submodules.receiver = receiver = UartReceiver(phase_bits=phase_bits)
+        m.submodules.transmitter = transmitter = UartTransmitter(phase_bits=phase_bits)
         m.submodules.link = link = Link(form=self._form, timeout_bits=self._timeout_bits)
         m.submodules.core = ResetInserter(link.core_rst)(self._core)
         wiring.connect(m, receiver.o, link.i_bytes)
@@ -54,6 +68,8 @@ class LinkedCore(wiring.Component):
         wiring.connect(m, link.o_step, self._core.i)
         wiring.connect(m, self._core.o, link.i_answer)
         m.d.comb += [
+            receiver.increment.eq(rate.increment),
+            transmitter.increment.eq(rate.increment),
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             self.busy.eq(link.busy),

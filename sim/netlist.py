@@ -6,7 +6,7 @@ from pathlib import Path
 from qornn_hw.design import Design
 from qornn_hw.errors import ToolError
 from rtl_gen.emit import emit_core_verilog
-from rtl_gen.yosys import find_ice40_cells, find_yosys
+from rtl_gen.yosys import find_cells, find_yosys
 from sim.core_simulation import CORE_NAME, CoreBuild, build_core
 from sim.runner import Simulator
 
@@ -59,7 +59,7 @@ def build_core_netlist(
         design,
         simulator,
         folder,
-        sources=[netlist, find_ice40_cells()],
+        sources=[netlist, *find_cells()],
         defines=CELL_DEFINES,
         traced=traced,
     )

@@ -14,26 +14,27 @@ module bench;
   reg rx = 1;
   wire rx_pin = rx;
   wire clock_pin = clock;
-  wire tx_pin, led_green, led_red;
-  {top} dut(.{clock}(clock_pin), .{rx}(rx_pin), .{tx}(tx_pin), .{led_green}(led_green), .{led_red}(led_red));
+  wire tx_pin, led_state, led_fault;
+  {top} dut(.{clock}(clock_pin), .{rx}(rx_pin), .{tx}(tx_pin), .{led_state}(led_state),
+    .{led_fault}(led_fault));
   reg [7:0] data [0:{count}];
   integer i, b;
   initial begin
     $readmemh("sent.hex", data);
-    repeat (1000) @(negedge clock);
+    repeat ({start}) @(negedge clock);
     for (i = 0; i < {count}; i = i + 1) begin
       rx = 0; repeat (CLOCKS) @(negedge clock);
       for (b = 0; b < 8; b = b + 1) begin rx = data[i][b]; repeat (CLOCKS) @(negedge clock); end
       rx = 1; repeat (CLOCKS) @(negedge clock);
     end
     repeat ({settle}) @(negedge clock);
-    $display("led_red %b", led_red);
+    $display("led_fault %b", led_fault);
     $finish;
   end
   reg [7:0] got;
   integer k;
   initial begin
-    repeat (900) @(negedge clock);
+    repeat ({start} - 100) @(negedge clock);
     forever begin
       wait (tx_pin === 0);
       repeat (CLOCKS / 2) @(negedge clock);
@@ -46,10 +47,15 @@ endmodule
 """
 
 
-def play(netlist, folder, sent, *, clocks_per_bit, settle=4000):
-    """Send bytes to a netlist; return the bytes that it sends and whether its red LED is lit."""
+def play(netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2000, lit="0"):
+    """Send bytes to a netlist; return the bytes that it sends and whether its second LED is lit."""
     text = BENCH.format(
-        top=netlist.top, clocks_per_bit=clocks_per_bit, count=len(sent), settle=settle, **netlist.ports
+        top=netlist.top,
+        clocks_per_bit=clocks_per_bit,
+        count=len(sent),
+        settle=settle,
+        start=start,
+        **netlist.ports,
     )
     (folder / "bench.v").write_text(text)
     (folder / "sent.hex").write_text("\n".join(f"{b:02x}" for b in [*sent, 0]) + "\n")
@@ -78,7 +84,6 @@ def play(netlist, folder, sent, *, clocks_per_bit, settle=4000):
         if words[:1] == ["byte"]:
             assert words[3] == "1", f"bad stop bit: {line}"
             got.append(int(words[1], 16))
-        elif words[:1] == ["led_red"]:
+        elif words[:1] == ["led_fault"]:
             led = words[1]
-    # The LEDs of the iCEBreaker are lit by a low pin.
-    return bytes(got), led == "0"
+    return bytes(got), led == lit

@@ -1,126 +1,131 @@
 # amaranth: UnusedElaboratable=no
-"""The PLL's settings, the UART's rate, and their limits."""
+"""What depends on the clock: the UART's rate, and the parameters of the cells that hold it."""
 
-import subprocess
+import json
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from boards.clock import (
-    DIVF,
-    DIVQ,
-    DIVR,
-    OSCILLATOR_HZ,
-    PHASE_DETECTOR_HZ,
+    BoardRate,
     ClockGenerator,
-    PllSettings,
-    clock_hz,
-    solve_pll,
+    cell_parameters,
+    retune,
     uart_baud,
+    uart_clocks_per_bit,
 )
 from boards.icebreaker import BOARD
-from boards.toolchain import find_tool
+from boards.registry import BOARDS, find_board
 from qornn_hw.errors import BoardError
 
 
 @pytest.mark.parametrize(
-    ("mhz", "settings"),
-    [
-        (24, PllSettings(0, 63, 5, 1)),
-        (30, PllSettings(0, 79, 5, 1)),
-        (36, PllSettings(0, 47, 4, 1)),
-        (48, PllSettings(0, 63, 4, 1)),
-        (60, PllSettings(0, 79, 4, 1)),
-    ],
+    ("mhz", "baud"),
+    [(16, 2_000_000), (24, 3_000_000), (36.75, 3_000_000), (23.25, 2_000_000), (48, 3_000_000)],
 )
-def test_settings_are_those_of_icepll(mhz, settings):
-    """From 12 MHz: what Project IceStorm's icepll prints."""
-    assert solve_pll(12_000_000, mhz * 1_000_000) == settings
+def test_fastest_rate_that_leaves_eight_cycles(mhz, baud):
+    """Any clock has a standard rate, with at least 8 cycles a bit."""
+    hz = round(mhz * 1e6)
+    assert uart_baud(BOARD, hz) == baud
+    assert uart_clocks_per_bit(BOARD, hz) == Fraction(hz, baud) >= 8
 
 
-@pytest.mark.parametrize("input_hz", [12_000_000, 16_000_000, 25_000_000, 100_000_000])
-def test_settings_keep_the_limits_of_the_data_sheet(input_hz):
-    """Every whole number of megahertz that can be made is made exactly and within the limits."""
-    made = 0
-    for mhz in range(16, 276):
+def test_rate_is_one_of_the_bridge():
+    """A board whose bridge is slow gets a slow rate."""
+    assert uart_baud(find_board("colorlight-i5"), 100_000_000) == 115_200
+
+
+def test_rejects_a_clock_that_is_too_slow_for_the_uart():
+    """A clock of less than 8 cycles a bit at the slowest rate is refused."""
+    with pytest.raises(
+        BoardError,
+        match=r"^clock must be at least 2 MHz, 8 cycles of a UART bit at 0\.25 Mbaud, not 1\.5 MHz$",
+    ):
+        uart_baud(BOARD, 1_500_000)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
+def test_every_clock_of_a_board_has_the_same_cells(board):
+    """From the slowest clock to the fastest the cells are the same, and the rate fits its bits."""
+    fastest = round(board.fastest_mhz)
+    cells = None
+    tried = 0
+    for mhz in range(4, fastest):
         try:
-            s = solve_pll(input_hz, mhz * 1_000_000)
+            made = cell_parameters(board, hz := mhz * 1_000_000)
         except BoardError:
             continue
-        made += 1
-        detector = input_hz / (s.divr + 1)
-        assert s.output_hz(input_hz) == mhz * 1_000_000
-        assert s.divr in DIVR and s.divf in DIVF and s.divq in DIVQ
-        assert PHASE_DETECTOR_HZ[0] <= detector <= PHASE_DETECTOR_HZ[1]
-        assert OSCILLATOR_HZ[0] <= detector * (s.divf + 1) <= OSCILLATOR_HZ[1]
-        assert 1 <= s.filter_range <= 6
-    assert made >= 10
+        tried += 1
+        names = {cell: set(parameters) for cell, parameters in made.items()}
+        assert cells in (None, names)
+        cells = names
+        bits = [made[f"linked.rate.bit_{i}"] for i in range(len(made) - 1)]
+        increment = sum((next(iter(b.values()))[0] > 0) << i for i, b in enumerate(bits))
+        exact = Fraction(1 << len(bits)) / uart_clocks_per_bit(board, hz)
+        width = len(BoardRate(board=board, hz=hz).increment)
+        assert 0 <= increment / exact - 1 < 0.0025
+        assert len(bits) == width
+    assert tried >= 4
 
 
-def test_icepll_agrees():
-    """The tool of Project IceStorm finds the same dividers for 42 MHz."""
-    icepll = find_tool("icepack").path.with_name("yowasp-icepll")
-    text = subprocess.run([icepll, "-i", "12", "-o", "42"], capture_output=True, text=True, check=True).stdout
-    fields = dict(line.split()[:2] for line in text.splitlines() if line.startswith(("DIV", "FILTER")))
-    s = solve_pll(12_000_000, 42_000_000)
-    assert {k.rstrip(":"): int(v) for k, v in fields.items()} == {
-        "DIVR": s.divr,
-        "DIVF": s.divf,
-        "DIVQ": s.divq,
-        "FILTER_RANGE": s.filter_range,
+def netlist(path, hz):
+    """Write as much of a netlist as yosys would for the cells that hold a clock."""
+    cells = {
+        cell: {"parameters": {name: "" for name in parameters}, "type": "X"}
+        for cell, parameters in cell_parameters(BOARD, hz).items()
     }
+    path.write_text(
+        json.dumps({"modules": {"top": {"cells": cells | {"other": {"parameters": {"A": "1"}}}}}})
+    )
 
 
-@pytest.mark.parametrize(
-    ("input_hz", "output_hz", "message"),
-    [
-        (12_000_000, 15_000_000, "clock must be 16 to 275 MHz to come from the PLL, not 15 MHz"),
-        (12_000_000, 300_000_000, "clock must be 16 to 275 MHz to come from the PLL, not 300 MHz"),
-        (
-            12_000_000,
-            37_000_000,
-            "clock must be one that the PLL makes exactly from 12 MHz, not 37 MHz; the nearest is 36.75 MHz",
-        ),
-        (9_000_000, 36_000_000, "the PLL's input must be 10 to 133 MHz, not 9 MHz"),
-    ],
-)
-def test_rejects_what_the_pll_cannot_make(input_hz, output_hz, message):
-    """A clock out of range or between the steps is named, with the nearest."""
-    with pytest.raises(BoardError, match=f"^{message}$"):
-        solve_pll(input_hz, output_hz)
+def test_retune_writes_parameters_as_yosys_does(tmp_path):
+    """Each parameter gets its value in binary digits, other cells keep theirs."""
+    path = tmp_path / "top.json"
+    netlist(path, 36_000_000)
+    retune(path, BOARD, 48_750_000)
+    cells = json.loads(path.read_text())["modules"]["top"]["cells"]
+    assert cells["clock.pll"]["parameters"] == {
+        "DIVR": "0000",
+        "DIVF": "1000000",
+        "DIVQ": "100",
+        "FILTER_RANGE": "001",
+    }
+    assert cells["linked.rate.bit_0"]["parameters"]["LUT_INIT"] in ("0" * 16, "1" * 16)
+    assert cells["other"]["parameters"] == {"A": "1"}
 
 
-@pytest.mark.parametrize(
-    ("hz", "baud"),
-    [
-        (16_000_000, 2_000_000),
-        (24_000_000, 3_000_000),
-        (30_000_000, 3_000_000),
-        (33_000_000, 3_000_000),
-        (36_000_000, 3_000_000),
-        (40_000_000, 2_000_000),
-        (37_500_000, 1_500_000),
-    ],
-)
-def test_baud_divides_the_clock(hz, baud):
-    """The fastest rate with a whole number, at least 8, of cycles a bit."""
-    assert uart_baud(hz) == baud
-    assert hz % baud == 0 and hz // baud >= 8
-
-
-def test_rejects_a_clock_without_a_baud():
-    """A clock that no rate divides is refused, with the rates."""
-    with pytest.raises(BoardError, match=r"^clock must be a whole multiple, at least 8-fold, of a UART rate"):
-        uart_baud(36_100_000)
-
-
-@pytest.mark.parametrize("mhz", [0, -1, float("nan"), float("inf"), 1e9])
-def test_rejects_a_clock_that_is_none(mhz):
-    """Zero, negative or not finite is no clock."""
-    with pytest.raises(BoardError, match=r"^clock must be a positive number of MHz, not "):
-        clock_hz(mhz)
+def test_retune_rejects_a_netlist_without_the_cells(tmp_path):
+    """A parameter that synthesis took away is not passed over."""
+    path = tmp_path / "top.json"
+    netlist(path, 36_000_000)
+    data = json.loads(path.read_text())
+    del data["modules"]["top"]["cells"]["clock.pll"]["parameters"]["DIVF"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(AssertionError, match=r"clock\.pll has no parameter DIVF"):
+        retune(path, BOARD, 48_000_000)
 
 
 def test_clock_generator_checks_its_clock():
     """The component refuses at construction what the solver refuses."""
-    with pytest.raises(BoardError, match=r"^clock must be one that the PLL makes exactly"):
+    with pytest.raises(BoardError, match=r"^clock must be one that the board makes exactly"):
         ClockGenerator(board=BOARD, hz=37_000_000)
+
+
+HZ = {"icebreaker": 36_000_000, "ulx3s-25f": 100_000_000, "upduino-internal": 24_000_000}
+
+
+@pytest.mark.parametrize(("name", "microseconds"), list(zip(HZ, (15, 15, 100), strict=True)))
+def test_reset_is_long_enough_at_the_fastest_clock(name, microseconds):
+    """Block RAM of an iCE40 needs its time, an oscillator on the chip more."""
+    board = find_board(name)
+    clock = ClockGenerator(board=board, hz=HZ[name])
+    assert clock.reset_cycles / board.fastest_mhz >= microseconds
+
+
+def test_rates_of_a_board_need_not_be_close():
+    """Rates far apart make a bit long below the clock for the faster one; the phase is wide enough for it."""
+    board = replace(BOARD, baud_rates=(3_000_000, 9600))
+    assert uart_baud(board, 23_250_000) == 9600
+    assert cell_parameters(board, 23_250_000)

@@ -16,6 +16,7 @@ from boards.report import (
     read_utilisation_log,
     report_table,
 )
+from qornn_hw.device import Resources
 from qornn_hw.errors import DataError, ToolError
 
 FACTS = ModelFacts(
@@ -46,6 +47,7 @@ def report(**changes):
         "placement": PLACEMENT,
         "flip_flops": 2000,
         "clock_hz": 36_000_000,
+        "baud": 3_000_000,
         "tools": {"yosys": "1"},
         "seed": 7,
         "files": {"bitstream": "top.bin"},
@@ -68,9 +70,11 @@ def test_keys_are_those_that_scripts_rely_on():
         "utilisation",
         "clock_mhz",
         "fmax_mhz",
+        "baud",
         "step_us",
         "resources",
         "available",
+        "estimated",
         "accumulator_bits",
         "design_digest",
         "tools",
@@ -109,6 +113,25 @@ def test_uncounted_cycles_are_null():
     assert (r["cycles_per_step"], r["utilisation"], r["step_us"]) == (None, None, None)
 
 
+def test_estimate_is_beside_the_actual():
+    """What was expected is in the report and in the table, flip-flops excepted."""
+    estimated = Resources(lut=3700, ff=1, bram=26, dsp=1)
+    r = report(facts=ModelFacts(**(vars(FACTS) | {"estimated": estimated})))
+    assert r["estimated"] == {"lut": 3700, "bram": 26, "spram": 0, "dsp": 1}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report_table(r))
+    (line,) = [line for line in capture.get().splitlines() if "logic cells" in line]
+    assert "3586" in line and "3700" in line
+    assert report()["estimated"] is None
+
+
+def test_placement_is_limited():
+    """A limit lowers the frequency and never raises it."""
+    assert PLACEMENT.limited(50).fmax_mhz == 50
+    assert PLACEMENT.limited(100) == PLACEMENT
+
+
 @pytest.mark.parametrize("cycles", [74, None])
 def test_table_shows_what_people_ask_for(cycles):
     """The table names resources and clock."""
@@ -139,11 +162,11 @@ def test_flip_flops_are_read_from_yosys(tmp_path):
     path = tmp_path / "cells.json"
     cells = {"SB_DFF": 1, "SB_DFFESR": 20, "SB_LUT4": 300}
     path.write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
-    assert read_flip_flops(path) == 21
+    assert read_flip_flops(path, "SB_DFF") == 21
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"fmax": {}, "utilization": {}}', None])
-@pytest.mark.parametrize("read", [read_placement, read_flip_flops])
+@pytest.mark.parametrize("read", [read_placement, lambda path: read_flip_flops(path, "SB_DFF")])
 def test_rejects_a_report_without_numbers(read, content, tmp_path):
     """An empty, cut or absent file is the tool's fault and says so."""
     path = tmp_path / "tool.json"
@@ -175,6 +198,7 @@ def test_report_is_read_back(tmp_path):
         ("{", "must be the report of a build, it cannot be read"),
         ("[]", "must be the report of a build, it has no clock_mhz"),
         ("{}", "must be the report of a build, it has no clock_mhz"),
+        ('{"clock_mhz": 36}', "must be the report of a build, it has no baud"),
     ],
 )
 def test_rejects_a_folder_without_a_report(content, message, tmp_path):

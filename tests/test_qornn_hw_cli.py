@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -158,11 +159,21 @@ def test_bad_checkpoints(name, command, run, tmp_path):
     [
         (["frobnicate"], "No such command 'frobnicate'"),
         (["info"], "Missing argument 'MODEL'"),
-        (["build", "MODEL", "--board", "breadboard"], "board must be one of icebreaker, not 'breadboard'"),
+        (
+            ["build", "MODEL", "--board", "breadboard"],
+            "or a file FILE.py that defines BOARD, not 'breadboard'",
+        ),
         (["build", "MODEL", "--lanes", "0"], "lanes must be at least 1, not 0"),
         (["build", "MODEL", "--lanes", "many"], "--lanes"),
         (["build", "MODEL", "--clock", "1000"], "1000"),
-        (["build", "MODEL", "--seed", "-1"], "seed must be 0 to 2147483647, not -1"),
+        (["build", "MODEL", "--clock", "fast"], "--clock must be auto or a number of MHz, not 'fast'"),
+        (["build", "MODEL", "--clock", "36.1"], "not 36.1 MHz; the nearest is 36 MHz"),
+        (["build", "MODEL", "--seed", "-1"], "seed must be 0 to 1073741823, not -1"),
+        (["build", "MODEL", "--effort", "0"], "effort must be 1 to 1000, not 0"),
+        (["estimate", "MODEL", "--clock", "500"], "clock must be at most 120 MHz on icebreaker, not 500 MHz"),
+        (["estimate", "MODEL", "--board", "mine.py"], "board must be a file that exists, mine.py does not"),
+        (["boards", "--board", "breadboard"], "board must be one of icebreaker, "),
+        (["boards", "nowhere.npz"], "nowhere.npz"),
         (["sim", "MODEL", "--through", "walls"], "--through must be core, pins or netlist, not 'walls'"),
         (["sim", "MODEL", "--through", "netlist"], "--through netlist must come with --build DIR"),
         (
@@ -204,6 +215,94 @@ def test_too_large_a_network_is_refused_before_any_tool_runs(run, tmp_path):
     assert code == 2
     assert "network must fit icebreaker" in errors and "too many" in errors and "would fit" in errors
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def no_tools(monkeypatch):
+    """Make every attempt to run a program fail."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError(f"a program is run: {arguments}")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+
+def test_estimate_as_json(run, no_tools):
+    """`estimate --json` has the report's keys, exact blocks of each memory, and runs no tool."""
+    model = MODELS / "mnist_rows.npz"
+    code, output, _ = run(
+        "estimate", model, "--board", "ulx3s-25f", "--lanes", "32", "--clock", "75", "--json"
+    )
+    value = json.loads(output)
+    assert code == 0
+    assert (value["board"], value["family"], value["lanes"]) == ("ulx3s-25f", "ecp5", 32)
+    assert value["cycles_per_step"] == 192 and value["step_us"] == 2.56
+    assert value["resources"]["bram"] == sum(value["memories"].values())
+    assert 3000 < value["resources"]["lut"] < 3700
+    assert value["available"]["lut"] == 24288
+
+
+def test_estimate_is_quick(run, no_tools):
+    """Planning a large network for a large board takes less than 2 s of a processor."""
+    start = time.process_time()
+    code, _, _ = run("estimate", MODELS / "copy_256.npz", "--board", "ulx3s-85f", "--json")
+    assert code == 0
+    assert time.process_time() - start < 2
+
+
+def test_estimate_as_table(run, no_tools):
+    """`estimate` shows cycles and resources."""
+    code, output, _ = run("estimate", MODELS / "mnist_rows.npz")
+    assert code == 0
+    assert "192 cycles" in output and "5280" in output and "estimated" in output
+
+
+def test_estimate_of_what_does_not_fit(run, no_tools):
+    """What fits no board of that kind is refused as by `build`."""
+    code, _, errors = run("estimate", MODELS / "copy_256.npz")
+    assert code == 2
+    assert "network must fit icebreaker" in errors
+
+
+def test_boards_as_json(run, no_tools):
+    """`boards --json` lists every board with device, budget, clock and link."""
+    code, output, _ = run("boards", "--json")
+    facts = {f["board"]: f for f in json.loads(output)["boards"]}
+    assert code == 0
+    assert facts["icebreaker"]["available"]["bram"] == 30
+    assert facts["tinyfpga-bx"]["oscillator_mhz"] == 16
+    assert facts["colorlight-i5"]["link"].startswith("DAPLink")
+    assert "fits" not in facts["icebreaker"]
+
+
+def test_boards_with_a_model(run, no_tools):
+    """With a model each board says what of it fits, or why nothing does."""
+    code, output, _ = run("boards", MODELS / "copy_256.npz", "--json")
+    facts = {f["board"]: f for f in json.loads(output)["boards"]}
+    assert code == 0
+    assert facts["icebreaker"]["fits"] is False and "too many" in facts["icebreaker"]["reason"]
+    large = facts["ulx3s-85f"]
+    assert large["fits"] and large["resources"]["lut"] < large["available"]["lut"]
+    assert large["cycles_per_step"] < facts["ulx3s-25f"]["cycles_per_step"]
+    code, output, _ = run("boards", MODELS / "copy_256.npz")
+    assert code == 0
+    assert "too large" in output and "orangecrab-85f" in output
+
+
+def test_board_of_a_file(run, no_tools, tmp_path):
+    """--board takes a file with a board of the user's own."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import replace\nfrom boards.registry import find_board\n"
+        "BOARD = replace(find_board('ulx3s-85f'), name='mine')\n"
+    )
+    code, output, _ = run("boards", MODELS / "mnist_rows.npz", "--board", path, "--json")
+    (facts,) = json.loads(output)["boards"]
+    assert code == 0
+    assert facts["board"] == "mine" and facts["fits"]
+    code, output, _ = run("estimate", MODELS / "mnist_rows.npz", "--board", path, "--json")
+    assert code == 0
+    assert json.loads(output)["board"] == "mine"
 
 
 def test_missing_tool(run, tmp_path, monkeypatch):
@@ -346,7 +445,7 @@ def test_netlist_of_another_model_is_refused(run, tmp_path):
     """A build's netlist is simulated against the model that it was built of, and no other."""
     model = save(tmp_path / "model.npz")
     (tmp_path / "build").mkdir()
-    report = {"design_digest": "another", "clock_mhz": 36.0}
+    report = {"design_digest": "another", "clock_mhz": 36.0, "baud": 3_000_000, "board": "icebreaker"}
     (tmp_path / "build" / "report.json").write_text(json.dumps(report))
     code, _, errors = run("sim", model, "--through", "netlist", "--build", tmp_path / "build")
     assert code == 2

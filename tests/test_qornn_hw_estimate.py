@@ -1,12 +1,17 @@
 """Memory shapes and block counts against the images of compiled designs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from networks import make_network, one_hot_fields
 
+from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
-from qornn_hw.estimate import Resources, block_rams, memory_shapes
+from qornn_hw.device import ECP5, FAMILIES, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
+from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
 from qornn_hw.network import Activation
+from qornn_hw.schedule import Schedule
 
 TABLE = np.arange(-32, 32)
 
@@ -42,6 +47,55 @@ def test_shapes_are_those_of_the_images(activation, one_hot, columns, elements):
 def test_block_rams(depth, width, blocks):
     """A memory takes the fewest 4-kbit blocks of the four shapes."""
     assert block_rams(depth, width) == blocks
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "blocks"),
+    [
+        (1, 1, 1),
+        (512, 36, 1),
+        (513, 36, 2),
+        (512, 37, 2),
+        (1024, 18, 1),
+        (2048, 9, 1),
+        (2048, 10, 2),
+        (4096, 4, 1),
+        (8192, 2, 1),
+        (16384, 1, 1),
+        (16385, 1, 2),
+        (74, 72, 2),
+    ],
+)
+def test_ecp5_block_rams(depth, width, blocks):
+    """A memory takes the fewest 18-kbit blocks of the six shapes."""
+    assert block_rams(depth, width, ECP5) == blocks
+
+
+@pytest.mark.parametrize(
+    ("columns", "elements", "luts", "ecp5", "ice40"),
+    [(8, 4, 2811, 8, 15), (4, 4, 1663, 7, 13), (4, 23, 6984, 25, 27)],
+)
+def test_estimate_is_near_what_synthesis_made(columns, elements, luts, ecp5, ice40):
+    """Of the digit reader, synthesized for both families: blocks exactly, LUTs of ECP5 within 5 %."""
+    network = load_checkpoint(Path(__file__).parents[1] / "models" / "mnist_rows.npz").network
+    schedule = Schedule(network, columns, elements)
+    estimated = estimate_core(schedule, ECP5)
+    assert estimated.bram == ecp5 == sum(memory_blocks(schedule, ECP5).values())
+    assert abs(estimated.lut / luts - 1) < 0.05
+    assert estimate_core(schedule, ICE40_ULTRAPLUS).bram == ice40
+    # The product of 15 x 12 bits took 174 logic cells more without a multiplier.
+    without = estimate_core(schedule, ICE40_HX_LP)
+    with_ = estimate_core(schedule, ICE40_ULTRAPLUS)
+    assert (with_.dsp, without.dsp) == (1, 0)
+    assert 160 < without.lut - with_.lut < 200
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_small_queue_is_no_memory(family):
+    """An answer of a few words is kept in logic by every family, one of many words is not."""
+    few, many = (Schedule(make_network(n=8, p=p), 4, 2) for p in (2, 200))
+    assert "answers" not in memory_blocks(few, family)
+    assert "answers" in memory_blocks(many, family)
 
 
 def test_resources_add_and_exceed():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from networks import make_network
 
+from qornn_hw.device import Resources
 from qornn_hw.errors import CapacityError, FormatError
-from qornn_hw.estimate import Resources, estimate_core
+from qornn_hw.estimate import estimate_core
 from qornn_hw.network import WeightBits
 from qornn_hw.planner import chain_for_lanes, plan
 

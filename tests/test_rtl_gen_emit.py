@@ -10,7 +10,7 @@ from qornn_hw.fixed import IntFormat
 from qornn_hw.network import InputKind
 from rtl_gen import yosys
 from rtl_gen.emit import emit_core_verilog, port_table
-from rtl_gen.yosys import find_ice40_cells, find_yosys
+from rtl_gen.yosys import find_cells, find_yosys
 from sim.stimuli import random_network
 
 
@@ -78,4 +78,5 @@ def test_an_old_yosys_is_an_error(monkeypatch, tmp_path):
 
 def test_cell_models_are_found():
     """The models of the iCE40 cells come with Yosys."""
-    assert "module SB_RAM40_4K" in find_ice40_cells().read_text()
+    (cells,) = find_cells()
+    assert "module SB_RAM40_4K" in cells.read_text()

@@ -2,11 +2,16 @@
 """The UART against bit streams made in Python."""
 
 import random
+from fractions import Fraction
+from itertools import groupby
 
 import pytest
 from amaranth.sim import Simulator
 
-from rtl_gen.uart import UartReceiver, UartTransmitter
+from rtl_gen.uart import BitRate, UartReceiver, UartTransmitter, phase_bits, phase_increment
+
+# Rates of the clocks that the PLLs make: whole and broken, few and many cycles a bit.
+RATES = [8, 12, 13, 100, *(Fraction(n) for n in ("8.01", "8.33", "12.5", "15.75", "16.25", "33.4", "434.03"))]
 
 
 def line_of(data, clocks_per_bit, stop=1):
@@ -14,17 +19,19 @@ def line_of(data, clocks_per_bit, stop=1):
     levels = []
     for byte in data:
         bits = [0, *((byte >> i) & 1 for i in range(8)), stop]
-        levels += [b for b in bits for _ in range(clocks_per_bit)]
-    return levels
+        levels += bits
+    return [levels[int(t / clocks_per_bit)] for t in range(int(len(levels) * clocks_per_bit))]
 
 
 def receive(levels, clocks_per_bit):
     """Return the (data, error) pairs that the receiver gives for a line."""
-    dut = UartReceiver(clocks_per_bit=clocks_per_bit)
+    bits = phase_bits(clocks_per_bit)
+    dut = UartReceiver(phase_bits=bits)
     got = []
 
     async def bench(ctx):
-        for level in [1] * 5 + levels + [1] * (2 * clocks_per_bit):
+        ctx.set(dut.increment, phase_increment(clocks_per_bit, bits))
+        for level in [1] * 5 + levels + [1] * int(2 * clocks_per_bit):
             ctx.set(dut.rx, level)
             await ctx.tick()
             if ctx.get(dut.o.valid):
@@ -39,12 +46,14 @@ def receive(levels, clocks_per_bit):
 
 def transmit(data, clocks_per_bit):
     """Return the line's level in every cycle while bytes are sent as fast as the transmitter takes them."""
-    dut = UartTransmitter(clocks_per_bit=clocks_per_bit)
+    bits = phase_bits(clocks_per_bit)
+    dut = UartTransmitter(phase_bits=bits)
     levels = []
 
     async def bench(ctx):
+        ctx.set(dut.increment, phase_increment(clocks_per_bit, bits))
         queue = list(data)
-        for _ in range((len(data) * 10 + 2) * clocks_per_bit):
+        for _ in range(int((len(data) * 10 + 2) * clocks_per_bit)):
             ctx.set(dut.i.valid, bool(queue))
             if queue:
                 ctx.set(dut.i.payload, queue[0])
@@ -61,20 +70,19 @@ def transmit(data, clocks_per_bit):
     return levels
 
 
-@pytest.mark.parametrize("clocks_per_bit", [8, 12, 13])
+@pytest.mark.parametrize("clocks_per_bit", RATES)
 def test_receiver_gives_back_to_back_bytes(clocks_per_bit):
     """Bytes without a pause between them all arrive, without error."""
     data = [0x00, 0xFF, 0x55, 0xA5, *random.Random(1).randbytes(8)]
     assert receive(line_of(data, clocks_per_bit), clocks_per_bit) == [(b, 0) for b in data]
 
 
-@pytest.mark.parametrize("clocks", [11.7, 12.3])
-def test_receiver_stands_a_clock_that_is_off(clocks):
+@pytest.mark.parametrize("off", [0.975, 1.025])
+@pytest.mark.parametrize("clocks_per_bit", RATES[:-1])
+def test_receiver_stands_a_clock_that_is_off(clocks_per_bit, off):
     """A sender 2.5 % slower or faster is understood."""
     data = random.Random(2).randbytes(10)
-    bits = line_of(data, 1)
-    levels = [bits[int(t / clocks)] for t in range(int(len(bits) * clocks))]
-    assert receive(levels, 12) == [(b, 0) for b in data]
+    assert receive(line_of(data, clocks_per_bit * off), clocks_per_bit) == [(b, 0) for b in data]
 
 
 def test_receiver_forgets_a_glitch():
@@ -90,19 +98,47 @@ def test_receiver_reports_a_low_stop_bit_once():
     assert receive(levels, 12) == [(0x0F, 1), (0x3C, 0)]
 
 
-@pytest.mark.parametrize("clocks_per_bit", [8, 12])
+@pytest.mark.parametrize("clocks_per_bit", RATES)
 def test_transmitter_sends_at_full_rate(clocks_per_bit):
-    """Bytes follow each other without a gap, and the line ends high."""
+    """Bytes without a gap, no edge off by more than 1.25 cycles and 0.25 %, then rest."""
     data = [0x00, 0xFF, 0xA5, *random.Random(3).randbytes(4)]
     levels = transmit(data, clocks_per_bit)
-    expected = line_of(data, clocks_per_bit)
-    assert levels[: len(expected)] == expected
-    assert set(levels[len(expected) :]) == {1}
+    bits = line_of(data, 1)
+    at = sent = 0
+    for level, group in groupby(bits):
+        length = next((i for i, v in enumerate(levels[at:]) if v != level), len(levels) - at)
+        sent += len(list(group))
+        if sent < len(bits):
+            at += length
+            exact = sent * clocks_per_bit
+            assert abs(at - exact) <= 1.25 + 0.0025 * exact, (sent, at, float(exact))
+    assert bits[-1] == 1 and set(levels[at:]) == {1}
 
 
-@pytest.mark.parametrize("clocks_per_bit", [0, 7, 8.5, None])
-@pytest.mark.parametrize("component", [UartReceiver, UartTransmitter])
-def test_rejects_a_bad_rate(component, clocks_per_bit):
-    """Fewer than 8 clocks a bit, or no integer, is refused."""
-    with pytest.raises(ValueError, match=r"^clocks_per_bit must be an integer of at least 8, not "):
-        component(clocks_per_bit=clocks_per_bit)
+@pytest.mark.parametrize("clocks_per_bit", [8, 12])
+def test_whole_number_of_clocks_is_kept(clocks_per_bit):
+    """A first byte at a whole number of clocks has exactly that in each bit."""
+    levels = transmit([0x55], clocks_per_bit)
+    assert levels[: 10 * clocks_per_bit] == line_of([0x55], clocks_per_bit)
+
+
+@pytest.mark.parametrize("clocks_per_bit", RATES)
+def test_rate_is_within_a_quarter_of_a_percent(clocks_per_bit):
+    """The increment is that of the rate, rounded up by less than 0.25 %."""
+    bits = phase_bits(clocks_per_bit)
+    error = Fraction(phase_increment(clocks_per_bit, bits) * clocks_per_bit, 1 << bits) - 1
+    assert 0 <= error < Fraction(1, 400)
+
+
+@pytest.mark.parametrize("clocks_per_bit", [0, 7, Fraction(79, 10), 8.5, None])
+def test_rejects_a_bad_rate(clocks_per_bit):
+    """Fewer than 8 clocks a bit, or no exact number, is refused."""
+    message = r"^clocks_per_bit must be a whole number or a Fraction of at least 8, not "
+    with pytest.raises(ValueError, match=message):
+        BitRate(clocks_per_bit=clocks_per_bit)
+
+
+def test_rejects_a_phase_that_is_too_narrow():
+    """A phase must be wide enough for its rate."""
+    with pytest.raises(ValueError, match=r"^a phase of 12 bits must be wider for 434 clocks a bit$"):
+        phase_increment(434, 12)

@@ -7,7 +7,7 @@ import pytest
 from qornn_hw.design import compile_network
 from qornn_hw.errors import MismatchError
 from qornn_hw.network import InputKind, OutputKind, OutputMode
-from rtl_gen.yosys import find_ice40_cells, find_yosys
+from rtl_gen.yosys import find_cells, find_yosys
 from sim.link_simulation import emit_linked_core, simulate_link
 from sim.netlist import CELL_DEFINES
 from sim.stimuli import random_network, random_sequences
@@ -51,7 +51,7 @@ def test_the_synthesized_link_answers_through_its_pins(tmp_path):
     script = "read_verilog linked.v; synth_ice40 -dsp -top linked_core; write_verilog -noattr netlist.v"
     subprocess.run([find_yosys(), "-q", "-p", script], cwd=tmp_path, check=True, capture_output=True)
     result = simulate_link(
-        [tmp_path / "netlist.v", find_ice40_cells()],
+        [tmp_path / "netlist.v", *find_cells()],
         "linked_core",
         8,
         design,

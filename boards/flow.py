@@ -1,0 +1,70 @@
+"""The tools of a device family: what they are called, what they read and write, what they call a cell."""
+
+from dataclasses import dataclass, replace
+
+from boards.board import Board
+from qornn_hw.device import ECP5, ICE40_HX_LP, ICE40_ULTRAPLUS, Family
+
+__all__ = ["FLOWS", "Flow", "flow_of"]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a netlist of a family becomes a bitstream.
+
+    Attributes:
+        place: name of the place and route tool.
+        pack: name of the packer.
+        placed: ending of the file between the two.
+        bitstream: ending of the bitstream.
+        cells: our name of a resource to that of nextpnr.
+        flip_flops: what yosys' names of flip-flops begin with.
+        constraint: a line of the constraint file, with ``{net}`` and ``{mhz}``: the frequency of a net.
+        constraint_override: Amaranth's name for further lines of that file.
+        synth_options: of yosys' synthesis command.
+        constant: cell, parameter, its bits, and output of a LUT with constant inputs.
+    """
+
+    place: str
+    pack: str
+    placed: str
+    bitstream: str
+    cells: dict[str, str]
+    flip_flops: str
+    constraint: str
+    constraint_override: str
+    synth_options: str
+    constant: tuple[str, str, int, str]
+
+
+_ICE40 = Flow(
+    place="nextpnr-ice40",
+    pack="icepack",
+    placed=".asc",
+    bitstream=".bin",
+    cells={"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"},
+    flip_flops="SB_DFF",
+    constraint="set_frequency {net} {mhz}",
+    constraint_override="add_constraints",
+    synth_options="",
+    constant=("SB_LUT4", "LUT_INIT", 16, "O"),
+)
+_ICE40_DSP = replace(_ICE40, synth_options="-dsp")
+_ECP5 = Flow(
+    place="nextpnr-ecp5",
+    pack="ecppack",
+    placed=".config",
+    bitstream=".bit",
+    cells={"lut": "TRELLIS_COMB", "bram": "DP16KD", "dsp": "MULT18X18D"},
+    flip_flops="TRELLIS_FF",
+    constraint='FREQUENCY NET "{net}" {mhz} MHZ;',
+    constraint_override="add_preferences",
+    synth_options="",
+    constant=("LUT4", "INIT", 16, "Z"),
+)
+FLOWS: dict[Family, Flow] = {ICE40_ULTRAPLUS: _ICE40_DSP, ICE40_HX_LP: _ICE40, ECP5: _ECP5}
+
+
+def flow_of(board: Board) -> Flow:
+    """Return the flow for a board."""
+    return FLOWS[board.family]
