@@ -307,7 +307,8 @@ class AddingConfig(_Generated):
     first_matrix: str = "integrators"
     train_recurrent: bool = False
     iterations: int = 2000
-    finetune_iterations: int = 300
+    finetune_iterations: int = 500
+    finetune_rate: float = 0.05
     multiplier_bits: int = 16
     learning_rate_input: float = 3e-3
     learning_rate_output: float = 3e-3
