@@ -21,8 +21,9 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
-        constant_image: per row, b or c in ``schedule.bias_bits``, above it M where the units differ in it.
+        weight_images: the weight memory of each element: ``passes * rows`` words of its columns' weights.
+        constant_image: per row, its constant in ``schedule.constant_bits``; above it b of modrelu in
+            ``schedule.bias_bits``; above that M where the units differ in it. Zeros in both for rows of V.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
@@ -102,7 +103,7 @@ def compile_network(network: IntegerNetwork, *, columns_per_element: int, elemen
         schedule=s,
         weight_images=tuple(_weight_image(s, e) for e in range(elements)),
         constant_image=_constant_image(s),
-        multiplier=int(network.multiplier[0]) if s.shares_multiplier else None,
+        multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),
         symbol_image=_symbol_image(network),
         table_image=_table_image(network),
@@ -111,24 +112,26 @@ def compile_network(network: IntegerNetwork, *, columns_per_element: int, elemen
 
 
 def _weight_image(s: Schedule, element: int) -> RomImage:
-    bits = s.weight_bits[element]
+    bits, columns = s.weight_bits[element], s.element_columns[element]
     words = [
-        pack_weights(s.word_weights[row, q * s.elements + element], bits)
+        pack_weights(s.word_weights[row, q * s.elements + element, :columns], bits)
         for q in range(s.passes)
         for row in range(s.rows)
     ]
-    return RomImage(f"weights_{element}", bits * s.columns_per_element, tuple(words))
+    return RomImage(f"weights_{element}", bits * columns, tuple(words))
 
 
 def _constant_image(s: Schedule) -> RomImage:
     net = s.network
-    constants = np.concatenate([net.bias, net.output_bias])
-    if s.shares_multiplier:
-        words = [pack_fields([int(b)], [s.bias_bits]) for b in constants]
-        return RomImage("constants", s.bias_bits, tuple(words))
-    multipliers = np.concatenate([net.multiplier, np.zeros_like(net.output_bias)])
-    widths = [s.bias_bits, s.multiplier_bits]
-    words = [pack_fields([int(b), int(m)], widths) for b, m in zip(constants, multipliers, strict=True)]
+    none = np.zeros_like(net.output_bias)
+    # Modulo a power of two, as the sum behind the chain.
+    fields = [(np.array(s.row_constants) & ((1 << s.constant_bits) - 1), s.constant_bits)]
+    if net.activation is Activation.MODRELU:
+        fields.append((np.concatenate([net.bias, none]), s.bias_bits))
+    if not s.shares_multiplier:
+        fields.append((np.concatenate([net.multiplier, none]), s.multiplier_bits))
+    widths = [width for _, width in fields]
+    words = [pack_fields(values, widths) for values in zip(*(v.tolist() for v, _ in fields), strict=True)]
     return RomImage("constants", sum(widths), tuple(words))
 
 

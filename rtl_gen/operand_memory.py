@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
+from rtl_gen.processing_element import operand_bus_layout
 from rtl_gen.ram import Ram
 from rtl_gen.words import input_word_layout
 
@@ -32,7 +33,8 @@ class OperandMemory(wiring.Component):
         input_taken: In; likewise.
         symbol: Out; the index of the complete input (one-hot only).
         word, initial: In; likewise.
-        bus: Out; the operands of word ``word`` of the cycle before.
+        bus: Out; the operands of word ``word`` of two cycles before, and the sums and differences of their
+            pairs, from registers: computed once here, and not in every element.
     """
 
     def __init__(self, design: Design) -> None:
@@ -50,7 +52,7 @@ class OperandMemory(wiring.Component):
                 "symbol": Out(net.input_format.bits),
                 "word": In(range(design.schedule.operand_half)),
                 "initial": In(1),
-                "bus": Out(data.ArrayLayout(signed(s.operand_bits), s.columns_per_element)),
+                "bus": Out(operand_bus_layout(s.operand_bits, s.columns_per_element)),
             }
         )
 
@@ -65,7 +67,17 @@ class OperandMemory(wiring.Component):
             width=c * bits, depth=2 * half, init=self._design.operand_image.words, granularity=bits
         )
         upper = Signal()
-        m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.as_value().eq(memory.r_data)]
+        bus = Signal.like(self.bus, reset_less=True)
+        read = data.View(data.ArrayLayout(signed(bits), c), memory.r_data)
+        m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.eq(bus)]
+        m.d.sync += bus.operands.eq(read)
+        for first in range(0, c, 2):
+            # The unused columns of a word are zero and stay zero.
+            other = read[first + 1] if first + 1 < c else 0
+            m.d.sync += [
+                bus.pairs[first // 2].sum.eq(read[first] + other),
+                bus.pairs[first // 2].difference.eq(read[first] - other),
+            ]
 
         # -- input buffer: two banks ----------------------------------------------------------------
         full = Signal(2)
