@@ -63,7 +63,7 @@ class Link(wiring.Component):
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
 
-    Latency: A step's first word is offered 4 cycles after the frame's CRC byte. A word of b bytes
+    Latency: A step's first word is offered 5 cycles after the frame's CRC byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -217,17 +217,22 @@ class Link(wiring.Component):
         # The core is behind: what is in the buffer stays, this frame is lost and will say so.
         with m.If(store & full):
             m.d.sync += overflow.eq(1)
-        with m.If(fail):
+        # The verdict takes effect a cycle later, long before the next byte that it matters to: from the byte
+        # through the verdict to the pointers was the longest path of a whole design.
+        failed, committed = Signal(), Signal()
+        failed_code = Signal.like(code)
+        m.d.sync += [failed.eq(fail), committed.eq(commit), failed_code.eq(code)]
+        with m.If(failed):
             m.d.sync += write_at.eq(commit_at)
         with m.Elif(write.en):
             m.d.sync += write_at.eq(next_at)
-        with m.If(commit):
+        with m.If(committed):
             m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
-        with m.If(fail):
+        with m.If(failed):
             m.d.sync += [fault_pending.eq(1), self.broken.eq(1), self.faulty.eq(1)]
             # The first of several faults is the one that explains the others.
             with m.If(~fault_pending):
-                m.d.sync += fault_code.eq(code)
+                m.d.sync += fault_code.eq(failed_code)
         with m.If(self.core_rst):
             m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
         return ~hunting

@@ -19,13 +19,21 @@ def run(dut, bench):
 
 
 async def read(ctx, dut, words, initial=0):
-    """Return the operands of some words, one read a cycle."""
+    """Return the operands of some words, one read a cycle, and check the pairs beside them."""
     ctx.set(dut.initial, initial)
     operands = []
-    for word in words:
-        ctx.set(dut.word, word)
+    words = list(words)
+    for cycle in range(len(words) + 1):
+        if cycle < len(words):
+            ctx.set(dut.word, words[cycle])
         await ctx.tick()
-        operands += list(ctx.get(dut.bus))
+        if cycle:
+            word = list(ctx.get(dut.bus.operands))
+            operands += word
+            padded = [*word, 0]
+            for i, pair in enumerate(ctx.get(dut.bus.pairs)):
+                a, b = padded[2 * i : 2 * i + 2]
+                assert (pair.sum, pair.difference) == (a + b, a - b)
     return operands
 
 
