@@ -445,9 +445,10 @@ class Schedule:
         """Return the cycles from one pass's launch to the next one's.
 
         At least one a row, and long enough for a pass to leave the chain before the next but one enters
-        the tail: partial sums are read back, and a step's symbol is taken over, in that time.
+        the tail: partial sums are read back, and a step's symbol is taken over, in that time. The sequencer
+        needs five.
         """
-        return max(rows, self.chain_latency + 1)
+        return max(rows, self.chain_latency + 1, 5)
 
     @property
     def answer_period(self) -> int:
@@ -502,13 +503,13 @@ class Schedule:
     def answer_latency(self) -> int:
         """Cycles from an input's last word to its answer's first, in a core with nothing else to do.
 
-        Two decisions and a launch, the passes of update and answer, the chain, bias and queue; an answer of
+        The input buffer, two decisions and a launch, the passes of update and answer, chain, bias, queue; of
         the argmax alone waits for all its logits.
         """
         passes = (self.passes - 1) * (self.update_period + self.answer_period)
         wait = max(self.step_gap, self.update_period + 1)
         logits = 0 if self.network.output_kind.has_logits else self.network.output_size
-        return passes + wait + self.chain_latency + 7 + logits
+        return passes + wait + self.chain_latency + 8 + logits
 
     @property
     def input_cycles(self) -> int:

@@ -140,7 +140,7 @@ class Core(wiring.Component):
         if design.symbol_image is not None:
             m.submodules.symbols = symbols = Rom(design.symbol_image)
             # The next input may be launched before the last rows of this one leave the chain. The buffer
-            # keeps the symbol up to the last cycle but one of a period; the first row is here before that.
+            # keeps the symbol up to the last cycle but one of a period; the first row is here by then.
             symbol = Signal.like(operands.symbol)
             with m.If(early.start):
                 m.d.sync += symbol.eq(operands.symbol)

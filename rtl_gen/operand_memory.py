@@ -31,7 +31,7 @@ class OperandMemory(wiring.Component):
         state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.
         input_ready, input_first, input_last: Out; see :class:`rtl_gen.sequencer.Sequencer`.
         input_taken: In; likewise.
-        symbol: Out; the index of the complete input (one-hot only).
+        symbol: Out; the index of the complete input (one-hot only), up to the cycle after ``input_taken``.
         word, initial: In; likewise.
         bus: Out; the operands of word ``word`` of two cycles before, and the sums and differences of their
             pairs, from registers: computed once here, and not in every element.
@@ -85,16 +85,26 @@ class OperandMemory(wiring.Component):
         last = Signal(2)
         fill_bank = Signal()
         use_bank = Signal()
-        m.d.comb += [
-            self.input_ready.eq(full.bit_select(use_bank, 1)),
-            self.input_first.eq(first.bit_select(use_bank, 1)),
-            self.input_last.eq(last.bit_select(use_bank, 1)),
-            self.i.ready.eq(~full.bit_select(fill_bank, 1) & ~self.state_valid),
-        ]
-        with m.If(self.input_taken):
-            m.d.sync += [full.bit_select(use_bank, 1).eq(0), use_bank.eq(~use_bank)]
         accept = self.i.valid & self.i.ready
         at_first_word, at_last_word = Signal(), Signal()
+        # From flip-flops, what they say of the bank that is used or filled from the next cycle on.
+        next_use, next_fill = Signal(), Signal()
+        free = Signal(init=1)
+        m.d.comb += [
+            next_use.eq(use_bank ^ self.input_taken),
+            next_fill.eq(fill_bank ^ (accept & at_last_word)),
+            self.i.ready.eq(free & ~self.state_valid),
+        ]
+        m.d.sync += [
+            self.input_ready.eq(full.bit_select(next_use, 1)),
+            self.input_first.eq(first.bit_select(next_use, 1)),
+            self.input_last.eq(last.bit_select(next_use, 1)),
+            free.eq(~full.bit_select(next_fill, 1)),
+            use_bank.eq(next_use),
+            fill_bank.eq(next_fill),
+        ]
+        with m.If(self.input_taken):
+            m.d.sync += full.bit_select(use_bank, 1).eq(0)
         with m.If(accept):
             with m.If(at_first_word):
                 m.d.sync += first.bit_select(fill_bank, 1).eq(self.i.p.first)
@@ -102,7 +112,6 @@ class OperandMemory(wiring.Component):
                 m.d.sync += [
                     last.bit_select(fill_bank, 1).eq(self.i.p.last),
                     full.bit_select(fill_bank, 1).eq(1),
-                    fill_bank.eq(~fill_bank),
                 ]
 
         state_word, state_column = self._cursor(m, "state", s.input_words, net.hidden_size, self.state_valid)
@@ -129,7 +138,10 @@ class OperandMemory(wiring.Component):
             for bank, symbol in enumerate(symbols):
                 with m.If(accept & (fill_bank == bank)):
                     m.d.sync += symbol.eq(self.i.p.data)
-            m.d.comb += self.symbol.eq(Mux(use_bank, symbols[1], symbols[0]))
+            # A cycle after the words: the core still needs it in the cycle in which the next input is due.
+            symbol_bank = Signal()
+            m.d.sync += symbol_bank.eq(use_bank)
+            m.d.comb += self.symbol.eq(Mux(symbol_bank, symbols[1], symbols[0]))
             operand, column, enable = self.state, state_column, self.state_valid
             m.d.comb += memory.w_addr.eq(state_word)
         # Every column of the word sees the operand; the enable picks one.

@@ -118,9 +118,9 @@ class Sequencer(wiring.Component):
             m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
         with m.If(~gap_over):
             m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
-        # The elements have loaded by then, a period being longer than the chain, and the decision in the next
-        # cycle sees the next input.
-        m.d.sync += self.input_taken.eq(taking & (period_left == 2) & ~period_over)
+        # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
+        # later sees the next input.
+        m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):

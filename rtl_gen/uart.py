@@ -36,7 +36,7 @@ class UartReceiver(wiring.Component):
         o: Out(stream.Signature(ReceivedByte, always_ready=True)): A byte, valid for one cycle; nothing can
             hold it back.
 
-    Latency: From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 4 cycles.
+    Latency: From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 5 cycles.
     """
 
     def __init__(self, *, clocks_per_bit: int) -> None:
@@ -62,10 +62,13 @@ class UartReceiver(wiring.Component):
         timer = Signal(range(self._clocks_per_bit))
         # A one enters at the top and marks the stop bit when it arrives at the bottom.
         bits = Signal(10)
+        # Given a cycle later, from flip-flops: the byte has moved on by one bit.
+        done, error = Signal(), Signal()
+        m.d.sync += [done.eq(busy & (timer == 0) & bits[0]), error.eq(~level)]
         m.d.comb += [
-            self.o.payload.data.eq(bits[2:]),
-            self.o.payload.error.eq(~level),
-            self.o.valid.eq(busy & (timer == 0) & bits[0]),
+            self.o.payload.data.eq(bits[1:9]),
+            self.o.payload.error.eq(error),
+            self.o.valid.eq(done),
         ]
         with m.If(~busy):
             with m.If(was_high & ~level):
@@ -115,12 +118,15 @@ class UartTransmitter(wiring.Component):
         bits = Signal(10, init=1)
         timer = Signal(range(self._clocks_per_bit))
         last = bits[1:] == 0
-        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(last & (timer == 0))]
+        # last & (timer == 0), from a flip-flop: whoever sends looks far behind it.
+        ready = Signal(init=1)
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(ready)]
         with m.If(timer != 0):
-            m.d.sync += timer.eq(timer - 1)
-        with m.Elif(~last | self.i.valid):
+            m.d.sync += [timer.eq(timer - 1), ready.eq(last & (timer == 1))]
+        with m.Elif(~ready | self.i.valid):
             m.d.sync += [
+                ready.eq(0),
                 timer.eq(self._clocks_per_bit - 1),
-                bits.eq(Mux(last, Cat(0, self.i.payload, 1), bits[1:])),
+                bits.eq(Mux(ready, Cat(0, self.i.payload, 1), bits[1:])),
             ]
         return m
