@@ -29,7 +29,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, product_ranges, state_range
+from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, state_range
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, IntegerNetwork, OutputMode
@@ -288,9 +288,8 @@ class Schedule:
 
     @cached_property
     def _word_ranges(self) -> tuple[IntArray, IntArray]:
-        """Smallest and largest sum of each row in each word, as the chain adds it, (rows, passes, elements)."""
-        ends = (self._by_element(r) for r in self._operand_ranges)
-        operand_low, operand_high = ends
+        """Smallest and largest sum of each row in each word, in the chain, (rows, passes, elements)."""
+        operand_low, operand_high = (self._by_element(r) for r in self._operand_ranges)
         weights = self._by_element(self.word_weights)
         low = np.zeros(weights.shape[:3], dtype=np.int64)
         high = np.zeros_like(low)

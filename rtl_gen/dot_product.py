@@ -26,16 +26,16 @@ def pair_layout(operand_bits: int, columns: int) -> data.ArrayLayout:
 class PairSelectDotProduct(wiring.Component):
     """Dot product in logic cells: bit planes of the weights select sums and differences of two operands.
 
-    With u the offset code ``w + 2**(k-1)`` of a weight, ``2 w + 1 = sum_b 2**b s_b``, ``s_b = 2 u_b - 1``: digits
-    of -1 and +1. A plane of a pair of columns is then ``+-(x0 + x1)`` or ``+-(x0 - x1)``, which a pair keeps
-    ready: one LUT4 a bit, ``f(sum, difference, s0, s1)``, whose flip-flop holds the result. ``-v`` is taken as
-    ``~v``, one less; what a row lacks by that is known when the network is compiled. So
+    With u the offset code ``w + 2**(k-1)`` of a weight, ``2 w + 1 = sum_b 2**b s_b``, ``s_b = 2 u_b - 1``:
+    digits of -1 and +1. A plane of a pair of columns is then ``+-(x0 + x1)`` or ``+-(x0 - x1)``, which a pair
+    keeps ready: one LUT4 a bit, ``f(sum, difference, s0, s1)``, whose flip-flop holds the result. ``-v`` is
+    taken as ``~v``, one less; what a row lacks by that is known when the network is compiled. So
 
         sum = sum_j (2 w_j + 1) x_j - complement_losses(w)        for k > 1
         sum = sum_j      w_j    x_j - complement_losses(w)        for k = 1, w_j = +-1
 
     (:func:`qornn_hw.schedule.complement_losses`). Planes are added over the columns first, which keeps the
-    adders narrow, then over the planes. There is no ``*`` here: the few hard multipliers are the requantizer's.
+    adders narrow, then over the planes. There is no ``*`` here: the requantizer needs the hard multipliers.
 
     Parameters:
         columns: columns of the element.

@@ -238,9 +238,7 @@ class Link(wiring.Component):
             m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
         return ~hunting
 
-    def _feed_core(
-        self, m: Module, read: Any, read_at: Signal, commit_at: Signal
-    ) -> tuple[Value, Value]:
+    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
         """Committed bytes to the core's words.
 
         Returns a signal that is high for a cycle when a step is taken that asks to be told, and one that is
@@ -258,6 +256,8 @@ class Link(wiring.Component):
         stored = Signal(8, reset_less=True)
         word_done = Signal()
         waiting = Signal()
+        # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
+        complete = Signal()
         final = words_left == 0
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
@@ -266,6 +266,7 @@ class Link(wiring.Component):
             self.o_step.payload.data.eq(Cat(low, stored)),
             self.o_step.payload.first.eq(first),
             self.o_step.payload.last.eq(last & final),
+            self.o_step.valid.eq(complete),
         ]
         with m.FSM(name="feed") as fsm:
             with m.State("idle"):
@@ -278,15 +279,17 @@ class Link(wiring.Component):
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("fetch"):
+                m.d.sync += complete.eq((bytes_left == 0) & ~self.core_rst)
                 m.next = "byte"
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("byte"):
-                m.d.comb += self.o_step.valid.eq(bytes_left == 0)
-                m.d.comb += word_done.eq(self.o_step.valid & self.o_step.ready)
-                with m.If((bytes_left != 0) | self.o_step.ready):
+                m.d.comb += word_done.eq(complete & self.o_step.ready)
+                with m.If(~complete | self.o_step.ready):
                     m.d.comb += advance.eq(1)
                     m.next = "fetch"
+                with m.If(word_done | self.core_rst):
+                    m.d.sync += complete.eq(0)
                 with m.If((word_done & final) | self.core_rst):
                     m.next = "idle"
             idle = fsm.ongoing("idle")

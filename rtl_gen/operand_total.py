@@ -26,8 +26,8 @@ class OperandTotal(wiring.Component):
         bus: In; as the elements see it.
         start: In; the first element loads: this word begins a pass.
         first_pass: In; with it: the pass is the step's first.
-        take: In; pulse, at least ``1 + levels(pairs of a word)`` cycles after the last counted word and before
-            the next pass begins: the total of the step so far goes to ``total``.
+        take: In; pulse, at least ``1 + levels(pairs of a word)`` cycles after the last counted word and
+            before the next pass begins: the total of the step so far goes to ``total``.
         total: Out(signed(schedule.total_bits)), from the cycle after ``take`` on.
     """
 

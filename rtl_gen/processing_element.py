@@ -46,8 +46,8 @@ class ProcessingElement(wiring.Component):
     """Weights and operands of a few columns, and one addition to the partial sum that passes.
 
     For the row whose token arrives in cycle t: ``o_sum(t + 2 + dot_latency) = i_sum(t + 1 + dot_latency) +
-    dot << dot_shift``, dot that of :class:`rtl_gen.dot_product.PairSelectDotProduct` for the weights of the row
-    and the operands that were on ``bus`` at the last token with ``start``; modulo ``2**o_sum_bits``.
+    dot << dot_shift``, dot that of :class:`rtl_gen.dot_product.PairSelectDotProduct` for the weights of the
+    row and the operands that were on ``bus`` at the last token with ``start``; modulo ``2**o_sum_bits``.
 
     Parameters:
         image: the weight memory, ``columns`` weights a word.

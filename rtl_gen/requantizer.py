@@ -99,7 +99,7 @@ class Requantizer(wiring.Component):
         if self._multiplier is not None and self._multiplier.bit_count() == 1:
             m.d.sync += total.eq((value << (self._multiplier.bit_length() - 1)) + self._constant)
         else:
-            # The factor as a signed number of one more bit: signed times signed is what a hard multiplier does.
+            # The factor as a signed number of one more bit: hard multipliers take signed times signed.
             factor = Signal(signed(self._multiplier_bits + 1))
             if self._multiplier is None:
                 m.d.comb += factor.eq(register(self.multiplier, "factor_held"))

@@ -127,7 +127,7 @@ def test_partial_sums_fit_and_just_fit(s, bits):
 
 @pytest.mark.parametrize("s", SCHEDULES, ids=name)
 def test_row_constants_and_total_leave_the_accumulator(s):
-    """Planes of all words, the row's constant and the total of the operands make 2 (W g + U x + b), 2 (V g + c)."""
+    """Planes of all words, the row's constant and the total make 2 (W g + U x + b) and 2 (V g + c)."""
     net = s.network
     rng = np.random.default_rng(0)
     g = rng.integers(-128, 128, net.hidden_size)

@@ -89,7 +89,7 @@ def test_more_latency_is_plain_delay():
 
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_planes_of_plus_and_minus_one_make_the_weights(bits):
-    """2 w + 1 (w itself at one bit) is the sum of its planes, and each negated plane lacks 1 of its weight."""
+    """2 w + 1 (w itself at one bit) is the sum of its planes; each negated one lacks 1 of its weight."""
     for w in weights_of(bits):
         code = w + (1 << (bits - 1)) if bits > 1 else (w + 1) // 2
         signs = [1 if code >> b & 1 else -1 for b in range(bits)]

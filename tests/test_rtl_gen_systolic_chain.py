@@ -76,7 +76,11 @@ def test_sums_are_the_products_of_the_matrices(n, m, columns, elements, bits):
             operands[word, : len(s.columns(word))] = held[list(s.columns(word))]
         total = int(operands.reshape(s.passes, s.elements, columns)[:, : s.total_elements].sum())
         expected = [
-            *(network.recurrent_weight @ g + (network.input_weight @ x << network.input_shift) + network.bias),
+            *(
+                network.recurrent_weight @ g
+                + (network.input_weight @ x << network.input_shift)
+                + network.bias
+            ),
             *(network.output_weight @ g + network.output_bias),
         ]
         sums = sums_of_a_step(design, operands)
