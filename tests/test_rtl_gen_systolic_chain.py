@@ -59,7 +59,7 @@ def sums_of_a_step(design, operands):
     ("n", "m", "columns", "elements"), [(5, 3, 2, 5), (5, 3, 2, 2), (9, 4, 4, 2), (7, 1, 1, 3), (3, 2, 8, 1)]
 )
 def test_sums_are_the_products_of_the_matrices(n, m, columns, elements, bits):
-    """Over random and extreme operands the sums, row constants and total give W g + (U x << e) + b, V g + c."""
+    """Sums, row constants and total give W g + (U x << e) + b and V g + c, for random and extreme x, g."""
     network = random_network(
         seed=1, hidden_size=n, input_size=m, output_size=3, weight_bits=WeightBits(*bits)
     )
