@@ -27,6 +27,9 @@ class Design:
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
+        readout_image: with a readout only: V, for sweep q and unit j the weights of logits ``q D`` to
+            ``q D + D - 1`` at ``q n + j``.
+        readout_constants: with a readout only: c, filled up with zeros to a whole sweep.
         table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
         rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
     """
@@ -38,6 +41,8 @@ class Design:
     operand_image: RomImage
     symbol_image: RomImage | None
     table_image: RomImage | None
+    readout_image: RomImage | None
+    readout_constants: tuple[int, ...]
     rounding_constant: int
 
     @property
@@ -53,7 +58,7 @@ class Design:
     @property
     def images(self) -> tuple[RomImage, ...]:
         """Every memory image."""
-        optional = (self.symbol_image, self.table_image)
+        optional = (self.symbol_image, self.table_image, self.readout_image)
         return (
             *self.weight_images,
             self.constant_image,
@@ -70,7 +75,7 @@ class Design:
             (s.columns_per_element, s.elements, net.hidden_size, net.input_size, net.output_size),
             (str(net.activation), str(net.rounding), str(net.output_mode), str(net.output_kind)),
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
-            (self.multiplier, self.rounding_constant),
+            (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -92,13 +97,17 @@ class Design:
         return self.schedule.answer_bits
 
 
-def compile_network(network: IntegerNetwork, *, columns_per_element: int, elements: int) -> Design:
+def compile_network(
+    network: IntegerNetwork, *, columns_per_element: int, elements: int, readout_lanes: int = 0
+) -> Design:
     """Return the design of ``network`` on a chain of ``elements`` x ``columns_per_element`` columns.
+
+    ``readout_lanes`` as in :class:`~qornn_hw.schedule.Schedule`.
 
     Raises:
         FormatError: there are more elements than the network has words of columns.
     """
-    s = Schedule(network, columns_per_element, elements)
+    s = Schedule(network, columns_per_element, elements, readout_lanes)
     return Design(
         schedule=s,
         weight_images=tuple(_weight_image(s, e) for e in range(elements)),
@@ -107,6 +116,8 @@ def compile_network(network: IntegerNetwork, *, columns_per_element: int, elemen
         operand_image=_operand_image(s),
         symbol_image=_symbol_image(network),
         table_image=_table_image(network),
+        readout_image=_readout_image(s),
+        readout_constants=_readout_constants(s),
         rounding_constant=1 << (network.shift - 1) if network.shift else 0,
     )
 
@@ -123,7 +134,7 @@ def _weight_image(s: Schedule, element: int) -> RomImage:
 
 def _constant_image(s: Schedule) -> RomImage:
     net = s.network
-    none = np.zeros_like(net.output_bias)
+    none = np.zeros(s.rows - net.hidden_size, dtype=np.int64)
     # Modulo a power of two, as the sum behind the chain.
     fields = [(np.array(s.row_constants) & ((1 << s.constant_bits) - 1), s.constant_bits)]
     if net.activation is Activation.MODRELU:
@@ -157,6 +168,24 @@ def _symbol_image(network: IntegerNetwork) -> RomImage | None:
     return RomImage("symbols", width, tuple(pack_fields([int(u)], [width]) for u in table.reshape(-1)))
 
 
+def _readout_image(s: Schedule) -> RomImage | None:
+    if not s.readout_lanes:
+        return None
+    n, lanes = s.network.hidden_size, s.readout_lanes
+    weights = np.zeros((s.readout_sweeps * lanes, n), dtype=np.int64)
+    weights[: s.network.output_size] = s.network.output_weight
+    widths = [s.readout_weight_bits] * lanes
+    by_unit = weights.reshape(s.readout_sweeps, lanes, n).transpose(0, 2, 1).reshape(-1, lanes)
+    return RomImage("readout", sum(widths), tuple(pack_fields(row, widths) for row in by_unit.tolist()))
+
+
+def _readout_constants(s: Schedule) -> tuple[int, ...]:
+    if not s.readout_lanes:
+        return ()
+    padding = s.readout_sweeps * s.readout_lanes - s.network.output_size
+    return (*(int(c) for c in s.network.output_bias), *[0] * padding)
+
+
 def _table_image(network: IntegerNetwork) -> RomImage | None:
     if network.activation is not Activation.TANH or network.table is None:
         return None
@@ -180,4 +209,6 @@ def with_image(design: Design, image: RomImage) -> Design:
             return replace(design, symbol_image=image)
         case "table":
             return replace(design, table_image=image)
+        case "readout":
+            return replace(design, readout_image=image)
     raise KeyError(image.name)

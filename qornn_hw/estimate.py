@@ -66,7 +66,7 @@ def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
         shapes["table"] = (len(net.table), net.state_bits)
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
-    queue = (2 * s.answer_words - 1, s.answer_bits + 1)
+    queue = (s.answers_held * s.answer_words - 1, s.answer_bits + 1)
     if not _in_flip_flops(*queue):
         shapes["answers"] = queue
     return shapes

@@ -102,6 +102,9 @@ def requantizer_latency(value_bits: int, multiplier: int | None) -> int:
 # requantizer's saturation or table.
 MODRELU_LATENCY = 3
 
+# From an input's last word to the first launch, from a unit to its product in a logit, and out of the queue.
+READOUT_LATENCY = 12
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -111,17 +114,24 @@ class Schedule:
         network: what is computed.
         columns_per_element: columns in an element, at least 1.
         elements: elements in the chain, at least 1.
+        readout_lanes: multipliers beside the chain that compute the logits (:mod:`rtl_gen.readout`); 0 lets the
+            rows of V ride in the chain.
     """
 
     network: IntegerNetwork
     columns_per_element: int
     elements: int
+    readout_lanes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
             value = getattr(self, name)
             if value < 1:
                 raise FormatError(f"{name} must be at least 1, not {value!r}")
+        if not 0 <= self.readout_lanes <= self.network.output_size:
+            raise FormatError(
+                f"readout_lanes must be 0 to {self.network.output_size}, the outputs, not {self.readout_lanes!r}"
+            )
         if self.elements > self.words:
             raise FormatError(
                 f"elements must be at most {self.words}, the words of {self.columns_per_element} columns of "
@@ -169,8 +179,8 @@ class Schedule:
 
     @property
     def rows(self) -> int:
-        """Rows of a pass with an answer: n of ``[U W]``, then p of ``[0 V]``."""
-        return self.network.hidden_size + self.network.output_size
+        """Rows of a pass with an answer: n of ``[U W]``, then p of ``[0 V]`` if these ride in the chain."""
+        return self.network.hidden_size + (0 if self.readout_lanes else self.network.output_size)
 
     # -- weights ------------------------------------------------------------------------------------
 
@@ -186,7 +196,8 @@ class Schedule:
                 weights[:n, word, : len(columns)] = net.input_weight[:, columns]
             else:
                 weights[:n, word, : len(columns)] = net.recurrent_weight[:, columns]
-                weights[n:, word, : len(columns)] = net.output_weight[:, columns]
+                if not self.readout_lanes:
+                    weights[n:, word, : len(columns)] = net.output_weight[:, columns]
         return weights
 
     @cached_property
@@ -196,7 +207,9 @@ class Schedule:
         One bit means -1 and +1. An element with inputs needs zeros for its rows of V: at least two bits.
         """
         bits = self.network.weight_bits
-        of_input, of_state = max(bits.input, 2), max(bits.recurrent, bits.output)
+        of_input, of_state = max(bits.input, 2), bits.recurrent
+        if not self.readout_lanes:
+            of_state = max(of_state, bits.output)
         result = [1] * self.elements
         for word in range(self.words):
             _, element = self.place(word)
@@ -253,7 +266,7 @@ class Schedule:
         """
         net = self.network
         bias = np.zeros_like(net.bias) if net.activation is Activation.MODRELU else net.bias
-        addends = self.scale * np.concatenate([bias, net.output_bias])
+        addends = self.scale * np.concatenate([bias, net.output_bias])[: self.rows]
         return tuple(int(v) for v in addends + self._losses.sum(axis=(1, 2)))
 
     # -- widths, proved from the weights --------------------------------------------------------------
@@ -349,8 +362,13 @@ class Schedule:
 
     @property
     def accumulator_bits(self) -> int:
-        """Bits of the accumulator that serves hidden units and logits."""
-        return self.bounds.bits
+        """Bits of the accumulator behind the chain: of hidden units, and of logits that ride in it."""
+        return self.bounds.state_bits if self.readout_lanes else self.bounds.bits
+
+    @property
+    def logit_bits(self) -> int:
+        """Bits of a logit where it is computed."""
+        return self.bounds.output_bits if self.readout_lanes else self.accumulator_bits
 
     @property
     def activated_bits(self) -> int:
@@ -472,7 +490,7 @@ class Schedule:
         complete when the last of its units, u, is written: ``u + chain + tail`` cycles after the launch of
         the last pass; three more cycles lead through the operand memory and the sums of pairs.
         """
-        shortest = min(self.answer_period, self.update_period)
+        shortest = self.update_period if self.readout_lanes else min(self.answer_period, self.update_period)
         latency = self.chain_latency + self.tail_latency + 3
         # A period is longer than 3 anyway; the sequencer's counter cannot wait less.
         gap = 3
@@ -482,11 +500,48 @@ class Schedule:
         return gap
 
     @property
+    def readout_sweeps(self) -> int:
+        """Times that the readout goes through the units for an answer, ``readout_lanes`` logits each."""
+        return -(-self.network.output_size // self.readout_lanes)
+
+    @property
+    def readout_weight_bits(self) -> int:
+        """Bits of a weight of V in the readout, two's complement: two for -1 and +1."""
+        return max(2, self.network.weight_bits.output)
+
+    @property
+    def readout_cycles(self) -> int:
+        """Cycles from the first unit of an answer to that of the next one, with a readout.
+
+        A unit a cycle in each sweep, then a cycle for each lane's logit.
+        """
+        return self.readout_sweeps * (self.network.hidden_size + self.readout_lanes)
+
+    @property
+    def answer_gap(self) -> int:
+        """``step_gap`` behind a step whose answer the readout computes."""
+        if not self.readout_lanes:
+            return self.step_gap
+        return max(self.step_gap, self.readout_cycles - (self.passes - 1) * self.update_period)
+
+    @property
+    def answers_held(self) -> int:
+        """Answers that the queue has room for: one that leaves, and those that are under way.
+
+        The room is taken at the launch; a readout gives the last logit long after it.
+        """
+        if not self.readout_lanes:
+            return 2
+        passes = (self.passes - 1) * self.update_period
+        until = passes + self.chain_latency + self.tail_latency + self.readout_cycles + READOUT_LATENCY
+        return 1 - -until // (passes + max(self.update_period, self.answer_gap))
+
+    @property
     def row_cycles(self) -> int:
-        """Cycles of a step's rows, and of the wait for the state where there are few of them."""
+        """Cycles of a step's rows, and of the wait for the state or the readout where there are few."""
         every = self.network.output_mode is OutputMode.EVERY_STEP
         period = self.joint_period if every else self.update_period
-        return (self.passes - 1) * period + max(period, self.step_gap)
+        return (self.passes - 1) * period + max(period, self.answer_gap if every else self.step_gap)
 
     @property
     def cycles_per_step(self) -> int:
@@ -503,11 +558,17 @@ class Schedule:
         """Cycles from an input's last word to its answer's first, in a core with nothing else to do.
 
         The input buffer, two decisions and a launch, the passes of update and answer, chain, bias, queue; of
-        the argmax alone waits for all its logits.
+        the argmax alone waits for all its logits. With a readout: one launch, the passes of the update, the
+        first unit, and the sweeps.
         """
+        logits = 0 if self.network.output_kind.has_logits else self.network.output_size
+        if self.readout_lanes:
+            update = (self.passes - 1) * self.update_period + self.chain_latency + self.tail_latency
+            whole = (self.readout_sweeps - 1) * (self.network.hidden_size + self.readout_lanes)
+            sweeps = whole + logits - (self.readout_sweeps - 1) * self.readout_lanes if logits else 0
+            return update + self.network.hidden_size + sweeps + READOUT_LATENCY
         passes = (self.passes - 1) * (self.update_period + self.answer_period)
         wait = max(self.step_gap, self.update_period + 1)
-        logits = 0 if self.network.output_kind.has_logits else self.network.output_size
         return passes + wait + self.chain_latency + 8 + logits
 
     @property

@@ -3,7 +3,7 @@
 from itertools import accumulate, pairwise
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -15,6 +15,7 @@ from rtl_gen.answer import Answer
 from rtl_gen.operand_memory import OperandMemory
 from rtl_gen.operand_total import OperandTotal
 from rtl_gen.processing_element import token_layout
+from rtl_gen.readout import Readout
 from rtl_gen.requantizer import Requantizer
 from rtl_gen.rom import Rom
 from rtl_gen.sequencer import Sequencer
@@ -104,18 +105,20 @@ class Core(wiring.Component):
         m.d.sync += token.eq(early)
         with m.If(early.start):
             m.d.sync += row.eq(0)
-            with m.If(early.answer):
-                m.d.sync += row.eq(net.hidden_size)
+            if not s.readout_lanes:
+                with m.If(early.answer):
+                    m.d.sync += row.eq(net.hidden_size)
         with m.Else():
             m.d.sync += row.eq(row + 1)
-        is_unit = row < net.hidden_size
-        stage = data.StructLayout({"unit": 1, "logit": 1, "store": 1, "last": 1})
+        is_unit = Const(1) if s.readout_lanes else row < net.hidden_size
+        stage = data.StructLayout({"unit": 1, "logit": 1, "store": 1, "calls": 1, "last": 1})
         address = Signal(stage)
         m.d.comb += [
             constants.addr.eq(row),
             address.unit.eq(token.valid & token.final & is_unit),
             address.logit.eq(token.valid & token.final & ~is_unit),
             address.store.eq(token.valid & ~token.final),
+            address.calls.eq(token.answer),
             address.last.eq(token.last),
         ]
         read = delay(address, 1, "read")
@@ -156,12 +159,13 @@ class Core(wiring.Component):
         accumulator = Signal.like(arriving, reset_less=True)
         m.d.comb += [sum_here.eq(chain.o_sum + addend), arriving.eq(sum_here >> (s.scale - 1))]
         m.d.sync += accumulator.eq(arriving)
-        accumulated = delay(leave, 1, "accumulated")
-        m.d.comb += [
-            answer.logit.eq(accumulator),
-            answer.valid.eq(accumulated.logit),
-            answer.last.eq(accumulated.last),
-        ]
+        if not s.readout_lanes:
+            accumulated = delay(leave, 1, "accumulated")
+            m.d.comb += [
+                answer.logit.eq(accumulator),
+                answer.valid.eq(accumulated.logit),
+                answer.last.eq(accumulated.last),
+            ]
 
         # -- activation and requantizer ---------------------------------------------------------------
         # The requantizer's own first register holds the accumulator, where no activation stands between.
@@ -191,11 +195,22 @@ class Core(wiring.Component):
         m.d.comb += requantizer.value.eq(activated)
         if design.multiplier is None:
             m.d.comb += requantizer.multiplier.eq(delay(next(fields), latency, "factor", reset_less=True))
-        done = delay(leave.unit, s.tail_latency, "done")
+        done = delay(leave, s.tail_latency, "done")
+        if s.readout_lanes:
+            m.submodules.readout = readout = Readout(design)
+            m.d.comb += [
+                readout.state.eq(requantizer.result),
+                readout.state_valid.eq(done.unit),
+                readout.calls.eq(done.calls),
+                readout.last.eq(done.last),
+                answer.logit.eq(readout.logit),
+                answer.valid.eq(readout.valid),
+                answer.last.eq(readout.logit_last),
+            ]
         m.d.comb += [
             operands.state.eq(requantizer.result),
-            operands.state_valid.eq(done),
-            self.state.valid.eq(done),
+            operands.state_valid.eq(done.unit),
+            self.state.valid.eq(done.unit),
             self.state.data.eq(requantizer.result),
         ]
         return m

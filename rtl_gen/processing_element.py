@@ -35,7 +35,7 @@ def token_layout() -> data.StructLayout:
     Fields:
         start: first row of a pass; an element loads its operands.
         valid: there is a row.
-        answer: with start: the pass begins with the rows of V.
+        answer: with start: the pass begins with the rows of V; with a readout: the step calls for an answer.
         final: last column pass of the step; the sums that leave the chain are complete.
         last: the answer belongs to the last step of a sequence.
     """

@@ -23,6 +23,9 @@ class Sequencer(wiring.Component):
     back (``step_gap``), the pass before it has entered the chain (``period``), and for an answer until the
     output has room: the chain itself never stalls.
 
+    With a readout there are updates alone: one that calls for an answer waits for room, and the next one for
+    the readout (``answer_gap``).
+
     Parameters:
         design: schedule and sizes.
 
@@ -68,7 +71,7 @@ class Sequencer(wiring.Component):
 
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
-        longest = max(s.joint_period, s.step_gap)
+        longest = max(s.joint_period, s.answer_gap)
         period_left, period_over = Signal(range(longest)), Signal(init=1)
         gap_left, gap_over = Signal(range(longest)), Signal(init=1)
         launch = Signal()
@@ -86,29 +89,43 @@ class Sequencer(wiring.Component):
         m.d.sync += settled.eq(period_over & ~launch)
 
         wants_update, can_begin, begin, follow = Signal(), Signal(), Signal(), Signal()
+        every = net.output_mode is OutputMode.EVERY_STEP
+        calls = Signal()
         m.d.comb += [
-            wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
-            can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
             begin.eq(~launch & ~in_step & period_over & gap_over & can_begin),
             follow.eq(~launch & in_step & period_over),
-            self.launch_answer.eq(begin & answer_due),
         ]
+        if s.readout_lanes:
+            m.d.comb += [
+                calls.eq(1 if every else self.input_last),
+                wants_update.eq(self.input_ready),
+                can_begin.eq(self.input_ready & (self.room | ~calls)),
+                self.launch_answer.eq(begin & calls),
+            ]
+        else:
+            m.d.comb += [
+                wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
+                can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
+                self.launch_answer.eq(begin & answer_due),
+            ]
         m.d.sync += launch.eq(begin | follow)
         with m.If(begin):
-            m.d.sync += [
-                update.eq(wants_update),
-                answer.eq(answer_due),
-                last.eq(due_last),
-                answer_due.eq(0),
-                self.initial.eq(wants_update & (self.input_first | fresh)),
-            ]
-            with m.If(wants_update):
-                every = net.output_mode is OutputMode.EVERY_STEP
+            m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
+            if s.readout_lanes:
+                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last), fresh.eq(0)]
+            else:
                 m.d.sync += [
-                    fresh.eq(0),
-                    due_last.eq(self.input_last),
-                    answer_due.eq(1 if every else self.input_last),
+                    update.eq(wants_update),
+                    answer.eq(answer_due),
+                    last.eq(due_last),
+                    answer_due.eq(0),
                 ]
+                with m.If(wants_update):
+                    m.d.sync += [
+                        fresh.eq(0),
+                        due_last.eq(self.input_last),
+                        answer_due.eq(1 if every else self.input_last),
+                    ]
 
         # -- launch ----------------------------------------------------------------------------------
         final = Signal()
@@ -132,7 +149,11 @@ class Sequencer(wiring.Component):
                 period_over.eq(0),
             ]
             with m.If(final & update):
-                m.d.sync += [gap_left.eq(s.step_gap - 2), gap_over.eq(0), taking.eq(1)]
+                m.d.sync += [
+                    gap_left.eq(Mux(answer, s.answer_gap, s.step_gap) - 2),
+                    gap_over.eq(0),
+                    taking.eq(1),
+                ]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))
@@ -158,10 +179,10 @@ class Sequencer(wiring.Component):
         with m.If(launch):
             m.d.sync += [
                 pass_base.eq(base + s.rows),
-                addr.eq(base + Mux(update, 0, n)),
-                row.eq(Mux(update, 0, n)),
-                rows_left.eq(Mux(update, Mux(answer, n + p, n), p)),
-                running.answer.eq(~update),
+                addr.eq(base + (0 if s.readout_lanes else Mux(update, 0, n))),
+                row.eq(0 if s.readout_lanes else Mux(update, 0, n)),
+                rows_left.eq(n if s.readout_lanes else Mux(update, Mux(answer, n + p, n), p)),
+                running.answer.eq(answer if s.readout_lanes else ~update),
                 running.final.eq(final),
                 running.last.eq(last),
                 first_pass.eq(~in_step),
