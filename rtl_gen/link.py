@@ -330,6 +330,7 @@ class Link(wiring.Component):
         word_done = Signal()
         taken = Signal()
         there = Signal()
+        asked = Signal()
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
@@ -347,6 +348,10 @@ class Link(wiring.Component):
 
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
+                with m.If(asked & ~self.core_rst):
+                    m.next = "choose"
+            with m.State("choose"):
+                m.next = "idle"
                 with m.If(self.core_rst):
                     # Everything pending dies in this cycle.
                     pass
@@ -359,7 +364,7 @@ class Link(wiring.Component):
                 with m.Elif(acknowledge_pending):
                     m.d.sync += acknowledge_pending.eq(acknowledge)
                     start(ReplyKind.ACKNOWLEDGE, 0)
-                with m.Elif(answer.valid):
+                with m.Elif(there):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
                 m.d.comb += [offer.eq(1), out.payload.eq(SYNC)]
@@ -392,6 +397,8 @@ class Link(wiring.Component):
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")
             before_tail = in_sync | fsm.ongoing("kind") | in_payload
+        # A cycle before the choice, so that neither decides and moves at once.
+        m.d.sync += asked.eq(reset_pending | fault_pending | acknowledge_pending | there)
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
