@@ -64,6 +64,10 @@ def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
         shapes["symbols"] = (net.hidden_size << net.input_format.bits, max(2, net.weight_bits.input))
     if net.table is not None:
         shapes["table"] = (len(net.table), net.state_bits)
+    if s.readout_lanes:
+        n = net.hidden_size
+        shapes["readout"] = (s.readout_sweeps * n, s.readout_lanes * s.readout_weight_bits)
+        shapes["units"] = (1 << n.bit_length(), net.state_bits)
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
     queue = (s.answers_held * s.answer_words - 1, s.answer_bits + 1)
@@ -133,7 +137,16 @@ def _total_cells(s: Schedule) -> int:
     return cells
 
 
-TOKEN_BITS = 5
+def _readout_cells(s: Schedule) -> int:
+    """Return the logic cells of a readout: its counters, and the choice of a lane."""
+    if not s.readout_lanes:
+        return 0
+    counters = 3 * s.network.hidden_size.bit_length() + s.readout_sweeps.bit_length()
+    return READOUT_CELLS + 2 * counters + s.logit_bits * (1 + (2 * s.readout_lanes) // 3)
+
+
+TOKEN_BITS = 2
+READOUT_CELLS = 40
 # Fitted to builds of the core alone (benchmarks/estimate.py prints the comparison): sequencer, input buffer
 # and answer queue, and cells of the tail for each bit of the accumulator.
 CONTROL_CELLS = 330
@@ -150,9 +163,9 @@ def estimate_core(s: Schedule) -> Resources:
     tail = TAIL_CELLS_PER_BIT * s.accumulator_bits
     if s.network.activation is Activation.MODRELU:
         tail += 3 * s.activated_bits
-    lut = cells + _total_cells(s) + tail + CONTROL_CELLS
+    lut = cells + _total_cells(s) + tail + _readout_cells(s) + CONTROL_CELLS
     bram = sum(block_rams(*shape) for shape in memory_shapes(s).values())
-    return Resources(lut=lut, bram=bram, dsp=_multipliers(s))
+    return Resources(lut=lut, bram=bram, dsp=_multipliers(s) + s.readout_lanes)
 
 
 def _multipliers(s: Schedule) -> int:

@@ -114,8 +114,8 @@ class Schedule:
         network: what is computed.
         columns_per_element: columns in an element, at least 1.
         elements: elements in the chain, at least 1.
-        readout_lanes: multipliers beside the chain that compute the logits (:mod:`rtl_gen.readout`); 0 lets the
-            rows of V ride in the chain.
+        readout_lanes: multipliers beside the chain that compute the logits (:mod:`rtl_gen.readout`); with 0
+            the rows of V ride in the chain.
     """
 
     network: IntegerNetwork
@@ -130,7 +130,8 @@ class Schedule:
                 raise FormatError(f"{name} must be at least 1, not {value!r}")
         if not 0 <= self.readout_lanes <= self.network.output_size:
             raise FormatError(
-                f"readout_lanes must be 0 to {self.network.output_size}, the outputs, not {self.readout_lanes!r}"
+                f"readout_lanes must be 0 to {self.network.output_size}, the outputs of the network, "
+                f"not {self.readout_lanes!r}"
             )
         if self.elements > self.words:
             raise FormatError(

@@ -16,8 +16,8 @@ __all__ = ["Answer"]
 class Answer(wiring.Component):
     """Collects the logits of an answer and streams it out.
 
-    The queue has room for ``schedule.answers_held`` answers. Room is reserved when the sequencer launches an answer, long before
-    its logits arrive, so that a slow reader holds up launches and nothing that is under way.
+    The queue has room for ``schedule.answers_held`` answers. Room is reserved when the sequencer launches an
+    answer, long before its logits arrive: a slow reader holds up launches and nothing that is under way.
 
     Parameters:
         design: sizes and output kind.

@@ -18,7 +18,7 @@ from rtl_gen.processing_element import token_layout
 from rtl_gen.readout import Readout
 from rtl_gen.requantizer import Requantizer
 from rtl_gen.rom import Rom
-from rtl_gen.sequencer import Sequencer
+from rtl_gen.sequencer import Sequencer, pass_layout
 from rtl_gen.systolic_chain import SystolicChain
 from rtl_gen.words import answer_word_layout, input_word_layout
 
@@ -101,12 +101,13 @@ class Core(wiring.Component):
         addends = 2 if design.symbol_image is not None and s.total_elements else 1
         early = delay(chain.o_token, s.dot_product_latency - addends, "tail_token")
         token = Signal(token_layout())
+        running = Signal(pass_layout())
         row = Signal(range(s.rows))
         m.d.sync += token.eq(early)
         with m.If(early.start):
-            m.d.sync += row.eq(0)
+            m.d.sync += [row.eq(0), running.eq(sequencer.running)]
             if not s.readout_lanes:
-                with m.If(early.answer):
+                with m.If(sequencer.running.answer):
                     m.d.sync += row.eq(net.hidden_size)
         with m.Else():
             m.d.sync += row.eq(row + 1)
@@ -115,11 +116,11 @@ class Core(wiring.Component):
         address = Signal(stage)
         m.d.comb += [
             constants.addr.eq(row),
-            address.unit.eq(token.valid & token.final & is_unit),
-            address.logit.eq(token.valid & token.final & ~is_unit),
-            address.store.eq(token.valid & ~token.final),
-            address.calls.eq(token.answer),
-            address.last.eq(token.last),
+            address.unit.eq(token.valid & running.final & is_unit),
+            address.logit.eq(token.valid & running.final & ~is_unit),
+            address.store.eq(token.valid & ~running.final),
+            address.calls.eq(running.answer),
+            address.last.eq(running.last),
         ]
         read = delay(address, 1, "read")
         leave = delay(read, addends, "leave")

@@ -35,11 +35,8 @@ def token_layout() -> data.StructLayout:
     Fields:
         start: first row of a pass; an element loads its operands.
         valid: there is a row.
-        answer: with start: the pass begins with the rows of V; with a readout: the step calls for an answer.
-        final: last column pass of the step; the sums that leave the chain are complete.
-        last: the answer belongs to the last step of a sequence.
     """
-    return data.StructLayout({"start": 1, "valid": 1, "answer": 1, "final": 1, "last": 1})
+    return data.StructLayout({"start": 1, "valid": 1})
 
 
 class ProcessingElement(wiring.Component):

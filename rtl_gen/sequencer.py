@@ -3,14 +3,25 @@
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
 from qornn_hw.network import OutputMode
 from rtl_gen.processing_element import token_layout
 
-__all__ = ["Sequencer"]
+__all__ = ["Sequencer", "pass_layout"]
+
+
+def pass_layout() -> data.StructLayout:
+    """Return what the tail must know of a pass; it stays from its launch to the next one.
+
+    Fields:
+        answer: the pass begins with the rows of V; with a readout: the step calls for an answer.
+        final: last column pass of the step; the sums that leave the chain are complete.
+        last: the answer belongs to the last step of a sequence.
+    """
+    return data.StructLayout({"answer": 1, "final": 1, "last": 1})
 
 
 class Sequencer(wiring.Component):
@@ -38,6 +49,8 @@ class Sequencer(wiring.Component):
         word: Out; word to read from the operand memory: the one of element e two cycles before its token.
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
+        running: Out; the pass that runs, :func:`pass_layout`. The token leaves the chain before the next
+            launch: what it has to say of its pass is read here then, and does not travel.
 
     Latency: decision to launch and ``word`` 1 cycle, launch to ``token`` 2 cycles.
     """
@@ -56,6 +69,7 @@ class Sequencer(wiring.Component):
                 "word": Out(range(design.schedule.operand_half)),
                 "initial": Out(1),
                 "token": Out(token_layout()),
+                "running": Out(pass_layout()),
                 "addr": Out(max(1, (s.passes * s.rows - 1).bit_length())),
                 "row": Out(max(1, (s.rows - 1).bit_length())),
                 "first_pass": Out(1),
@@ -173,7 +187,6 @@ class Sequencer(wiring.Component):
         start = Signal()
         addr = Signal.like(self.addr)
         row = Signal.like(self.row)
-        running = Signal.like(self.token)
         first_pass = Signal()
         m.d.sync += start.eq(launch)
         with m.If(launch):
@@ -182,9 +195,9 @@ class Sequencer(wiring.Component):
                 addr.eq(base + (0 if s.readout_lanes else Mux(update, 0, n))),
                 row.eq(0 if s.readout_lanes else Mux(update, 0, n)),
                 rows_left.eq(n if s.readout_lanes else Mux(update, Mux(answer, n + p, n), p)),
-                running.answer.eq(answer if s.readout_lanes else ~update),
-                running.final.eq(final),
-                running.last.eq(last),
+                self.running.answer.eq(answer if s.readout_lanes else ~update),
+                self.running.final.eq(final),
+                self.running.last.eq(last),
                 first_pass.eq(~in_step),
             ]
         with m.Elif(rows_left != 0):
@@ -193,7 +206,6 @@ class Sequencer(wiring.Component):
             self.addr.eq(addr),
             self.row.eq(row),
             self.first_pass.eq(first_pass),
-            self.token.eq(running),
             self.token.start.eq(start),
             self.token.valid.eq(rows_left != 0),
         ]

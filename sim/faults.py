@@ -62,12 +62,19 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
         faults.append(Fault(name, f"{image.name} {place}", with_image(design, changed)))
 
     flip_weight("recurrent_weight", s.input_words, 0)
-    flip_weight("output_weight", s.input_words, net.hidden_size)
+    if design.readout_image is None:
+        flip_weight("output_weight", s.input_words, net.hidden_size)
+    else:
+        flip("output_weight", design.readout_image, 0, s.readout_weight_bits - 1)
     if net.vector_input:
         flip_weight("input_weight", 0, 0)
     constants = design.constant_image
     # The row's constant is at the chain's scale: its lowest bit that counts is that of the scale.
-    flip("output_bias", constants, net.hidden_size, s.scale - 1)
+    if design.readout_image is None:
+        flip("output_bias", constants, net.hidden_size, s.scale - 1)
+    else:
+        wrong = (design.readout_constants[0] ^ 1, *design.readout_constants[1:])
+        faults.append(Fault("output_bias", "bit 0", replace(design, readout_constants=wrong)))
     if net.activation is Activation.MODRELU:
         flip("row_constant", constants, 0, s.constant_bits - 2)
         flip("bias", constants, 0, s.constant_bits + max(0, s.bias_bits - 2))

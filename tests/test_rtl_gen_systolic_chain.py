@@ -32,7 +32,7 @@ def sums_of_a_step(design, operands):
         for cycle in range(s.passes * period + s.chain_latency + 1):
             q, row = divmod(cycle, period)
             there = q < s.passes and row < s.rows
-            token = {"start": there and row == 0, "valid": there, "final": q == s.passes - 1}
+            token = {"start": there and row == 0, "valid": there}
             ctx.set(chain.i_token, token)
             ctx.set(chain.i_addr, q * s.rows + row if there else 0)
             ctx.set(chain.i_row, row if there else 0)
