@@ -52,7 +52,7 @@ class Design:
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates that the chain can do in a cycle."""
+        """Multiply-accumulates that chain and readout can do in a cycle."""
         return self.schedule.lanes
 
     @property

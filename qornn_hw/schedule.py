@@ -143,8 +143,8 @@ class Schedule:
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates that the chain can do in a cycle."""
-        return self.elements * self.columns_per_element
+        """Multiply-accumulates that chain and readout can do in a cycle."""
+        return self.elements * self.columns_per_element + self.readout_lanes
 
     @property
     def input_words(self) -> int:
