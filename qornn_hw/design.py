@@ -21,11 +21,15 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
-        constant_image: per row, b or c in ``schedule.bias_bits``, above it M where the units differ in it.
+        weight_images: the weight memory of each element: ``passes * rows`` words of its columns' weights.
+        constant_image: per row, its constant in ``schedule.constant_bits``; above it b of modrelu in
+            ``schedule.bias_bits``; above that M where the units differ in it. Zeros in both for rows of V.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
+        readout_image: with a readout only: V, for sweep q and unit j the weights of logits ``q D`` to
+            ``q D + D - 1`` at ``q n + j``.
+        readout_constants: with a readout only: c, filled up with zeros to a whole sweep.
         table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
         rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
     """
@@ -37,6 +41,8 @@ class Design:
     operand_image: RomImage
     symbol_image: RomImage | None
     table_image: RomImage | None
+    readout_image: RomImage | None
+    readout_constants: tuple[int, ...]
     rounding_constant: int
 
     @property
@@ -46,13 +52,13 @@ class Design:
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates that the chain can do in a cycle."""
+        """Multiply-accumulates that chain and readout can do in a cycle."""
         return self.schedule.lanes
 
     @property
     def images(self) -> tuple[RomImage, ...]:
         """Every memory image."""
-        optional = (self.symbol_image, self.table_image)
+        optional = (self.symbol_image, self.table_image, self.readout_image)
         return (
             *self.weight_images,
             self.constant_image,
@@ -69,7 +75,7 @@ class Design:
             (s.columns_per_element, s.elements, net.hidden_size, net.input_size, net.output_size),
             (str(net.activation), str(net.rounding), str(net.output_mode), str(net.output_kind)),
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
-            (self.multiplier, self.rounding_constant),
+            (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -91,44 +97,52 @@ class Design:
         return self.schedule.answer_bits
 
 
-def compile_network(network: IntegerNetwork, *, columns_per_element: int, elements: int) -> Design:
+def compile_network(
+    network: IntegerNetwork, *, columns_per_element: int, elements: int, readout_lanes: int = 0
+) -> Design:
     """Return the design of ``network`` on a chain of ``elements`` x ``columns_per_element`` columns.
+
+    ``readout_lanes`` as in :class:`~qornn_hw.schedule.Schedule`.
 
     Raises:
         FormatError: there are more elements than the network has words of columns.
     """
-    s = Schedule(network, columns_per_element, elements)
+    s = Schedule(network, columns_per_element, elements, readout_lanes)
     return Design(
         schedule=s,
         weight_images=tuple(_weight_image(s, e) for e in range(elements)),
         constant_image=_constant_image(s),
-        multiplier=int(network.multiplier[0]) if s.shares_multiplier else None,
+        multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),
         symbol_image=_symbol_image(network),
         table_image=_table_image(network),
+        readout_image=_readout_image(s),
+        readout_constants=_readout_constants(s),
         rounding_constant=1 << (network.shift - 1) if network.shift else 0,
     )
 
 
 def _weight_image(s: Schedule, element: int) -> RomImage:
-    bits = s.weight_bits[element]
+    bits, columns = s.weight_bits[element], s.element_columns[element]
     words = [
-        pack_weights(s.word_weights[row, q * s.elements + element], bits)
+        pack_weights(s.word_weights[row, q * s.elements + element, :columns], bits)
         for q in range(s.passes)
         for row in range(s.rows)
     ]
-    return RomImage(f"weights_{element}", bits * s.columns_per_element, tuple(words))
+    return RomImage(f"weights_{element}", bits * columns, tuple(words))
 
 
 def _constant_image(s: Schedule) -> RomImage:
     net = s.network
-    constants = np.concatenate([net.bias, net.output_bias])
-    if s.shares_multiplier:
-        words = [pack_fields([int(b)], [s.bias_bits]) for b in constants]
-        return RomImage("constants", s.bias_bits, tuple(words))
-    multipliers = np.concatenate([net.multiplier, np.zeros_like(net.output_bias)])
-    widths = [s.bias_bits, s.multiplier_bits]
-    words = [pack_fields([int(b), int(m)], widths) for b, m in zip(constants, multipliers, strict=True)]
+    none = np.zeros(s.rows - net.hidden_size, dtype=np.int64)
+    # Modulo a power of two, as the sum behind the chain.
+    fields = [(np.array(s.row_constants) & ((1 << s.constant_bits) - 1), s.constant_bits)]
+    if net.activation is Activation.MODRELU:
+        fields.append((np.concatenate([net.bias, none]), s.bias_bits))
+    if not s.shares_multiplier:
+        fields.append((np.concatenate([net.multiplier, none]), s.multiplier_bits))
+    widths = [width for _, width in fields]
+    words = [pack_fields(values, widths) for values in zip(*(v.tolist() for v, _ in fields), strict=True)]
     return RomImage("constants", sum(widths), tuple(words))
 
 
@@ -154,6 +168,24 @@ def _symbol_image(network: IntegerNetwork) -> RomImage | None:
     return RomImage("symbols", width, tuple(pack_fields([int(u)], [width]) for u in table.reshape(-1)))
 
 
+def _readout_image(s: Schedule) -> RomImage | None:
+    if not s.readout_lanes:
+        return None
+    n, lanes = s.network.hidden_size, s.readout_lanes
+    weights = np.zeros((s.readout_sweeps * lanes, n), dtype=np.int64)
+    weights[: s.network.output_size] = s.network.output_weight
+    widths = [s.readout_weight_bits] * lanes
+    by_unit = weights.reshape(s.readout_sweeps, lanes, n).transpose(0, 2, 1).reshape(-1, lanes)
+    return RomImage("readout", sum(widths), tuple(pack_fields(row, widths) for row in by_unit.tolist()))
+
+
+def _readout_constants(s: Schedule) -> tuple[int, ...]:
+    if not s.readout_lanes:
+        return ()
+    padding = s.readout_sweeps * s.readout_lanes - s.network.output_size
+    return (*(int(c) for c in s.network.output_bias), *[0] * padding)
+
+
 def _table_image(network: IntegerNetwork) -> RomImage | None:
     if network.activation is not Activation.TANH or network.table is None:
         return None
@@ -177,4 +209,6 @@ def with_image(design: Design, image: RomImage) -> Design:
             return replace(design, symbol_image=image)
         case "table":
             return replace(design, table_image=image)
+        case "readout":
+            return replace(design, readout_image=image)
     raise KeyError(image.name)

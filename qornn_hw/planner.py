@@ -1,4 +1,4 @@
-"""Chooses the chain for a network and a device: how many columns in an element, how many elements."""
+"""Chooses the chain for a network and a device: columns in an element, elements, lanes of a readout."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,14 +37,22 @@ def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
     return best.columns_per_element, best.elements
 
 
-def _schedules(network: IntegerNetwork) -> Iterator[Schedule]:
-    """Yield the sensible chains: each width of an element, each number of passes at its fewest elements."""
+def _schedules(network: IntegerNetwork, multipliers: int = 0) -> Iterator[Schedule]:
+    """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
+
+    Each with the rows of V in the chain, and with each readout of up to ``multipliers`` lanes that no smaller
+    one equals in sweeps.
+    """
+    outputs = network.output_size
+    most = min(multipliers, outputs)
+    readouts = sorted({-(-outputs // sweeps) for sweeps in range(1, outputs + 1)} & set(range(1, most + 1)))
     for columns in range(1, MAX_COLUMNS_PER_ELEMENT + 1):
         words = Schedule(network, columns, 1).words
         elements = None
         for passes in range(1, words + 1):
             if elements != (elements := -(-words // passes)):
-                yield Schedule(network, columns, elements)
+                for readout in (0, *readouts):
+                    yield Schedule(network, columns, elements, readout)
 
 
 def plan(
@@ -71,7 +79,8 @@ def plan(
     smallest: tuple[float, Schedule] | None = None
     if lanes is not None and lanes < 1:
         raise FormatError(f"lanes must be at least 1, not {lanes!r}")
-    for schedule in sorted(_schedules(network), key=lambda s: (s.cycles_per_step, s.lanes)):
+    candidates = _schedules(network, multipliers=available.dsp)
+    for schedule in sorted(candidates, key=lambda s: (s.cycles_per_step, s.lanes)):
         if lanes is not None and schedule.lanes > lanes:
             continue
         if fitting and schedule.cycles_per_step > fitting[0][0][0]:
@@ -84,7 +93,12 @@ def plan(
             smallest = (load, schedule)
     if fitting:
         best = min(fitting, key=lambda f: f[0])[1]
-        return compile_network(network, columns_per_element=best.columns_per_element, elements=best.elements)
+        return compile_network(
+            network,
+            columns_per_element=best.columns_per_element,
+            elements=best.elements,
+            readout_lanes=best.readout_lanes,
+        )
     assert smallest is not None
     raise CapacityError(_refusal(smallest[1], available, name, lanes, family))
 

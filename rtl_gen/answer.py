@@ -16,8 +16,8 @@ __all__ = ["Answer"]
 class Answer(wiring.Component):
     """Collects the logits of an answer and streams it out.
 
-    The queue has room for two answers. Room is reserved when the sequencer launches an answer, long before
-    its logits arrive, so that a slow reader holds up launches and nothing that is under way.
+    The queue has room for ``schedule.answers_held`` answers. Room is reserved when the sequencer launches an
+    answer, long before its logits arrive: a slow reader holds up launches and nothing that is under way.
 
     Parameters:
         design: sizes and output kind.
@@ -35,11 +35,11 @@ class Answer(wiring.Component):
         self._design = design
         super().__init__(
             {
-                "logit": In(signed(design.schedule.accumulator_bits)),
+                "logit": In(signed(design.schedule.logit_bits)),
                 "valid": In(1),
                 "last": In(1),
                 "launch": In(1),
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
             }
         )
@@ -51,13 +51,15 @@ class Answer(wiring.Component):
         kind = net.output_kind
         words = self._design.schedule.answer_words
         m.submodules.queue = queue = SyncFIFOBuffered(
-            width=self._design.schedule.answer_bits + 1, depth=2 * words
+            width=self._design.schedule.answer_bits + 1, depth=self._design.schedule.answers_held * words
         )
 
-        reserved = Signal(range(2 * words + 1))
+        held = self._design.schedule.answers_held
+        reserved = Signal(range(held * words + 1))
         leaves = self.o.valid & self.o.ready
         m.d.sync += reserved.eq(reserved + Mux(self.launch, words, 0) - leaves)
-        m.d.comb += self.room.eq(reserved <= words)
+        # A cycle late; launches are further apart.
+        m.d.sync += self.room.eq(reserved <= (held - 1) * words)
 
         row = Signal(range(net.output_size))
         at_start = Signal(init=1)

@@ -63,7 +63,7 @@ class Link(wiring.Component):
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
 
-    Latency: A step's first word is offered 4 cycles after the frame's CRC byte. A word of b bytes
+    Latency: A step's first word is offered 6 cycles after the frame's CRC byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -109,11 +109,11 @@ class Link(wiring.Component):
         timer = Signal(self._timeout_bits)
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
-        acknowledge = self._feed_core(m, read, read_at, commit_at)
+        acknowledge, feeding = self._feed_core(m, read, read_at, commit_at)
         sending = self._send(m, acknowledge, fault_pending, fault_code)
         # Last, so that a fault in the cycle in which another is taken stays pending.
         receiving = self._receive(m, write, write_at, commit_at, read_at, fault_pending, fault_code)
-        m.d.comb += self.busy.eq(receiving | sending | (read_at != commit_at))
+        m.d.comb += self.busy.eq(receiving | sending | feeding)
         with m.If(self.core_rst):
             m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0)]
         return m
@@ -153,7 +153,7 @@ class Link(wiring.Component):
             write.data.eq(byte),
             write.en.eq(store & ~full),
         ]
-        # A cycle late, which is short of the many between two bytes.
+        # Some cycles late, which is short of the many between two bytes.
         m.d.sync += full.eq(next_at == read_at)
         with m.If(strobe):
             m.d.sync += late.eq(0)
@@ -214,26 +214,36 @@ class Link(wiring.Component):
             m.d.sync += count.eq(form.step_bytes - 1)
         with m.Elif(store):
             m.d.sync += count.eq(count - 1)
+        # The verdict takes effect a cycle later, long before the next byte that it matters to: from the byte
+        # through the verdict to the pointers was the longest path of a whole design.
+        failed, committed, stored, refused = Signal(), Signal(), Signal(), Signal()
+        failed_code = Signal.like(code)
+        m.d.sync += [failed.eq(fail), committed.eq(commit), failed_code.eq(code)]
+        m.d.sync += [stored.eq(write.en), refused.eq(store & full)]
         # The core is behind: what is in the buffer stays, this frame is lost and will say so.
-        with m.If(store & full):
+        with m.If(refused):
             m.d.sync += overflow.eq(1)
-        with m.If(fail):
+        with m.If(failed):
             m.d.sync += write_at.eq(commit_at)
-        with m.Elif(write.en):
+        with m.Elif(stored):
             m.d.sync += write_at.eq(next_at)
-        with m.If(commit):
+        with m.If(committed):
             m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
-        with m.If(fail):
+        with m.If(failed):
             m.d.sync += [fault_pending.eq(1), self.broken.eq(1), self.faulty.eq(1)]
             # The first of several faults is the one that explains the others.
             with m.If(~fault_pending):
-                m.d.sync += fault_code.eq(code)
+                m.d.sync += fault_code.eq(failed_code)
         with m.If(self.core_rst):
             m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
         return ~hunting
 
-    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> Value:
-        """Committed bytes to the core's words; high for a cycle when a step is taken that asks to be told."""
+    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
+        """Committed bytes to the core's words.
+
+        Returns a signal that is high for a cycle when a step is taken that asks to be told, and one that is
+        high while there is something to feed.
+        """
         form = self._form
         word_bytes = form.word_bytes
         words_left = Signal(range(form.words_per_step))
@@ -245,6 +255,9 @@ class Link(wiring.Component):
         advance = Signal()
         stored = Signal(8, reset_less=True)
         word_done = Signal()
+        waiting = Signal()
+        # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
+        complete = Signal()
         final = words_left == 0
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
@@ -253,10 +266,11 @@ class Link(wiring.Component):
             self.o_step.payload.data.eq(Cat(low, stored)),
             self.o_step.payload.first.eq(first),
             self.o_step.payload.last.eq(last & final),
+            self.o_step.valid.eq(complete),
         ]
         with m.FSM(name="feed") as fsm:
             with m.State("idle"):
-                with m.If((read_at != commit_at) & ~self.core_rst):
+                with m.If(waiting & ~self.core_rst):
                     m.next = "flags"
             with m.State("flags"):
                 m.d.sync += Cat(first, last, wants_acknowledge).eq(stored)
@@ -265,19 +279,23 @@ class Link(wiring.Component):
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("fetch"):
+                m.d.sync += complete.eq((bytes_left == 0) & ~self.core_rst)
                 m.next = "byte"
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("byte"):
-                m.d.comb += self.o_step.valid.eq(bytes_left == 0)
-                m.d.comb += word_done.eq(self.o_step.valid & self.o_step.ready)
-                with m.If((bytes_left != 0) | self.o_step.ready):
+                m.d.comb += word_done.eq(complete & self.o_step.ready)
+                with m.If(~complete | self.o_step.ready):
                     m.d.comb += advance.eq(1)
                     m.next = "fetch"
+                with m.If(word_done | self.core_rst):
+                    m.d.sync += complete.eq(0)
                 with m.If((word_done & final) | self.core_rst):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             flags = fsm.ongoing("flags")
+        # A cycle late, so only in a later cycle than the one that sees the last byte of a step go.
+        m.d.sync += waiting.eq(idle & (read_at != commit_at) & ~self.core_rst)
         with m.If(advance):
             m.d.sync += read_at.eq(read_at + 1)
             if word_bytes > 1:
@@ -290,7 +308,7 @@ class Link(wiring.Component):
             m.d.sync += words_left.eq(form.words_per_step - 1)
         with m.Elif(word_done):
             m.d.sync += [words_left.eq(words_left - 1), first.eq(0)]
-        return word_done & final & wants_acknowledge
+        return word_done & final & wants_acknowledge, waiting | ~idle
 
     def _send(self, m: Module, acknowledge: Value, fault_pending: Signal, fault_code: Signal) -> Value:
         """Replies: faults first, answers last, because the core can wait."""
@@ -311,10 +329,15 @@ class Link(wiring.Component):
         reset_pending = Signal()
         word_done = Signal()
         taken = Signal()
+        there = Signal()
+        asked = Signal()
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
-        m.d.comb += [extended.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
+        # A byte is known to be gone a cycle after it went; until then there is no other.
+        offer = Signal()
+        m.d.sync += sent.eq(out.valid & out.ready)
+        m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
 
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
@@ -325,6 +348,10 @@ class Link(wiring.Component):
 
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
+                with m.If(asked & ~self.core_rst):
+                    m.next = "choose"
+            with m.State("choose"):
+                m.next = "idle"
                 with m.If(self.core_rst):
                     # Everything pending dies in this cycle.
                     pass
@@ -337,14 +364,14 @@ class Link(wiring.Component):
                 with m.Elif(acknowledge_pending):
                     m.d.sync += acknowledge_pending.eq(acknowledge)
                     start(ReplyKind.ACKNOWLEDGE, 0)
-                with m.Elif(answer.valid):
+                with m.Elif(there):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(SYNC)]
+                m.d.comb += [offer.eq(1), out.payload.eq(SYNC)]
                 with m.If(sent):
                     m.next = "kind"
             with m.State("kind"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(kind)]
+                m.d.comb += [offer.eq(1), out.payload.eq(kind)]
                 with m.If(sent):
                     m.next = "tail"
                     with m.If(is_answer):
@@ -352,26 +379,28 @@ class Link(wiring.Component):
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
-                    out.valid.eq((answer.valid & ~taken) | aborted),
+                    offer.eq(there | aborted),
                     out.payload.eq(word.word_select(byte_at, 8)),
                     word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
                 with m.If(word_done & (words_left == 0)):
                     m.next = "tail"
             with m.State("tail"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(tail)]
+                m.d.comb += [offer.eq(1), out.payload.eq(tail)]
                 with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(crc)]
+                m.d.comb += [offer.eq(1), out.payload.eq(crc)]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")
             before_tail = in_sync | fsm.ongoing("kind") | in_payload
-        # A register between the UART's ready and the core's: this path was the longest of a whole design.
-        m.d.sync += taken.eq(word_done)
+        # A cycle before the choice, so that neither decides and moves at once.
+        m.d.sync += asked.eq(reset_pending | fault_pending | acknowledge_pending | there)
+        # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
+        m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)

@@ -41,8 +41,10 @@ class Requantizer(wiring.Component):
         multiplier: In(multiplier_bits), of the same row; absent if all rows share it.
         result: Out(signed(result_bits)).
 
-    Latency: 2 cycles, 3 where the value has more than 16 bits, with or without table (the table's read
-    takes the place of the last register). Throughput: 1 a cycle.
+    Latency: 4 cycles, 5 where the value has more than 16 bits, with or without table (the table's read
+    takes the place of the last register): factors, product, sum, result. Each of the first three is a
+    register that synthesis puts into the hard multiplier, whose own delays nextpnr does not know. 3 where the
+    factor is a shared power of two. Throughput: 1 a cycle.
     """
 
     def __init__(
@@ -78,32 +80,41 @@ class Requantizer(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from value to result."""
-        return requantizer_latency(self._value_bits)
+        return requantizer_latency(self._value_bits, self._multiplier)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        # The factor as a signed number of one more bit: signed times signed is what a hard multiplier does.
-        factor = Signal(signed(self._multiplier_bits + 1))
-        m.d.comb += factor.eq(self._multiplier if self._multiplier is not None else self.multiplier)
+        # Data needs no reset: nothing reads it before it is marked valid.
 
+        def register(value: Any, name: str) -> Signal:
+            held = Signal.like(value, name=name, reset_less=True)
+            m.d.sync += held.eq(value)
+            return held
+
+        value = register(self.value, "value_held")
         # A long shift's rounding constant may be wider than any product.
         product_bits = max(self._value_bits + self._multiplier_bits, self._constant.bit_length()) + 2
-        # Data needs no reset: nothing reads it before it is marked valid.
         total = Signal(signed(product_bits), reset_less=True)
-        if self._value_bits <= DSP_OPERAND_BITS:
-            m.d.sync += total.eq(self.value * factor + self._constant)
+        if self._multiplier is not None and self._multiplier.bit_count() == 1:
+            m.d.sync += total.eq((value << (self._multiplier.bit_length() - 1)) + self._constant)
         else:
-            cut = DSP_OPERAND_BITS - 1
-            low, high = self.value[:cut], self.value[cut:].as_signed()
-            low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
-            low_total = Signal(signed(low_bits), reset_less=True)
-            high_product = Signal(signed(len(high) + self._multiplier_bits + 1), reset_less=True)
-            m.d.sync += [
-                low_total.eq(low * factor + self._constant),
-                high_product.eq(high * factor),
-                total.eq((high_product << cut) + low_total),
-            ]
+            # The factor as a signed number of one more bit: hard multipliers take signed times signed.
+            factor = Signal(signed(self._multiplier_bits + 1))
+            if self._multiplier is None:
+                m.d.comb += factor.eq(register(self.multiplier, "factor_held"))
+            else:
+                m.d.comb += factor.eq(self._multiplier)
+            if self._value_bits <= DSP_OPERAND_BITS:
+                m.d.sync += total.eq(register(value * factor, "product") + self._constant)
+            else:
+                cut = DSP_OPERAND_BITS - 1
+                low, high = value[:cut], value[cut:].as_signed()
+                low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
+                low_total = Signal(signed(low_bits), reset_less=True)
+                m.d.sync += low_total.eq(register(low * factor, "low_product") + self._constant)
+                high_product = register(register(high * factor, "high_product"), "high_held")
+                m.d.sync += total.eq((high_product << cut) + low_total)
 
         shifted = Signal(signed(max(product_bits - self._shift, self._bits + 1)))
         m.d.comb += shifted.eq(total >> self._shift)

@@ -3,14 +3,25 @@
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
 from qornn_hw.network import OutputMode
 from rtl_gen.processing_element import token_layout
 
-__all__ = ["Sequencer"]
+__all__ = ["Sequencer", "pass_layout"]
+
+
+def pass_layout() -> data.StructLayout:
+    """Return what the tail must know of a pass; it stays from its launch to the next one.
+
+    Fields:
+        answer: the pass begins with the rows of V; with a readout: the step calls for an answer.
+        final: last column pass of the step; the sums that leave the chain are complete.
+        last: the answer belongs to the last step of a sequence.
+    """
+    return data.StructLayout({"answer": 1, "final": 1, "last": 1})
 
 
 class Sequencer(wiring.Component):
@@ -23,6 +34,9 @@ class Sequencer(wiring.Component):
     back (``step_gap``), the pass before it has entered the chain (``period``), and for an answer until the
     output has room: the chain itself never stalls.
 
+    With a readout there are updates alone: one that calls for an answer waits for room, and the next one for
+    the readout (``answer_gap``).
+
     Parameters:
         design: schedule and sizes.
 
@@ -32,11 +46,13 @@ class Sequencer(wiring.Component):
         input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
         room: In; the output has room for an answer.
         launch_answer: Out; pulse: an answer begins, its room is taken.
-        word: Out; word to read from the operand memory: the one of element e in the cycle before its token.
+        word: Out; word to read from the operand memory: the one of element e two cycles before its token.
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
+        running: Out; the pass that runs, :func:`pass_layout`. The token leaves the chain before the next
+            launch: what it has to say of its pass is read here then, and does not travel.
 
-    Latency: decision to launch 1 cycle, launch to ``word`` 1 cycle, to ``token`` 2 cycles.
+    Latency: decision to launch and ``word`` 1 cycle, launch to ``token`` 2 cycles.
     """
 
     def __init__(self, design: Design) -> None:
@@ -53,6 +69,7 @@ class Sequencer(wiring.Component):
                 "word": Out(range(design.schedule.operand_half)),
                 "initial": Out(1),
                 "token": Out(token_layout()),
+                "running": Out(pass_layout()),
                 "addr": Out(max(1, (s.passes * s.rows - 1).bit_length())),
                 "row": Out(max(1, (s.rows - 1).bit_length())),
                 "first_pass": Out(1),
@@ -68,7 +85,7 @@ class Sequencer(wiring.Component):
 
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
-        longest = max(s.joint_period, s.step_gap)
+        longest = max(s.joint_period, s.answer_gap)
         period_left, period_over = Signal(range(longest)), Signal(init=1)
         gap_left, gap_over = Signal(range(longest)), Signal(init=1)
         launch = Signal()
@@ -86,29 +103,43 @@ class Sequencer(wiring.Component):
         m.d.sync += settled.eq(period_over & ~launch)
 
         wants_update, can_begin, begin, follow = Signal(), Signal(), Signal(), Signal()
+        every = net.output_mode is OutputMode.EVERY_STEP
+        calls = Signal()
         m.d.comb += [
-            wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
-            can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
             begin.eq(~launch & ~in_step & period_over & gap_over & can_begin),
             follow.eq(~launch & in_step & period_over),
-            self.launch_answer.eq(begin & answer_due),
         ]
+        if s.readout_lanes:
+            m.d.comb += [
+                calls.eq(1 if every else self.input_last),
+                wants_update.eq(self.input_ready),
+                can_begin.eq(self.input_ready & (self.room | ~calls)),
+                self.launch_answer.eq(begin & calls),
+            ]
+        else:
+            m.d.comb += [
+                wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
+                can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
+                self.launch_answer.eq(begin & answer_due),
+            ]
         m.d.sync += launch.eq(begin | follow)
         with m.If(begin):
-            m.d.sync += [
-                update.eq(wants_update),
-                answer.eq(answer_due),
-                last.eq(due_last),
-                answer_due.eq(0),
-                self.initial.eq(wants_update & (self.input_first | fresh)),
-            ]
-            with m.If(wants_update):
-                every = net.output_mode is OutputMode.EVERY_STEP
+            m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
+            if s.readout_lanes:
+                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last), fresh.eq(0)]
+            else:
                 m.d.sync += [
-                    fresh.eq(0),
-                    due_last.eq(self.input_last),
-                    answer_due.eq(1 if every else self.input_last),
+                    update.eq(wants_update),
+                    answer.eq(answer_due),
+                    last.eq(due_last),
+                    answer_due.eq(0),
                 ]
+                with m.If(wants_update):
+                    m.d.sync += [
+                        fresh.eq(0),
+                        due_last.eq(self.input_last),
+                        answer_due.eq(1 if every else self.input_last),
+                    ]
 
         # -- launch ----------------------------------------------------------------------------------
         final = Signal()
@@ -118,9 +149,9 @@ class Sequencer(wiring.Component):
             m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
         with m.If(~gap_over):
             m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
-        # The elements have loaded by then, a period being longer than the chain, and the decision in the next
-        # cycle sees the next input.
-        m.d.sync += self.input_taken.eq(taking & (period_left == 2) & ~period_over)
+        # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
+        # later sees the next input.
+        m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):
@@ -132,15 +163,22 @@ class Sequencer(wiring.Component):
                 period_over.eq(0),
             ]
             with m.If(final & update):
-                m.d.sync += [gap_left.eq(s.step_gap - 2), gap_over.eq(0), taking.eq(1)]
+                m.d.sync += [
+                    gap_left.eq(Mux(answer, s.answer_gap, s.step_gap) - 2),
+                    gap_over.eq(0),
+                    taking.eq(1),
+                ]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))
-        with m.If(launch):
-            m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
-            m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
+        with m.If(begin):
+            m.d.sync += self.word.eq(0)
+        with m.Elif(follow):
+            m.d.sync += self.word.eq(word_base)
         with m.Else():
             m.d.sync += self.word.eq(self.word + 1)
+        with m.If(launch):
+            m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
 
         # -- rows: one a cycle -----------------------------------------------------------------------
         pass_base = Signal(range(s.passes * s.rows + 1))
@@ -149,18 +187,17 @@ class Sequencer(wiring.Component):
         start = Signal()
         addr = Signal.like(self.addr)
         row = Signal.like(self.row)
-        running = Signal.like(self.token)
         first_pass = Signal()
         m.d.sync += start.eq(launch)
         with m.If(launch):
             m.d.sync += [
                 pass_base.eq(base + s.rows),
-                addr.eq(base + Mux(update, 0, n)),
-                row.eq(Mux(update, 0, n)),
-                rows_left.eq(Mux(update, Mux(answer, n + p, n), p)),
-                running.answer.eq(~update),
-                running.final.eq(final),
-                running.last.eq(last),
+                addr.eq(base + (0 if s.readout_lanes else Mux(update, 0, n))),
+                row.eq(0 if s.readout_lanes else Mux(update, 0, n)),
+                rows_left.eq(n if s.readout_lanes else Mux(update, Mux(answer, n + p, n), p)),
+                self.running.answer.eq(answer if s.readout_lanes else ~update),
+                self.running.final.eq(final),
+                self.running.last.eq(last),
                 first_pass.eq(~in_step),
             ]
         with m.Elif(rows_left != 0):
@@ -169,7 +206,6 @@ class Sequencer(wiring.Component):
             self.addr.eq(addr),
             self.row.eq(row),
             self.first_pass.eq(first_pass),
-            self.token.eq(running),
             self.token.start.eq(start),
             self.token.valid.eq(rows_left != 0),
         ]

@@ -100,7 +100,7 @@ class UartReceiver(wiring.Component):
         o: Out(stream.Signature(ReceivedByte, always_ready=True)): A byte, valid for one cycle; nothing can
             hold it back.
 
-    Latency: From the start bit's edge to ``o``: 9.5 bits and 5 cycles.
+    Latency: From the start bit's edge to ``o``: 9.5 bits and 6 cycles.
     """
 
     def __init__(self, *, phase_bits: int) -> None:
@@ -134,10 +134,13 @@ class UartReceiver(wiring.Component):
         centre = Signal()
         # A one enters at the top and marks the stop bit when it arrives at the bottom.
         bits = Signal(10)
+        # Given a cycle later, from flip-flops: the byte has moved on by one bit.
+        done, error = Signal(), Signal()
+        m.d.sync += [done.eq(busy & centre & bits[0]), error.eq(~level)]
         m.d.comb += [
-            self.o.payload.data.eq(bits[2:]),
-            self.o.payload.error.eq(~level),
-            self.o.valid.eq(busy & centre & bits[0]),
+            self.o.payload.data.eq(bits[1:9]),
+            self.o.payload.error.eq(error),
+            self.o.valid.eq(done),
         ]
         m.d.sync += Cat(phase, centre).eq(phase + self.increment)
         with m.If(~busy):
@@ -181,7 +184,9 @@ class UartTransmitter(wiring.Component):
         phase = Signal(self._phase_bits, reset_less=True)
         # High for the cycle after an overflow: the last of a bit.
         done = Signal()
-        last = bits[1:] == 0
+        # From a flip-flop: the bits stay for a whole bit, and whoever sends looks far behind ``ready``.
+        last = Signal(init=1)
+        m.d.sync += last.eq(bits[1:] == 0)
         m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(idle | (last & done))]
         m.d.sync += Cat(phase, done).eq(phase + self.increment)
         with m.If(idle):

@@ -17,18 +17,20 @@ TABLE = np.arange(-32, 32)
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-@pytest.mark.parametrize("activation", [Activation.RELU, Activation.TANH])
-@pytest.mark.parametrize(("columns", "elements"), [(1, 1), (2, 3), (4, 2), (3, 1)])
-def test_shapes_are_those_of_the_images(activation, one_hot, columns, elements):
+@pytest.mark.parametrize("activation", [Activation.RELU, Activation.MODRELU, Activation.TANH])
+@pytest.mark.parametrize(
+    ("columns", "elements", "readout"), [(1, 1, 0), (2, 3, 2), (4, 2, 0), (3, 1, 3), (4, 2, 1)]
+)
+def test_shapes_are_those_of_the_images(activation, one_hot, columns, elements, readout):
     """The shapes that the estimate counts are the shapes of the compiled images."""
     changes = one_hot_fields(5) if one_hot else {}
     changes["table"] = TABLE if activation is Activation.TANH else None
     net = make_network(n=11, m=5, p=3, activation=activation, **changes)
-    design = compile_network(net, columns_per_element=columns, elements=elements)
+    design = compile_network(net, columns_per_element=columns, elements=elements, readout_lanes=readout)
     shapes = memory_shapes(design.schedule)
     for image in design.images:
         assert shapes.pop(image.name) == (image.depth, image.width), image.name
-    assert set(shapes) <= {"waiting_sums", "answers"}
+    assert set(shapes) <= {"waiting_sums", "answers", "units"}
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from sim.pauses import PATTERNS
 from sim.stimuli import corner_sequences, random_network, random_sequences
 
 
-def check(columns=2, elements=2, **settings):
+def check(columns=2, elements=2, readout=0, **settings):
     """Simulate a random network and return the result with the design."""
     sizes = {"hidden_size": 5, "input_size": 3, "output_size": 3}
     network = random_network(**{"seed": 1, **sizes, **settings})
-    design = compile_network(network, columns_per_element=columns, elements=elements)
+    design = compile_network(network, columns_per_element=columns, elements=elements, readout_lanes=readout)
     sequences = [
         *random_sequences(network, batch=1, steps=6, seed=1),
         *corner_sequences(network, steps=2).values(),
@@ -61,6 +61,39 @@ def test_every_shape_of_chain(hidden_size, columns, elements):
     """One pass or many, lanes that divide the columns or not."""
     result, design = check(hidden_size=hidden_size, columns=columns, elements=elements)
     assert result.cycles_per_step == design.schedule.cycles_per_step
+
+
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+@pytest.mark.parametrize(
+    ("hidden_size", "output_size", "columns", "elements", "readout"),
+    [(5, 3, 2, 2, 2), (16, 10, 4, 3, 5), (9, 2, 4, 2, 1), (1, 1, 1, 1, 1), (1, 4, 1, 2, 3), (8, 3, 4, 3, 3)],
+)
+def test_every_shape_of_readout(hidden_size, output_size, columns, elements, readout, output_mode):
+    """Logits in multipliers beside the chain: one sweep or many, lanes that divide the outputs or not."""
+    for bits in (1, 4):
+        result, design = check(
+            columns,
+            elements,
+            readout,
+            hidden_size=hidden_size,
+            output_size=output_size,
+            output_mode=output_mode,
+            weight_bits=WeightBits(4, 4, 2 * bits),
+            output_kind=OutputKind.BOTH if bits == 1 else OutputKind.ARGMAX,
+            activation=Activation.MODRELU if bits == 1 else Activation.RELU,
+        )
+        assert result.cycles_per_step == design.schedule.cycles_per_step
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("input_kind", list(InputKind))
+def test_a_readout_waits_for_its_reader(pattern, input_kind):
+    """Whatever the streams wait, no logit is lost and none comes twice; a reset leaves nothing behind."""
+    network = random_network(seed=3, hidden_size=6, input_size=2, output_size=5, input_kind=input_kind)
+    design = compile_network(network, columns_per_element=2, elements=2, readout_lanes=2)
+    sequences = [random_sequences(network, batch=1, steps=n, seed=n)[0] for n in (4, 1, 1, 3)]
+    for idle in PATTERNS:
+        simulate_core_in_python(design, sequences, idle=idle, back_pressure=pattern, reset_after=2)
 
 
 @pytest.mark.parametrize("input_kind", list(InputKind))

@@ -1,0 +1,136 @@
+"""The readout: logits in hard multipliers beside the chain."""
+
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.design import Design
+from rtl_gen.ram import Ram
+from rtl_gen.rom import Rom
+
+__all__ = ["Readout"]
+
+
+class Readout(wiring.Component):
+    """``y = V g + c`` from new units as they come, with ``readout_lanes`` multiply-accumulates a cycle.
+
+    The units of a step that calls for an answer go into a memory of their own and, from the first one on, are
+    read back as often as the outputs take sweeps. In sweep q lane d adds up logit ``q lanes + d``. Behind the
+    last unit of a sweep the lanes are asked for their sums one after the other, in the order of the logits.
+
+    Where rows of V in the chain would cost a second block RAM in each element, or more bit planes than W
+    needs, this costs multipliers that nobody else uses.
+
+    Parameters:
+        design: sizes, V and c.
+
+    Members:
+        state: In(signed(state_bits)); a new unit, in the order of the units, a step's without a pause.
+        state_valid: In; there is one.
+        calls: In; with the first unit of a step: the step calls for an answer. Until ``readout_cycles`` after
+            it no unit of another step may come.
+        last: In; with it: the step is the last of its sequence.
+        logit: Out(signed(logit_bits)), in order.
+        valid: Out; there is one.
+        logit_last: Out; ``last`` of its step.
+
+    Latency: ``n + 5`` cycles from the first unit to the first logit.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design = design
+        s = design.schedule
+        super().__init__(
+            {
+                "state": In(signed(s.network.state_bits)),
+                "state_valid": In(1),
+                "calls": In(1),
+                "last": In(1),
+                "logit": Out(signed(s.logit_bits)),
+                "valid": Out(1),
+                "logit_last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
+        m = Module()
+        design, s = self._design, self._design.schedule
+        n, lanes, sweeps = s.network.hidden_size, s.readout_lanes, s.readout_sweeps
+        assert design.readout_image is not None
+
+        # One word more than units: it stays zero, and so do the products while no unit is read.
+        m.submodules.units = units = Ram(width=s.network.state_bits, depth=1 << n.bit_length())
+        m.submodules.weights = weights = Rom(design.readout_image)
+
+        unit = Signal(range(n))
+        begin = Signal()
+        m.d.comb += [
+            units.w_addr.eq(unit),
+            units.w_data.eq(self.state),
+            units.w_en.eq(self.state_valid),
+            begin.eq(self.state_valid & (unit == 0) & self.calls),
+        ]
+        with m.If(self.state_valid):
+            m.d.sync += unit.eq(Mux(unit == n - 1, 0, unit + 1))
+
+        # -- sweeps: a unit a cycle, then a cycle for each lane ----------------------------------------
+        at = Signal(range(n + 1), init=n)
+        rest = Signal(range(lanes + 1))
+        sweep = Signal(range(sweeps), init=sweeps - 1)
+        address = Signal(range(n * sweeps))
+        first, final, last = Signal(), Signal(), Signal()
+        reading = at != n
+        m.d.comb += [units.r_addr.eq(at), weights.addr.eq(address), final.eq(at == n - 1)]
+        m.d.sync += first.eq(0)
+        with m.If(begin):
+            m.d.sync += [at.eq(0), sweep.eq(0), address.eq(0), first.eq(1), last.eq(self.last)]
+        with m.Elif(reading):
+            m.d.sync += [at.eq(at + 1), address.eq(address + 1), rest.eq(lanes - 1)]
+        with m.Elif(rest != 0):
+            m.d.sync += rest.eq(rest - 1)
+        with m.Elif(sweep != sweeps - 1):
+            m.d.sync += [at.eq(0), sweep.eq(sweep + 1), first.eq(1)]
+
+        # -- lanes: factors, product, sum, each in a register of the hard multiplier --------------------
+        def delay(value: Any, cycles: int, name: str) -> Any:
+            for i in range(cycles):
+                register = Signal.like(value, name=f"{name}_{i}")
+                m.d.sync += register.eq(value)
+                value = register
+            return value
+
+        load = delay(first, 2, "load")
+        factor = Signal(signed(s.network.state_bits), reset_less=True)
+        m.d.sync += factor.eq(units.r_data)
+        sums = []
+        row = data.View(data.ArrayLayout(signed(s.readout_weight_bits), lanes), weights.data)
+        for d in range(lanes):
+            weight = Signal.like(row[d], name=f"weight_{d}", reset_less=True)
+            product = Signal(signed(len(weight) + len(factor)), name=f"product_{d}", reset_less=True)
+            total = Signal.like(self.logit, name=f"total_{d}", reset_less=True)
+            constant = Array(design.readout_constants[q * lanes + d] for q in range(sweeps))[sweep]
+            m.d.sync += [
+                weight.eq(row[d]),
+                product.eq(factor * weight),
+                total.eq(Mux(load, constant, total + product)),
+            ]
+            sums.append(total)
+
+        # -- the logits, one after the other -----------------------------------------------------------
+        done, done_last = delay(final, 4, "done"), delay(last, 4, "done_last")
+        asked = Signal(range(lanes))
+        asking, logits = Signal(), Signal(range(s.network.output_size))
+        m.d.sync += [self.valid.eq(done | asking), self.logit.eq(Array(sums)[asked])]
+        with m.If(done | asking):
+            end = logits == s.network.output_size - 1
+            m.d.sync += [
+                asked.eq(Mux(end | (asked == lanes - 1), 0, asked + 1)),
+                asking.eq(~end & (asked != lanes - 1)),
+                logits.eq(Mux(end, 0, logits + 1)),
+            ]
+        with m.If(done):
+            m.d.sync += self.logit_last.eq(done_last)
+        return m
