@@ -30,10 +30,11 @@ def calibration_inputs(task: Task, hidden: int, seed: int = 0) -> Any:
         hidden: n of the network.
         seed: of the choice.
     """
-    steps = task.training_batch(0, 1, seed).inputs.shape[1]
+    first = task.first_full_batch
+    steps = task.training_batch(first, 1, seed).inputs.shape[1]
     count = int(np.clip(_HELD // (steps * hidden), 16, 1000))
     most = task.most_sequences()
-    return task.training_batch(0, count if most is None else min(count, most), seed).inputs
+    return task.training_batch(first, count if most is None else min(count, most), seed).inputs
 
 
 def requantized(checkpoint: Checkpoint, state_bits: int, inputs: ArrayLike) -> Checkpoint:
