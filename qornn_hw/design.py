@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.engine import Engine, MacSettings, WeightStore
+from qornn_hw.errors import FormatError
 from qornn_hw.network import Activation, InputKind, IntegerNetwork
 from qornn_hw.rom import RomImage, pack_fields, pack_weights
 from qornn_hw.schedule import Schedule
 
-__all__ = ["Design", "compile_network", "with_image"]
+__all__ = ["Design", "compile_network", "compile_schedule", "with_image"]
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,15 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``passes * rows`` words of ``columns`` weights.
+        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of ``columns`` weights,
+            at ``schedule.weight_address``.
         constant_image: per row, b or c in ``schedule.bias_bits``, above it M where the units differ in it.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
         table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
         rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
+        mac: dsp engine only: how its multipliers are set.
     """
 
     schedule: Schedule
@@ -38,11 +43,17 @@ class Design:
     symbol_image: RomImage | None
     table_image: RomImage | None
     rounding_constant: int
+    mac: MacSettings = MacSettings()
 
     @property
     def network(self) -> IntegerNetwork:
         """What is computed."""
         return self.schedule.network
+
+    @property
+    def engine(self) -> Engine:
+        """What multiplies."""
+        return self.schedule.engine
 
     @property
     def lanes(self) -> int:
@@ -64,13 +75,15 @@ class Design:
     def digest(self) -> str:
         """SHA-256 of all that makes the hardware, in hexadecimal: tells whether a build is of this design."""
         net, s = self.network, self.schedule
-        facts = (
+        facts: tuple[object, ...] = (
             [(image.name, image.digest) for image in self.images],
             (s.columns_per_element, s.elements, net.hidden_size, net.input_size, net.output_size),
             (str(net.activation), str(net.rounding), str(net.output_mode), str(net.output_kind)),
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
             (self.multiplier, self.rounding_constant),
         )
+        if self.engine is Engine.DSP:
+            facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     # -- the ports of the core ------------------------------------------------------------------------
@@ -91,16 +104,48 @@ class Design:
         return self.schedule.answer_bits
 
 
-def compile_network(network: IntegerNetwork, *, columns_per_element: int, elements: int) -> Design:
+def compile_network(
+    network: IntegerNetwork,
+    *,
+    columns_per_element: int = 1,
+    elements: int,
+    engine: Engine = Engine.LUT,
+    store: WeightStore | None = None,
+) -> Design:
     """Return the design of ``network`` on a chain of ``elements`` x ``columns_per_element`` columns.
 
+    Args:
+        network: what to build.
+        columns_per_element: columns in an element; 1 with the dsp engine.
+        elements: elements in the chain.
+        engine: what multiplies.
+        store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
+
     Raises:
-        FormatError: there are more elements than the network has words of columns.
+        FormatError: there are more elements than the network has words of columns, or the engine cannot
+            compute the network.
     """
-    s = Schedule(network, columns_per_element, elements)
+    if engine is Engine.DSP:
+        return compile_schedule(
+            DspSchedule(network, columns_per_element, elements, store or WeightStore.SPRAM)
+        )
+    if store is WeightStore.SPRAM:
+        raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
+    return compile_schedule(Schedule(network, columns_per_element, elements))
+
+
+def compile_schedule(schedule: Schedule) -> Design:
+    """Return the design of a schedule.
+
+    Raises:
+        FormatError: the engine cannot compute the network.
+    """
+    s, network = schedule, schedule.network
+    if isinstance(s, DspSchedule):
+        s.check()
     return Design(
         schedule=s,
-        weight_images=tuple(_weight_image(s, e) for e in range(elements)),
+        weight_images=_weight_images(s),
         constant_image=_constant_image(s),
         multiplier=int(network.multiplier[0]) if s.shares_multiplier else None,
         operand_image=_operand_image(s),
@@ -110,14 +155,17 @@ def compile_network(network: IntegerNetwork, *, columns_per_element: int, elemen
     )
 
 
-def _weight_image(s: Schedule, element: int) -> RomImage:
-    bits = s.weight_bits[element]
-    words = [
-        pack_weights(s.word_weights[row, q * s.elements + element], bits)
-        for q in range(s.passes)
-        for row in range(s.rows)
-    ]
-    return RomImage(f"weights_{element}", bits * s.columns_per_element, tuple(words))
+def _weight_images(s: Schedule) -> tuple[RomImage, ...]:
+    memories = [[0] * s.weight_depth for _ in range(s.elements)]
+    for word in range(s.passes * s.elements):
+        bits = s.weight_bits[word % s.elements]
+        for row, weights in enumerate(s.word_weights[:, word]):
+            element, address = s.weight_address(word, row)
+            memories[element][address] = pack_weights(weights, bits)
+    return tuple(
+        RomImage(f"weights_{e}", s.weight_bits[e] * s.columns_per_element, tuple(words))
+        for e, words in enumerate(memories)
+    )
 
 
 def _constant_image(s: Schedule) -> RomImage:
