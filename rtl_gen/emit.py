@@ -16,15 +16,22 @@ from rtl_gen.yosys import find_yosys, tool_cache
 __all__ = ["emit_core_verilog", "emit_verilog", "port_table"]
 
 
-def emit_verilog(component: Any, name: str) -> str:
+def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
     """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
+
+    Args:
+        component: what is emitted.
+        name: of the top module.
+        platform: anything but None makes vendor cells of :mod:`rtl_gen.primitives`, not their twins.
 
     Raises:
         ToolError: Yosys is missing or failed.
     """
     with _yosys_for_amaranth():
         try:
-            text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+            text = verilog.convert(
+                component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True
+            )
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()
