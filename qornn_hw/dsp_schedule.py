@@ -205,10 +205,11 @@ class DspSchedule(Schedule):
     def period(self, rows: int) -> int:
         """Return the cycles from one pass's launch to the next one's, whatever rows are wanted of it.
 
-        At least one a row, and long enough for a sum to be written before the next pass reads it.
+        At least one a row, and long enough for a pass to have loaded its operands before the next one is decided
+        on, and for a sum to be written before the next pass reads it.
         """
         del rows
-        return max(self.rows, self.chain_latency + 2)
+        return max(self.rows, self.chain_latency + 3)
 
     @cached_property
     def step_gap(self) -> int:
@@ -237,4 +238,4 @@ class DspSchedule(Schedule):
         net = self.network
         logits = 0 if net.output_kind.has_logits else net.output_size
         passes = self.row_cycles + (self.passes - 1) * self.joint_period + net.hidden_size
-        return passes + self.chain_latency + 5 + logits
+        return passes + self.chain_latency + 6 + logits

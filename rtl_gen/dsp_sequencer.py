@@ -50,7 +50,7 @@ class DspSequencer(wiring.Component):
         first_pass: Out; that row's sum begins.
         current: Out; see :func:`pass_layout`; of the pass since its first address.
 
-    Latency: 1 cycle from input to launch.
+    Latency: decision to launch 1 cycle.
     """
 
     def __init__(self, design: Design) -> None:
@@ -93,18 +93,20 @@ class DspSequencer(wiring.Component):
             self.current.last.eq(last),
         ]
 
-        # -- decision ---------------------------------------------------------------------------------
+        # -- decision: in the cycle before the launch, so that neither is long -------------------------------
         # Reset stands before any sequence: the next update starts from the initial state, first or not.
         fresh = Signal(init=1)
         answer_due, due_last = Signal(), Signal()
-        wants_update, can_begin, begin = Signal(), Signal(), Signal()
+        wants_update, can_begin, begin, follow = Signal(), Signal(), Signal(), Signal()
+        of_step = Signal()
         m.d.comb += [
             wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
             can_begin.eq(Mux(answer_due, self.room, self.input_ready)),
-            begin.eq(can_begin & (~running | (at_end & final))),
-            self.launch.eq(begin | (running & at_end & ~final)),
+            begin.eq(can_begin & ~self.launch & (~running | (at_end & final))),
+            follow.eq(running & at_end & ~final),
             self.launch_answer.eq(begin & answer_due),
         ]
+        m.d.sync += [self.launch.eq(begin | follow), of_step.eq(begin)]
         with m.If(begin):
             m.d.sync += [
                 update.eq(wants_update),
@@ -121,16 +123,16 @@ class DspSequencer(wiring.Component):
                 ]
 
         # -- rows -------------------------------------------------------------------------------------
-        # The compare is a cycle early, so that the decision is short.
-        m.d.sync += at_end.eq(self.row == Mux(final, s.step_gap - 2, s.joint_period - 2))
+        # The compare is a cycle before the decision.
+        m.d.sync += at_end.eq(self.row == Mux(final, s.step_gap - 3, s.joint_period - 3))
         m.d.sync += [self.row.eq(self.row + 1), self.addr.eq(self.addr + 1)]
         with m.If(self.launch):
-            m.d.sync += [self.row.eq(0), running.eq(1), at_end.eq(0)]
-            m.d.sync += pass_index.eq(Mux(begin, 0, pass_index + 1))
-        with m.Elif(at_end):
-            m.d.sync += running.eq(0)
-        with m.If(begin):
-            m.d.sync += self.addr.eq(0)
+            m.d.sync += [self.row.eq(0), running.eq(1)]
+            m.d.sync += pass_index.eq(Mux(of_step, 0, pass_index + 1))
+            with m.If(of_step):
+                m.d.sync += self.addr.eq(0)
+        with m.Elif(at_end & final):
+            m.d.sync += running.eq(begin)
 
         # -- operand words: one a cycle for as many cycles as there are elements -----------------------------
         starts = Signal(s.elements + 2)
@@ -141,7 +143,7 @@ class DspSequencer(wiring.Component):
             m.d.sync += loading.eq(1)
         with m.Elif(starts[s.elements - 1]):
             m.d.sync += loading.eq(0)
-        with m.If(begin):
+        with m.If(self.launch & of_step):
             m.d.sync += self.word.eq(0)
         with m.Elif(loading):
             m.d.sync += self.word.eq(self.word + 1)

@@ -79,7 +79,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 4 cycles after the frame's CRC byte. A word of b bytes
+    Latency: A step's first word is offered 7 cycles after the frame's CRC byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -148,8 +148,13 @@ class Link(wiring.Component):
     ) -> Value:
         """Bytes into the buffer; commit or take back at the CRC."""
         form = self._form
-        byte, strobe, error = self.i_bytes.payload.data, self.i_bytes.valid, self.i_bytes.payload.error
+        # Much hangs on a byte, and many cycles lie between two: it is kept, compared with the CRC in the next
+        # cycle, and acted on in the one after.
+        byte, error, wrong, arrived, strobe = Signal(8), Signal(), Signal(), Signal(), Signal()
         crc = Signal(8)
+        with m.If(self.i_bytes.valid):
+            m.d.sync += [byte.eq(self.i_bytes.payload.data), error.eq(self.i_bytes.payload.error)]
+        m.d.sync += [arrived.eq(self.i_bytes.valid), strobe.eq(arrived), wrong.eq(byte != crc)]
         count = Signal(range(form.step_bytes))
         is_reset = Signal()
         is_first = Signal()
@@ -178,6 +183,8 @@ class Link(wiring.Component):
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
         m.d.sync += self.core_rst.eq(0)
+        if self._form.weights is not None:
+            m.d.sync += self.load.start.eq(0)
 
         with m.FSM(name="receive") as fsm:
             with m.State("hunt"):
@@ -195,8 +202,7 @@ class Link(wiring.Component):
                         m.next = "crc"
                     if self._form.weights is not None:
                         with m.Elif(byte == Command.LOAD):
-                            m.d.sync += self.core_rst.eq(1)
-                            m.d.comb += self.load.start.eq(1)
+                            m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
                             m.next = "load"
                     with m.Else():
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
@@ -214,7 +220,7 @@ class Link(wiring.Component):
                 with m.If(strobe | cut):
                     m.next = "hunt"
                 with m.If(good):
-                    with m.If(byte != crc):
+                    with m.If(wrong):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(is_reset):
                         m.d.sync += self.core_rst.eq(1)
@@ -248,17 +254,20 @@ class Link(wiring.Component):
         # The core is behind: what is in the buffer stays, this frame is lost and will say so.
         with m.If(store & full):
             m.d.sync += overflow.eq(1)
-        with m.If(fail):
+        # What a frame's end does is done a cycle later, long before the next byte.
+        failed, failed_code, committed = Signal(), Signal(FaultCode), Signal()
+        m.d.sync += [failed.eq(fail), failed_code.eq(code), committed.eq(commit)]
+        with m.If(failed):
             m.d.sync += write_at.eq(commit_at)
         with m.Elif(write.en):
             m.d.sync += write_at.eq(next_at)
-        with m.If(commit):
+        with m.If(committed):
             m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
-        with m.If(fail):
+        with m.If(failed):
             m.d.sync += [fault_pending.eq(1), self.broken.eq(1), self.faulty.eq(1)]
             # The first of several faults is the one that explains the others.
             with m.If(~fault_pending):
-                m.d.sync += fault_code.eq(code)
+                m.d.sync += fault_code.eq(failed_code)
         with m.If(self.core_rst):
             m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
         return ~hunting

@@ -31,7 +31,7 @@ class LinkedCore(wiring.Component):
         faulty: Out(1): As in :class:`rtl_gen.link.Link`; high, too, while weights are missing.
         tick: Out(1): As in :class:`rtl_gen.link.Link`.
 
-    Latency: From the end of a request to the start of its answer: the core's latency and about 15 cycles.
+    Latency: From the end of a request to the start of its answer: the core's latency and about 18 cycles.
     """
 
     def __init__(

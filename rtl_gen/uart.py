@@ -111,16 +111,19 @@ class UartTransmitter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        # Start bit, data and stop bit, zeros behind them: a lone one at the bottom is stop bit or idleness.
+        # Start bit, data and stop bit, zeros behind them: a lone one at the bottom is the stop bit.
         bits = Signal(10, init=1)
         timer = Signal(range(self._clocks_per_bit))
+        # A register, because much hangs on it; set in the last cycle but one of the stop bit.
+        idle = Signal(init=1)
         last = bits[1:] == 0
-        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(last & (timer == 0))]
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(idle)]
         with m.If(timer != 0):
-            m.d.sync += timer.eq(timer - 1)
-        with m.Elif(~last | self.i.valid):
+            m.d.sync += [timer.eq(timer - 1), idle.eq(last & (timer == 1))]
+        with m.Elif(~idle | self.i.valid):
             m.d.sync += [
                 timer.eq(self._clocks_per_bit - 1),
-                bits.eq(Mux(last, Cat(0, self.i.payload, 1), bits[1:])),
+                bits.eq(Mux(idle, Cat(0, self.i.payload, 1), bits[1:])),
+                idle.eq(0),
             ]
         return m

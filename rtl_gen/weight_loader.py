@@ -66,36 +66,42 @@ class WeightLoader(wiring.Component):
         at_in_header = at[: (HEADER_BYTES - 1).bit_length()]
         last = ~in_header & ~in_weights & at[:2].all()
 
+        # The byte is kept for the checksum, and looked at a cycle later: its source has a long way behind it.
+        byte, taken = Signal(8), Signal()
+        m.d.sync += taken.eq(self.valid)
+
         # -- place in the image -----------------------------------------------------------------------
-        with m.If(self.valid):
+        with m.If(taken):
             m.d.sync += at.eq(at + 1)
             with m.If(in_header & at_in_header.all()):
                 m.d.sync += [in_header.eq(0), in_weights.eq(1)]
             with m.If(in_weights & (at == form.weight_bytes - 1)):
                 m.d.sync += in_weights.eq(0)
-            with m.If(in_header & (self.data != header[at_in_header]) & (self.status == LoadStatus.LOADED)):
+            with m.If(in_header & (byte != header[at_in_header]) & (self.status == LoadStatus.LOADED)):
                 m.d.sync += self.status.eq(failures[at_in_header])
 
         bank = at[1 : 1 + form.bank_bits]
         m.d.comb += [
-            self.write.data.eq(self.data),
+            self.write.data.eq(byte),
             self.write.high.eq(at[0]),
             self.write.addr.eq(at[1 + form.bank_bits :]),
         ]
         for index in range(form.banks):
-            m.d.comb += self.write.en[index].eq(self.valid & in_weights & (bank == index))
+            m.d.comb += self.write.en[index].eq(taken & in_weights & (bank == index))
 
         # -- checksum: a bit a cycle --------------------------------------------------------------------
-        crc, bits, bits_left, checking = Signal(32), Signal(8), Signal(range(9)), Signal()
+        crc, bits_left, checking = Signal(32), Signal(range(9)), Signal()
         with m.If(self.valid):
-            m.d.sync += [bits.eq(self.data), bits_left.eq(8), checking.eq(last)]
+            m.d.sync += [byte.eq(self.data), bits_left.eq(8)]
         with m.Elif(bits_left != 0):
-            out = crc[0] ^ bits[0]
+            out = crc[0] ^ byte[0]
             m.d.sync += [
-                bits.eq(bits[1:]),
+                byte.eq(byte[1:]),
                 bits_left.eq(bits_left - 1),
                 crc.eq(Cat(crc[1:], 0) ^ Mux(out, CRC_POLYNOMIAL, 0)),
             ]
+        with m.If(taken):
+            m.d.sync += checking.eq(last)
         right = crc == CRC_RESIDUE
         m.d.sync += self.done.eq(0)
         with m.If(checking & (bits_left == 0)):
