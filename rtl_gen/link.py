@@ -356,6 +356,7 @@ class Link(wiring.Component):
         word_done = Signal()
         taken = Signal()
         sent = Signal()
+        settled = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
         m.d.comb += [extended.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
@@ -411,7 +412,7 @@ class Link(wiring.Component):
                 with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(crc)]
+                m.d.comb += [out.valid.eq(settled), out.payload.eq(crc)]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -421,10 +422,14 @@ class Link(wiring.Component):
         # A register between the UART's ready and the core's: this path was the longest of a whole design.
         m.d.sync += taken.eq(word_done)
         m.d.comb += answer.ready.eq(taken & ~aborted)
+        # The CRC takes a byte a cycle after it went, because the byte has a long way behind it.
+        gone, gone_byte = Signal(), Signal(8)
+        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(sent):
-            m.d.sync += crc.eq(_crc_step(crc, out.payload))
+        with m.Elif(gone):
+            m.d.sync += crc.eq(_crc_step(crc, gone_byte))
+        m.d.comb += settled.eq(~gone)
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):
