@@ -24,9 +24,10 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of ``columns`` weights,
+        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of its columns' weights,
             at ``schedule.weight_address``.
-        constant_image: per row, b or c in ``schedule.bias_bits``, above it M where the units differ in it.
+        constant_image: per row, its constant in ``schedule.constant_bits``; above it b of modrelu in
+            ``schedule.bias_bits``; above that M where the units differ in it. Zeros in both for rows of V.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
         operand_image: initial contents of the operand memory, see ``schedule.operand_half``.
         symbol_image: one-hot only: U, entry of row i and symbol x at ``i << index bits | x``.
@@ -147,7 +148,7 @@ def compile_schedule(schedule: Schedule) -> Design:
         schedule=s,
         weight_images=_weight_images(s),
         constant_image=_constant_image(s),
-        multiplier=int(network.multiplier[0]) if s.shares_multiplier else None,
+        multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),
         symbol_image=_symbol_image(network),
         table_image=_table_image(network),
@@ -158,25 +159,27 @@ def compile_schedule(schedule: Schedule) -> Design:
 def _weight_images(s: Schedule) -> tuple[RomImage, ...]:
     memories = [[0] * s.weight_depth for _ in range(s.elements)]
     for word in range(s.passes * s.elements):
-        bits = s.weight_bits[word % s.elements]
-        for row, weights in enumerate(s.word_weights[:, word]):
+        e = word % s.elements
+        for row, weights in enumerate(s.word_weights[:, word, : s.element_columns[e]]):
             element, address = s.weight_address(word, row)
-            memories[element][address] = pack_weights(weights, bits)
+            memories[element][address] = pack_weights(weights, s.weight_bits[e])
     return tuple(
-        RomImage(f"weights_{e}", s.weight_bits[e] * s.columns_per_element, tuple(words))
+        RomImage(f"weights_{e}", s.weight_bits[e] * s.element_columns[e], tuple(words))
         for e, words in enumerate(memories)
     )
 
 
 def _constant_image(s: Schedule) -> RomImage:
     net = s.network
-    constants = np.concatenate([net.bias, net.output_bias])
-    if s.shares_multiplier:
-        words = [pack_fields([int(b)], [s.bias_bits]) for b in constants]
-        return RomImage("constants", s.bias_bits, tuple(words))
-    multipliers = np.concatenate([net.multiplier, np.zeros_like(net.output_bias)])
-    widths = [s.bias_bits, s.multiplier_bits]
-    words = [pack_fields([int(b), int(m)], widths) for b, m in zip(constants, multipliers, strict=True)]
+    none = np.zeros_like(net.output_bias)
+    # Modulo a power of two, as the sum behind the chain.
+    fields = [(np.array(s.row_constants) & ((1 << s.constant_bits) - 1), s.constant_bits)]
+    if net.activation is Activation.MODRELU:
+        fields.append((np.concatenate([net.bias, none]), s.bias_bits))
+    if not s.shares_multiplier:
+        fields.append((np.concatenate([net.multiplier, none]), s.multiplier_bits))
+    widths = [width for _, width in fields]
+    words = [pack_fields(values, widths) for values in zip(*(v.tolist() for v, _ in fields), strict=True)]
     return RomImage("constants", sum(widths), tuple(words))
 
 

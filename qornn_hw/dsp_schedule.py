@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
-from qornn_hw.network import Activation
 from qornn_hw.schedule import Schedule
 
 __all__ = ["SPRAM_ADDR_BITS", "DspSchedule"]
@@ -74,6 +73,7 @@ class DspSchedule(Schedule):
 
         Apart from ``__post_init__``, because it looks at every weight.
         """
+        # On the way sums are right modulo a power of two, and the last one fits it.
         if self.sum_bits > MAC_SUM_BITS:
             raise FormatError(
                 f"sums of the dsp engine must fit {MAC_SUM_BITS} bits, but the weights can make one of "
@@ -126,60 +126,48 @@ class DspSchedule(Schedule):
 
     # -- widths ---------------------------------------------------------------------------------------
 
+    @property
+    def total_elements(self) -> int:
+        """None: weights are what they are, and so are the sums."""
+        return 0
+
+    @cached_property
+    def _losses(self) -> IntArray:
+        return np.zeros((self.rows, self.passes, self.elements), dtype=np.int64)
+
+    @cached_property
+    def _word_ranges(self) -> tuple[IntArray, IntArray]:
+        weights = self.word_weights
+        ends = np.stack([weights * operand for operand in self._operand_ranges])
+        return self._by_element(ends.min(axis=0).sum(axis=2)), self._by_element(ends.max(axis=0).sum(axis=2))
+
     @cached_property
     def start_ranges(self) -> tuple[IntArray, IntArray]:
         """Smallest and largest number that each row's sum starts from, (rows,)."""
-        net = self.network
-        bias = np.zeros_like(net.bias) if net.activation is Activation.MODRELU else net.bias
-        low = np.concatenate([bias, net.output_bias])
+        net, n = self.network, self.network.hidden_size
+        low = np.array(self.row_constants)
         high = low.copy()
         if not net.vector_input:
-            n = net.hidden_size
             low[:n] += np.minimum(net.input_weight.min(axis=1), 0) << net.input_shift
             high[:n] += np.maximum(net.input_weight.max(axis=1), 0) << net.input_shift
         return low, high
 
     @cached_property
-    def _sum_ranges(self) -> tuple[IntArray, IntArray]:
-        """Smallest and largest sum of each row behind each word, (rows, passes, elements)."""
-        shape = (self.rows, self.passes, self.elements)
+    def _partial_sum_ranges(self) -> tuple[IntArray, IntArray]:
         low, high = (
-            (start[:, np.newaxis] + word.reshape(self.rows, -1).cumsum(axis=1)).reshape(shape)
+            self._by_element(start[:, np.newaxis] + word.reshape(self.rows, -1).cumsum(axis=1))
             for start, word in zip(self.start_ranges, self._word_ranges, strict=True)
         )
         return low, high
 
     @cached_property
-    def partial_sum_bits(self) -> tuple[int, ...]:
-        """Bits of the sum that leaves each element, over all passes."""
-        low, high = self._sum_ranges
-        return tuple(
-            bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
-        )
-
-    @cached_property
-    def start_bits(self) -> int:
-        """Bits of the constants that sums start from, without the drive of a symbol."""
-        net = self.network
-        constants = [net.output_bias] if net.activation is Activation.MODRELU else [net.bias, net.output_bias]
-        joined = np.concatenate(constants)
-        return bits_for_range(min(0, int(joined.min())), max(0, int(joined.max())))
-
-    @cached_property
     def waiting_sum_bits(self) -> int:
         """Bits of the memory that holds the sums that wait, and the constants that sums start from."""
         if self.passes == 1:
-            return self.start_bits
-        low, high = (r[:, : self.passes - 1, -1] for r in self._sum_ranges)
-        return max(self.start_bits, bits_for_range(int(low.min()), int(high.max())))
-
-    @cached_property
-    def sum_bits(self) -> int:
-        """Bits of any sum, from where it starts to where it is complete."""
-        low, high = self.start_ranges
-        return max(
-            self.waiting_sum_bits, bits_for_range(int(low.min()), int(high.max())), *self.partial_sum_bits
-        )
+            return self.constant_bits
+        low, high = (r[:, : self.passes - 1, -1] for r in self._partial_sum_ranges)
+        needed = bits_for_range(int(low.min()), int(high.max()))
+        return max(self.constant_bits, min(self.sum_bits, needed))
 
     # -- times ----------------------------------------------------------------------------------------
 
@@ -187,6 +175,11 @@ class DspSchedule(Schedule):
     def dot_product_latency(self) -> int:
         """None: a multiplier adds to the sum that passes."""
         return 0
+
+    @property
+    def activation_latency(self) -> int:
+        """Cycles of the activation at accumulator precision, right behind the chain's own register."""
+        return max(0, super().activation_latency - 1)
 
     @property
     def drain_cycles(self) -> int:
@@ -216,12 +209,12 @@ class DspSchedule(Schedule):
         """Cycles from the launch of a step's last pass to the earliest launch of another step.
 
         The last element's weights lag behind the first one's. Word w of the state is read
-        ``1 + q period + e`` cycles after a launch (pass q, element e), and its unit must have been written.
+        ``q period + e`` cycles after a launch (pass q, element e), and its unit must have been written.
         """
         gap = self.joint_period + self.elements - 1
         for word in range(self.input_words, self.words):
             q, e = self.place(word)
-            gap = max(gap, self.unit_latency(word - self.input_words) - q * self.joint_period - e)
+            gap = max(gap, self.unit_latency(word - self.input_words) + 1 - q * self.joint_period - e)
         return gap
 
     @property
@@ -238,4 +231,4 @@ class DspSchedule(Schedule):
         net = self.network
         logits = 0 if net.output_kind.has_logits else net.output_size
         passes = self.row_cycles + (self.passes - 1) * self.joint_period + net.hidden_size
-        return passes + self.chain_latency + 6 + logits
+        return passes + self.chain_latency + 7 + logits

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from qornn_hw.network import Activation
-from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, levels
+from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule
 
 __all__ = ["Resources", "block_rams", "estimate_core", "memory_shapes"]
 
@@ -52,10 +52,13 @@ def memory_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
     """Return ``name: (depth, width)`` of every block RAM memory of a core."""
     net = s.network
     shapes = {
-        f"weights_{e}": (s.passes * s.rows, s.weight_bits[e] * s.columns_per_element)
+        f"weights_{e}": (s.passes * s.rows, s.weight_bits[e] * s.element_columns[e])
         for e in range(s.elements)
     }
-    shapes["constants"] = (s.rows, s.bias_bits + (0 if s.shares_multiplier else s.multiplier_bits))
+    constant = s.constant_bits + (0 if s.shares_multiplier else s.multiplier_bits)
+    if net.activation is Activation.MODRELU:
+        constant += s.bias_bits
+    shapes["constants"] = (s.rows, constant)
     shapes["operands"] = (2 * s.operand_half, s.columns_per_element * s.operand_bits)
     if not net.vector_input:
         shapes["symbols"] = (net.hidden_size << net.input_format.bits, max(2, net.weight_bits.input))
@@ -78,36 +81,63 @@ def _in_flip_flops(depth: int, width: int) -> bool:
     return depth * width <= 64 * block_rams(depth, width) + 2 * width
 
 
+def _dot_product_cells(columns: int, k: int, a: int, sum_bits: int, latency: int) -> int:
+    """Return the bits of all registers of a dot product, each with the logic before it in one cell.
+
+    As :class:`rtl_gen.dot_product.PairSelectDotProduct` builds it; a register holds values of at most
+    ``reach`` in magnitude.
+    """
+    cells = 0
+
+    def register(reach: int, exponent: int) -> int:
+        nonlocal cells
+        cells += max(1, min(reach.bit_length(), sum_bits - exponent))
+        return reach
+
+    reaches = [1 << a] * (columns // 2) + [1 << (a - 1)] * (columns % 2)
+    planes = [[register(r, b) for r in reaches] for b in range(k)]
+    used = 1
+    while len(planes[0]) > 1:
+        planes = [[register(sum(p[i : i + 2]), b) for i in range(0, len(p), 2)] for b, p in enumerate(planes)]
+        used += 1
+    terms = [p[0] for p in planes]
+    distance = 1
+    while len(terms) > 1:
+        pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+        terms = [
+            register(sum(r << (at * distance) for at, r in enumerate(pair)), 2 * i * distance)
+            for i, pair in enumerate(pairs)
+        ]
+        distance *= 2
+        used += 1
+    return cells + (latency - used) * min(terms[0].bit_length(), sum_bits)
+
+
 def _element_cells(s: Schedule, element: int) -> int:
-    """Return the logic cells of one element: one a bit of every adder, gate and lone register."""
-    c, k, a = s.columns_per_element, s.weight_bits[element], s.operand_bits
-    # Operands and their gates. A gate cannot share the adder's cell: the carry takes the raw LUT inputs.
-    cells = c * a + c * k * a
-    # Adders over the columns, plane by plane, then over the planes.
-    columns, width = c, a
-    while columns > 1:
-        width += 1
-        cells += k * (columns // 2 * width + columns % 2 * (width - 1))
-        columns = -(-columns // 2)
-    planes = k
-    step = 1
-    while planes > 1:
-        width += step
-        cells += planes // 2 * width + planes % 2 * width
-        planes, step = -(-planes // 2), 2 * step
-    used = levels(c) + levels(k)
-    cells += max(0, s.dot_product_latency - used) * width
-    # Partial sum, address and token on their way.
+    """Return the logic cells of one element."""
+    c, k, a = s.element_columns[element], s.weight_bits[element], s.element_operand_bits[element]
+    operands = c // 2 * 2 * (a + 1) + c % 2 * a
+    dot = _dot_product_cells(c, k, a, s.dot_bits[element], s.dot_product_latency)
+    # Address and token move on, but for the last element.
     addr = max(1, (s.passes * s.rows - 1).bit_length())
-    return cells + s.partial_sum_bits[element] + addr + TOKEN_BITS
+    travels = addr + TOKEN_BITS if element + 1 < s.elements else 0
+    return operands + dot + s.partial_sum_bits[element] + travels
+
+
+def _total_cells(s: Schedule) -> int:
+    """Return the logic cells of the bus of pairs and of the total of the operands."""
+    pairs = -(-s.columns_per_element // 2)
+    cells = s.columns_per_element // 2 * 2 * (s.operand_bits + 1)
+    if s.total_elements:
+        cells += (pairs - 1) * (s.operand_bits + 3) + 2 * s.total_bits + s.sum_bits
+    return cells
 
 
 TOKEN_BITS = 5
 # Fitted to builds of the core alone (benchmarks/estimate.py prints the comparison): sequencer, input buffer
-# and answer queue, cells of the tail for each bit of the accumulator, and what placement adds to all of it.
-CONTROL_CELLS = 480
-TAIL_CELLS_PER_BIT = 9
-PLACEMENT_FACTOR = 1.02
+# and answer queue, and cells of the tail for each bit of the accumulator.
+CONTROL_CELLS = 330
+TAIL_CELLS_PER_BIT = 7
 
 
 def estimate_core(s: Schedule) -> Resources:
@@ -120,7 +150,7 @@ def estimate_core(s: Schedule) -> Resources:
     tail = TAIL_CELLS_PER_BIT * s.accumulator_bits
     if s.network.activation is Activation.MODRELU:
         tail += 3 * s.activated_bits
-    lut = round(PLACEMENT_FACTOR * (cells + tail + CONTROL_CELLS))
+    lut = cells + _total_cells(s) + tail + CONTROL_CELLS
     bram = sum(block_rams(*shape) for shape in memory_shapes(s).values())
     return Resources(lut=lut, bram=bram, dsp=_multipliers(s))
 

@@ -12,7 +12,15 @@ A step is ``passes`` passes over its rows. Cycle counts here follow from the pip
     token         row 0 reaches element 0, which loads its operands       2
     partial sum   row 0 leaves the last element                           2 + chain_latency
     state         the unit of row 0 is written to the operand memory      2 + chain_latency + tail_latency
-    operand       an element can load it                                  4 + chain_latency + tail_latency
+    operand       an element can load it                                  5 + chain_latency + tail_latency
+
+The chain adds *bipolar* weights: ``2 w + 1`` is a sum of bit planes that are +1 or -1 each
+(:mod:`rtl_gen.dot_product`). With g the operands and N what the one's complements of negated planes lack,
+
+    sum in the chain = 2 (W g) + sum_j g_j - N        2 (W g + b) = sum in the chain + (N + 2 b) - sum_j g_j
+
+so that a row has a constant ``N + 2 b``, and a step a *total* ``sum_j g_j``. Weights of one bit are +1 or -1
+themselves and need no total.
 """
 
 from dataclasses import dataclass
@@ -21,13 +29,20 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, product_ranges, state_range
+from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, state_range
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, IntegerNetwork, OutputMode
 
-__all__ = ["DSP_OPERAND_BITS", "Schedule", "dot_product_latency", "requantizer_latency"]
+__all__ = [
+    "DSP_OPERAND_BITS",
+    "Schedule",
+    "bipolar_weights",
+    "complement_losses",
+    "dot_product_latency",
+    "requantizer_latency",
+]
 
 IntArray = NDArray[np.int64]
 
@@ -44,18 +59,49 @@ def levels(count: int) -> int:
     return (count - 1).bit_length()
 
 
+def bipolar_weights(weights: IntArray, bits: int) -> IntArray:
+    """Return the factors of which the bit planes of weights are the digits: ``2 w + 1``; w itself at one bit.
+
+    >>> bipolar_weights(np.array([-8, 0, 7]), 4), bipolar_weights(np.array([-1, 1]), 1)
+    (array([-15,   1,  15]), array([-1,  1]))
+    """
+    return weights if bits == 1 else 2 * weights + 1
+
+
+def complement_losses(weights: IntArray, bits: int) -> IntArray:
+    """Return what the planes of a row of weights lack because a negated plane is a one's complement.
+
+    ``-v`` is ``~v + 1``; columns go in pairs, and the first one's bit says whether a plane of the pair is
+    negated. The last axis is the columns.
+
+    >>> complement_losses(np.array([[7, 0, -8], [-8, 7, 0]]), 4)
+    array([15, 22])
+    """
+    first = weights[..., ::2]
+    if bits == 1:
+        return np.asarray((first < 0).sum(axis=-1))
+    return np.asarray(((1 << (bits - 1)) - 1 - first).sum(axis=-1))
+
+
 def dot_product_latency(columns: int, weight_bits: int) -> int:
-    """Return the cycles of an element's dot product: a register after every level of its adder trees."""
-    return max(1, levels(columns) + levels(weight_bits))
+    """Return the cycles of an element's dot product: a register after the selection and after every adder."""
+    return 1 + levels(-(-columns // 2)) + levels(weight_bits)
 
 
-def requantizer_latency(value_bits: int) -> int:
-    """Return the cycles of the requantizer: multiply, join the halves if there are two, saturate."""
-    return 3 if value_bits > DSP_OPERAND_BITS else 2
+def requantizer_latency(value_bits: int, multiplier: int | None) -> int:
+    """Return the cycles of the requantizer: registers in and behind the multiplier, and a saturation.
+
+    A value that is cut in two halves takes one more to join them. A factor that all rows share and that is a
+    power of two needs no multiplier.
+    """
+    if multiplier is not None and multiplier.bit_count() == 1:
+        return 3
+    return 5 if value_bits > DSP_OPERAND_BITS else 4
 
 
-# Zeroing and the bias of modrelu; the other activations work in the requantizer's saturation or table.
-MODRELU_LATENCY = 2
+# The accumulator's register, then zeroing and the bias of modrelu; the other activations work in the
+# requantizer's saturation or table.
+MODRELU_LATENCY = 3
 
 
 @dataclass(frozen=True)
@@ -178,6 +224,59 @@ class Schedule:
         column_pass, element = self.place(word)
         return element, column_pass * self.rows + row
 
+    @cached_property
+    def element_columns(self) -> tuple[int, ...]:
+        """Columns of each element: those of the longest word that it holds in any pass."""
+        result = [1] * self.elements
+        for word in range(self.words):
+            _, element = self.place(word)
+            result[element] = max(result[element], len(self.columns(word)))
+        return tuple(result)
+
+    @cached_property
+    def element_operand_bits(self) -> tuple[int, ...]:
+        """Bits of the signed operands of each element: those of the states where it never holds inputs."""
+        inputs = min(self.input_words, self.elements)
+        return (self.operand_bits,) * inputs + (self.network.state_bits,) * (self.elements - inputs)
+
+    @property
+    def total_elements(self) -> int:
+        """Elements, the first ones, whose weights are ``2 w + 1`` and need the total of their operands.
+
+        The others, of one bit, come behind them: only elements with inputs are wider than those without.
+        """
+        return sum(bits > 1 for bits in self.weight_bits)
+
+    @property
+    def scale(self) -> int:
+        """What the sums in the chain are to the sums of the network: 2, or 1 if all weights have one bit."""
+        return 2 if self.total_elements else 1
+
+    def _by_element(self, values: IntArray) -> IntArray:
+        """Return an array over words, axis 1, as one over passes and elements."""
+        return values.reshape(values.shape[0], self.passes, self.elements, *values.shape[2:])
+
+    @cached_property
+    def _losses(self) -> IntArray:
+        """What the sums in the chain lack of each row in each word, (rows, passes, elements)."""
+        weights = self._by_element(self.word_weights)
+        losses = np.zeros(weights.shape[:3], dtype=np.int64)
+        for e, (bits, columns) in enumerate(zip(self.weight_bits, self.element_columns, strict=True)):
+            factor = self.scale if bits == 1 else 1
+            losses[:, :, e] = factor * complement_losses(weights[:, :, e, :columns], bits)
+        return losses
+
+    @cached_property
+    def row_constants(self) -> tuple[int, ...]:
+        """What is added to the sum of each row behind the chain: ``N + 2 b``, or ``N + 2 c``.
+
+        b of modrelu is not in it: the activation adds it.
+        """
+        net = self.network
+        bias = np.zeros_like(net.bias) if net.activation is Activation.MODRELU else net.bias
+        addends = self.scale * np.concatenate([bias, net.output_bias])
+        return tuple(int(v) for v in addends + self._losses.sum(axis=(1, 2)))
+
     # -- widths, proved from the weights --------------------------------------------------------------
 
     @cached_property
@@ -194,48 +293,80 @@ class Schedule:
         return max(net.state_bits, net.input_format.signed_bits + net.input_shift)
 
     @cached_property
+    def _operand_ranges(self) -> tuple[IntArray, IntArray]:
+        """Smallest and largest operand of every column, (1, passes * elements, columns); 0 where none is.
+
+        An answer that goes alone loads whatever input is there: one of an earlier step, or zeros.
+        """
+        shape = (1, self.passes * self.elements, self.columns_per_element)
+        low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        x_low, x_high = (x << self.network.input_shift for x in input_range(self.network))
+        for word in range(self.words):
+            held = slice(0, len(self.columns(word)))
+            ends = (min(x_low, 0), x_high) if word < self.input_words else state_range(self.network)
+            low[:, word, held], high[:, word, held] = ends
+        return low, high
+
+    @cached_property
     def _word_ranges(self) -> tuple[IntArray, IntArray]:
-        """Smallest and largest dot product of each row in each word, (rows, passes, elements)."""
-        low = np.zeros((self.rows, self.passes * self.elements), dtype=np.int64)
+        """Smallest and largest sum of each row in each word, in the chain, (rows, passes, elements)."""
+        operand_low, operand_high = (self._by_element(r) for r in self._operand_ranges)
+        weights = self._by_element(self.word_weights)
+        low = np.zeros(weights.shape[:3], dtype=np.int64)
         high = np.zeros_like(low)
-        i = self.input_words
-        state_low, state_high = product_ranges(self.word_weights[:, i:], *state_range(self.network))
-        low[:, i:], high[:, i:] = state_low.sum(axis=2), state_high.sum(axis=2)
-        if i:
-            input_low, input_high = product_ranges(self.word_weights[:, :i], *input_range(self.network))
-            shift = self.network.input_shift
-            low[:, :i], high[:, :i] = input_low.sum(axis=2) << shift, input_high.sum(axis=2) << shift
-        shape = (self.rows, self.passes, self.elements)
-        return low.reshape(shape), high.reshape(shape)
+        for e, bits in enumerate(self.weight_bits):
+            factors = bipolar_weights(weights[:, :, e], bits) * (self.scale if bits == 1 else 1)
+            at_low, at_high = factors * operand_low[:, :, e], factors * operand_high[:, :, e]
+            low[:, :, e] = np.minimum(at_low, at_high).sum(axis=2)
+            high[:, :, e] = np.maximum(at_low, at_high).sum(axis=2)
+        return low - self._losses, high - self._losses
 
     @cached_property
     def dot_bits(self) -> tuple[int, ...]:
-        """Bits of the dot product of each element."""
+        """Bits of the dot product of each element; at one bit before it is put to the chain's scale."""
         low, high = self._word_ranges
+        scales = [self.scale if bits == 1 else 1 for bits in self.weight_bits]
         return tuple(
-            bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
+            bits_for_range(int(low[:, :, e].min()) // scale, int(high[:, :, e].max()) // scale)
+            for e, scale in enumerate(scales)
         )
 
     @cached_property
     def _partial_sum_ranges(self) -> tuple[IntArray, IntArray]:
         """Smallest and largest partial sum of each row behind each word, (rows, passes, elements)."""
-        shape = (self.rows, self.passes, self.elements)
-        low, high = (r.reshape(self.rows, -1).cumsum(axis=1).reshape(shape) for r in self._word_ranges)
+        low, high = (self._by_element(r.reshape(self.rows, -1).cumsum(axis=1)) for r in self._word_ranges)
         return low, high
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of ``2 (W g + b)`` behind the chain.
+
+        Sums on the way there need no more: they are added modulo a power of two, and the last one fits it.
+        """
+        return self.accumulator_bits + self.scale - 1
 
     @cached_property
     def partial_sum_bits(self) -> tuple[int, ...]:
-        """Bits of the partial sum that leaves each element, over all passes."""
+        """Bits of the partial sum that leaves each element, over all passes; at most ``sum_bits``."""
         low, high = self._partial_sum_ranges
         return tuple(
-            bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())) for e in range(self.elements)
+            min(self.sum_bits, bits_for_range(int(low[:, :, e].min()), int(high[:, :, e].max())))
+            for e in range(self.elements)
         )
 
     @cached_property
     def waiting_sum_bits(self) -> int:
         """Bits of a partial sum that waits for the next pass; of no use with a single pass."""
+        if self.passes == 1:
+            return 1
         low, high = (r[:, : self.passes - 1, -1] for r in self._partial_sum_ranges)
-        return bits_for_range(int(low.min()), int(high.max())) if self.passes > 1 else 1
+        return min(self.sum_bits, bits_for_range(int(low.min()), int(high.max())))
+
+    @cached_property
+    def total_bits(self) -> int:
+        """Bits of the total of the operands, over any part of the passes and elements that have one."""
+        low, high = (self._by_element(r)[:, :, : self.total_elements] for r in self._operand_ranges)
+        return min(self.sum_bits, bits_for_range(min(0, int(low.sum())), max(0, int(high.sum()))))
 
     @property
     def accumulator_bits(self) -> int:
@@ -247,11 +378,15 @@ class Schedule:
         """Bits of a hidden unit's accumulator after the activation, the requantizer's input."""
         return self.bounds.state_bits
 
+    @cached_property
+    def constant_bits(self) -> int:
+        """Bits of the widest constant of a row."""
+        return min(self.sum_bits, bits_for_range(min(self.row_constants), max(self.row_constants)))
+
     @property
     def bias_bits(self) -> int:
-        """Bits of the widest entry of b and c."""
-        constants = np.concatenate([self.network.bias, self.network.output_bias])
-        return bits_for_range(int(constants.min()), int(constants.max()))
+        """Bits of the widest b, where it is the activation's."""
+        return bits_for_range(int(self.network.bias.min()), int(self.network.bias.max()))
 
     @property
     def multiplier_bits(self) -> int:
@@ -262,6 +397,11 @@ class Schedule:
     def shares_multiplier(self) -> bool:
         """Whether all units have the same M, which is then no part of a memory."""
         return bool(np.all(self.network.multiplier == self.network.multiplier[0]))
+
+    @property
+    def shared_multiplier(self) -> int | None:
+        """M where all units share it, else None."""
+        return int(self.network.multiplier[0]) if self.shares_multiplier else None
 
     @property
     def operand_half(self) -> int:
@@ -315,16 +455,20 @@ class Schedule:
 
     @property
     def tail_latency(self) -> int:
-        """Cycles from a row's partial sum to its state: bias, activation, requantizer (or table)."""
-        return 1 + self.activation_latency + requantizer_latency(self.activated_bits)
+        """Cycles from a row's partial sum to its state: activation, requantizer (or table).
+
+        The row's constant is added on the way into the first register of either.
+        """
+        return self.activation_latency + requantizer_latency(self.activated_bits, self.shared_multiplier)
 
     def period(self, rows: int) -> int:
         """Return the cycles from one pass's launch to the next one's.
 
         At least one a row, and long enough for a pass to leave the chain before the next but one enters
-        the tail: partial sums are read back, and a step's symbol is taken over, in that time.
+        the tail: partial sums are read back, and a step's symbol is taken over, in that time. The sequencer
+        needs five.
         """
-        return max(rows, self.chain_latency + 1)
+        return max(rows, self.chain_latency + 1, 5)
 
     @property
     def answer_period(self) -> int:
@@ -347,10 +491,10 @@ class Schedule:
 
         Word w of the state is loaded ``q period + e`` cycles after a step's launch (pass q, element e) and
         complete when the last of its units, u, is written: ``u + chain + tail`` cycles after the launch of
-        the last pass; two more cycles lead through the operand memory.
+        the last pass; three more cycles lead through the operand memory and the sums of pairs.
         """
         shortest = min(self.answer_period, self.update_period)
-        latency = self.chain_latency + self.tail_latency + 2
+        latency = self.chain_latency + self.tail_latency + 3
         # A period is longer than 3 anyway; the sequencer's counter cannot wait less.
         gap = 3
         for word in range(self.input_words, self.words):
@@ -379,13 +523,13 @@ class Schedule:
     def answer_latency(self) -> int:
         """Cycles from an input's last word to its answer's first, in a core with nothing else to do.
 
-        Two decisions and a launch, the passes of update and answer, the chain, bias and queue; an answer of
+        The input buffer, two decisions and a launch, the passes of update and answer, chain, bias, queue; of
         the argmax alone waits for all its logits.
         """
         passes = (self.passes - 1) * (self.update_period + self.answer_period)
         wait = max(self.step_gap, self.update_period + 1)
         logits = 0 if self.network.output_kind.has_logits else self.network.output_size
-        return passes + wait + self.chain_latency + 7 + logits
+        return passes + wait + self.chain_latency + 8 + logits
 
     @property
     def input_cycles(self) -> int:

@@ -39,7 +39,7 @@ class Answer(wiring.Component):
                 "valid": In(1),
                 "last": In(1),
                 "launch": In(1),
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
             }
         )
@@ -57,7 +57,8 @@ class Answer(wiring.Component):
         reserved = Signal(range(2 * words + 1))
         leaves = self.o.valid & self.o.ready
         m.d.sync += reserved.eq(reserved + Mux(self.launch, words, 0) - leaves)
-        m.d.comb += self.room.eq(reserved <= words)
+        # A cycle late; launches are further apart.
+        m.d.sync += self.room.eq(reserved <= words)
 
         row = Signal(range(net.output_size))
         at_start = Signal(init=1)

@@ -1,5 +1,6 @@
 """The core: a whole recurrent network, input stream to output stream."""
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, signed
@@ -8,9 +9,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from qornn_hw.design import Design
 from qornn_hw.network import Activation
+from qornn_hw.schedule import Schedule
 from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
 from rtl_gen.operand_memory import OperandMemory
+from rtl_gen.operand_total import OperandTotal
 from rtl_gen.processing_element import token_layout
 from rtl_gen.requantizer import Requantizer
 from rtl_gen.rom import Rom
@@ -93,7 +96,9 @@ class Core(wiring.Component):
                 value = register
             return value
 
-        early = delay(chain.o_token, s.dot_product_latency - 1, "tail_token")
+        # A symbol's drive beside the total is one addition more.
+        addends = 2 if design.symbol_image is not None and s.total_elements else 1
+        early = delay(chain.o_token, s.dot_product_latency - addends, "tail_token")
         token = Signal(token_layout())
         row = Signal(range(s.rows))
         m.d.sync += token.eq(early)
@@ -114,27 +119,43 @@ class Core(wiring.Component):
             address.last.eq(token.last),
         ]
         read = delay(address, 1, "read")
-        leave = delay(read, 1, "leave")
-        m.d.comb += [chain.o_store.eq(leave.store), chain.o_row.eq(delay(row, 2, "row", reset_less=True))]
+        leave = delay(read, addends, "leave")
+        m.d.comb += [
+            chain.o_store.eq(leave.store),
+            chain.o_row.eq(delay(row, 1 + addends, "row", reset_less=True)),
+        ]
 
-        # -- bias ----------------------------------------------------------------------------------
-        bias = constants.data[: design.schedule.bias_bits].as_signed()
-        summand: Any = bias
-        if net.activation is Activation.MODRELU:  # the bias of a unit is the activation's
-            summand = Mux(read.logit, bias, 0)
+        # -- the row's constant, its symbol and the total ---------------------------------------------
+        fields = iter(_fields(constants.data, design.schedule))
+        summand: Any = next(fields).as_signed()
+        if s.total_elements:
+            m.submodules.total = total = OperandTotal(design)
+            m.d.comb += [
+                total.bus.eq(operands.bus),
+                total.start.eq(sequencer.token.start),
+                total.first_pass.eq(sequencer.first_pass),
+                total.take.eq(token.start),
+            ]
+            summand -= total.total
         if design.symbol_image is not None:
             m.submodules.symbols = symbols = Rom(design.symbol_image)
             # The next input may be launched before the last rows of this one leave the chain. The buffer
-            # keeps the symbol up to the last cycle but one of a period; the first row is here before that.
+            # keeps the symbol up to the last cycle but one of a period; the first row is here by then.
             symbol = Signal.like(operands.symbol)
             with m.If(early.start):
                 m.d.sync += symbol.eq(operands.symbol)
             m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
-            summand += Mux(read.unit, symbols.data.as_signed() << net.input_shift, 0)
-        addend = Signal(signed(s.accumulator_bits), reset_less=True)
+            drive = Mux(read.unit, symbols.data.as_signed() << (net.input_shift + s.scale - 1), 0)
+            if addends == 2:
+                summand, drive = (delay(v, 1, n, reset_less=True) for v, n in ((summand, "s"), (drive, "d")))
+            summand += drive
+        addend = Signal(signed(s.sum_bits), reset_less=True)
         m.d.sync += addend.eq(summand)
-        accumulator = Signal(signed(s.accumulator_bits), reset_less=True)
-        m.d.sync += accumulator.eq(chain.o_sum + addend)
+        sum_here = Signal(signed(s.sum_bits))
+        arriving = Signal(signed(s.accumulator_bits))
+        accumulator = Signal.like(arriving, reset_less=True)
+        m.d.comb += [sum_here.eq(chain.o_sum + addend), arriving.eq(sum_here >> (s.scale - 1))]
+        m.d.sync += accumulator.eq(arriving)
         accumulated = delay(leave, 1, "accumulated")
         m.d.comb += [
             answer.logit.eq(accumulator),
@@ -143,23 +164,23 @@ class Core(wiring.Component):
         ]
 
         # -- activation and requantizer ---------------------------------------------------------------
-        constant_at_accumulator = delay(constants.data, 2, "constant", reset_less=True)
-        activated: Any = accumulator
+        # The requantizer's own first register holds the accumulator, where no activation stands between.
+        activated: Any = arriving
+        latency = addends
         if net.activation is Activation.MODRELU:
             m.submodules.activation = modrelu = ModRelu(
-                value_bits=s.accumulator_bits,
-                bias_bits=design.schedule.bias_bits,
-                result_bits=s.activated_bits,
+                value_bits=s.accumulator_bits, bias_bits=s.bias_bits, result_bits=s.activated_bits
             )
             m.d.comb += [
                 modrelu.z.eq(accumulator),
-                modrelu.bias.eq(constant_at_accumulator[: design.schedule.bias_bits].as_signed()),
+                modrelu.bias.eq(delay(next(fields), 1 + addends, "bias", reset_less=True)),
             ]
             activated = modrelu.result
+            latency += s.activation_latency
         m.submodules.requantizer = requantizer = Requantizer(
             value_bits=s.activated_bits,
             multiplier=design.multiplier,
-            multiplier_bits=design.schedule.multiplier_bits,
+            multiplier_bits=s.multiplier_bits,
             constant=design.rounding_constant,
             shift=net.shift,
             rounding=net.rounding,
@@ -169,15 +190,8 @@ class Core(wiring.Component):
         )
         m.d.comb += requantizer.value.eq(activated)
         if design.multiplier is None:
-            m.d.comb += requantizer.multiplier.eq(
-                delay(constant_at_accumulator, s.activation_latency, "factor", reset_less=True)[
-                    design.schedule.bias_bits :
-                ]
-            )
-        latency = s.activation_latency + requantizer.latency
-        if 1 + latency != s.tail_latency:
-            raise AssertionError(f"the schedule counts {s.tail_latency} cycles of tail, not {1 + latency}")
-        done = delay(accumulated.unit, latency, "done")
+            m.d.comb += requantizer.multiplier.eq(delay(next(fields), latency, "factor", reset_less=True))
+        done = delay(leave.unit, s.tail_latency, "done")
         m.d.comb += [
             operands.state.eq(requantizer.result),
             operands.state_valid.eq(done),
@@ -185,3 +199,14 @@ class Core(wiring.Component):
             self.state.data.eq(requantizer.result),
         ]
         return m
+
+
+def _fields(word: Any, s: Schedule) -> list[Any]:
+    """Return the fields of a word of constants: the row's, then b of modrelu, then M."""
+    widths = [s.constant_bits]
+    if s.network.activation is Activation.MODRELU:
+        widths.append(s.bias_bits)
+    if not s.shares_multiplier:
+        widths.append(s.multiplier_bits)
+    ends = list(accumulate(widths, initial=0))
+    return [word[low:high] for low, high in pairwise(ends)]

@@ -85,7 +85,7 @@ class DspCore(wiring.Component):
             operands.word.eq(sequencer.word),
             operands.initial.eq(sequencer.initial),
             chain.start.eq(sequencer.start),
-            chain.bus.eq(operands.bus),
+            chain.bus.eq(operands.bus.operands[0]),
             chain.addr.eq(sequencer.addr),
         ]
 
@@ -165,27 +165,20 @@ class DspCore(wiring.Component):
         return m
 
 
-def _bias(design: Design, row: int) -> int:
-    """Return b or c of a row, from the memory image that has them."""
-    bits = design.schedule.bias_bits
-    field = design.constant_image.words[row] & ((1 << bits) - 1)
-    return field - (1 << bits) if field >> (bits - 1) else field
-
-
 def _starts(design: Design) -> RomImage:
-    """Return what the sum of each row starts from: the bias, but for units under modrelu."""
-    s, net = design.schedule, design.network
-    first = net.hidden_size if net.activation is Activation.MODRELU else 0
-    values = [0] * first + [_bias(design, row) for row in range(first, s.rows)]
-    words = [pack_fields([value], [s.waiting_sum_bits]) for value in values]
-    return RomImage("starts", s.waiting_sum_bits, tuple(words))
+    """Return the constant that the sum of each row starts from."""
+    bits, width = design.schedule.constant_bits, design.schedule.waiting_sum_bits
+    fields = [word & ((1 << bits) - 1) for word in design.constant_image.words]
+    values = [field - (field >> (bits - 1) << bits) for field in fields]
+    return RomImage("starts", width, tuple(pack_fields([value], [width]) for value in values))
 
 
 def _biases(design: Design) -> RomImage:
-    """Return the biases of modrelu."""
-    bits = design.schedule.bias_bits
-    words = [word & ((1 << bits) - 1) for word in design.constant_image.words]
-    return RomImage("biases", bits, tuple(words))
+    """Return b of modrelu."""
+    s = design.schedule
+    mask = (1 << s.bias_bits) - 1
+    words = [word >> s.constant_bits & mask for word in design.constant_image.words]
+    return RomImage("biases", s.bias_bits, tuple(words))
 
 
 def _with_zeros(design: Design) -> RomImage:

@@ -40,10 +40,10 @@ class DspSequencer(wiring.Component):
         input_first, input_last: In; that input begins or ends a sequence.
         room: In; the output has room for an answer.
         launch_answer: Out; pulse: an answer begins, its room is taken.
-        launch: Out; pulse: the cycle before row 0's address.
+        launch: Out; pulse: a pass begins; row 0's address is there in the next cycle.
         start: Out(elements); bit e: element e loads its operand: ``1 + e`` cycles after row 0's address.
         tail: Out; pulse: the sum of row 0 leaves the chain in the next cycle.
-        word: Out; word to read from the operand memory: element e's comes e cycles after row 0's address.
+        word: Out; word to read from the operand memory: element e's is read e cycles after the launch.
         initial: Out; the state words come from the initial state.
         addr: Out; address of the weights of the row that enters.
         row: Out; that row; nothing is wanted of one beyond the last.
@@ -127,7 +127,8 @@ class DspSequencer(wiring.Component):
         m.d.sync += at_end.eq(self.row == Mux(final, s.step_gap - 3, s.joint_period - 3))
         m.d.sync += [self.row.eq(self.row + 1), self.addr.eq(self.addr + 1)]
         with m.If(self.launch):
-            m.d.sync += [self.row.eq(0), running.eq(1)]
+            # The count runs on while there is nothing to do: what it says then does not count.
+            m.d.sync += [self.row.eq(0), running.eq(1), at_end.eq(0)]
             m.d.sync += pass_index.eq(Mux(of_step, 0, pass_index + 1))
             with m.If(of_step):
                 m.d.sync += self.addr.eq(0)
@@ -135,15 +136,16 @@ class DspSequencer(wiring.Component):
             m.d.sync += running.eq(begin)
 
         # -- operand words: one a cycle for as many cycles as there are elements -----------------------------
-        starts = Signal(s.elements + 2)
+        starts = Signal(s.elements + 3)
         loading = Signal()
-        m.d.sync += starts.eq(Cat(self.launch, starts[:-1]))
-        m.d.comb += [self.start.eq(starts[1:-1]), self.tail.eq(starts[-1])]
-        with m.If(self.launch):
+        m.d.comb += starts[0].eq(self.launch)
+        m.d.sync += starts[1:].eq(starts[:-1])
+        m.d.comb += [self.start.eq(starts[2:-1]), self.tail.eq(starts[-1])]
+        with m.If(begin | follow):
             m.d.sync += loading.eq(1)
         with m.Elif(starts[s.elements - 1]):
             m.d.sync += loading.eq(0)
-        with m.If(self.launch & of_step):
+        with m.If(begin):
             m.d.sync += self.word.eq(0)
         with m.Elif(loading):
             m.d.sync += self.word.eq(self.word + 1)

@@ -79,7 +79,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 7 cycles after the frame's CRC byte. A word of b bytes
+    Latency: A step's first word is offered 6 cycles after the frame's CRC byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -127,11 +127,11 @@ class Link(wiring.Component):
         timer = Signal(self._timeout_bits)
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
-        acknowledge = self._feed_core(m, read, read_at, commit_at)
+        acknowledge, feeding = self._feed_core(m, read, read_at, commit_at)
         sending = self._send(m, acknowledge, fault_pending, fault_code)
         # Last, so that a fault in the cycle in which another is taken stays pending.
         receiving = self._receive(m, write, write_at, commit_at, read_at, fault_pending, fault_code)
-        m.d.comb += self.busy.eq(receiving | sending | (read_at != commit_at))
+        m.d.comb += self.busy.eq(receiving | sending | feeding)
         with m.If(self.core_rst):
             m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0)]
         return m
@@ -148,13 +148,8 @@ class Link(wiring.Component):
     ) -> Value:
         """Bytes into the buffer; commit or take back at the CRC."""
         form = self._form
-        # Much hangs on a byte, and many cycles lie between two: it is kept, compared with the CRC in the next
-        # cycle, and acted on in the one after.
-        byte, error, wrong, arrived, strobe = Signal(8), Signal(), Signal(), Signal(), Signal()
+        byte, strobe, error = self.i_bytes.payload.data, self.i_bytes.valid, self.i_bytes.payload.error
         crc = Signal(8)
-        with m.If(self.i_bytes.valid):
-            m.d.sync += [byte.eq(self.i_bytes.payload.data), error.eq(self.i_bytes.payload.error)]
-        m.d.sync += [arrived.eq(self.i_bytes.valid), strobe.eq(arrived), wrong.eq(byte != crc)]
         count = Signal(range(form.step_bytes))
         is_reset = Signal()
         is_first = Signal()
@@ -176,14 +171,14 @@ class Link(wiring.Component):
             write.data.eq(byte),
             write.en.eq(store & ~full),
         ]
-        # A cycle late, which is short of the many between two bytes.
+        # Some cycles late, which is short of the many between two bytes.
         m.d.sync += full.eq(next_at == read_at)
         with m.If(strobe):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
         m.d.sync += self.core_rst.eq(0)
-        if self._form.weights is not None:
+        if form.weights is not None:
             m.d.sync += self.load.start.eq(0)
 
         with m.FSM(name="receive") as fsm:
@@ -200,7 +195,7 @@ class Link(wiring.Component):
                         m.next = "payload"
                     with m.Elif(byte == Command.RESET):
                         m.next = "crc"
-                    if self._form.weights is not None:
+                    if form.weights is not None:
                         with m.Elif(byte == Command.LOAD):
                             m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
                             m.next = "load"
@@ -220,11 +215,11 @@ class Link(wiring.Component):
                 with m.If(strobe | cut):
                     m.next = "hunt"
                 with m.If(good):
-                    with m.If(wrong):
+                    with m.If(byte != crc):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(is_reset):
                         m.d.sync += self.core_rst.eq(1)
-                    if self._form.weights is not None:
+                    if form.weights is not None:
                         with m.Elif(~self.load.loaded):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
@@ -233,7 +228,7 @@ class Link(wiring.Component):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
-            if self._form.weights is not None:
+            if form.weights is not None:
                 with m.State("load"):
                     m.d.comb += [self.load.data.eq(byte), self.load.valid.eq(good)]
                     with m.If(cut | self.load.done):
@@ -251,15 +246,18 @@ class Link(wiring.Component):
             m.d.sync += count.eq(form.step_bytes - 1)
         with m.Elif(store):
             m.d.sync += count.eq(count - 1)
+        # The verdict takes effect a cycle later, long before the next byte that it matters to: from the byte
+        # through the verdict to the pointers was the longest path of a whole design.
+        failed, committed, stored, refused = Signal(), Signal(), Signal(), Signal()
+        failed_code = Signal.like(code)
+        m.d.sync += [failed.eq(fail), committed.eq(commit), failed_code.eq(code)]
+        m.d.sync += [stored.eq(write.en), refused.eq(store & full)]
         # The core is behind: what is in the buffer stays, this frame is lost and will say so.
-        with m.If(store & full):
+        with m.If(refused):
             m.d.sync += overflow.eq(1)
-        # What a frame's end does is done a cycle later, long before the next byte.
-        failed, failed_code, committed = Signal(), Signal(FaultCode), Signal()
-        m.d.sync += [failed.eq(fail), failed_code.eq(code), committed.eq(commit)]
         with m.If(failed):
             m.d.sync += write_at.eq(commit_at)
-        with m.Elif(write.en):
+        with m.Elif(stored):
             m.d.sync += write_at.eq(next_at)
         with m.If(committed):
             m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
@@ -272,8 +270,12 @@ class Link(wiring.Component):
             m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
         return ~hunting
 
-    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> Value:
-        """Committed bytes to the core's words; high for a cycle when a step is taken that asks to be told."""
+    def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
+        """Committed bytes to the core's words.
+
+        Returns a signal that is high for a cycle when a step is taken that asks to be told, and one that is
+        high while there is something to feed.
+        """
         form = self._form
         word_bytes = form.word_bytes
         words_left = Signal(range(form.words_per_step))
@@ -285,6 +287,9 @@ class Link(wiring.Component):
         advance = Signal()
         stored = Signal(8, reset_less=True)
         word_done = Signal()
+        waiting = Signal()
+        # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
+        complete = Signal()
         final = words_left == 0
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
@@ -293,10 +298,11 @@ class Link(wiring.Component):
             self.o_step.payload.data.eq(Cat(low, stored)),
             self.o_step.payload.first.eq(first),
             self.o_step.payload.last.eq(last & final),
+            self.o_step.valid.eq(complete),
         ]
         with m.FSM(name="feed") as fsm:
             with m.State("idle"):
-                with m.If((read_at != commit_at) & ~self.core_rst):
+                with m.If(waiting & ~self.core_rst):
                     m.next = "flags"
             with m.State("flags"):
                 m.d.sync += Cat(first, last, wants_acknowledge).eq(stored)
@@ -305,19 +311,23 @@ class Link(wiring.Component):
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("fetch"):
+                m.d.sync += complete.eq((bytes_left == 0) & ~self.core_rst)
                 m.next = "byte"
                 with m.If(self.core_rst):
                     m.next = "idle"
             with m.State("byte"):
-                m.d.comb += self.o_step.valid.eq(bytes_left == 0)
-                m.d.comb += word_done.eq(self.o_step.valid & self.o_step.ready)
-                with m.If((bytes_left != 0) | self.o_step.ready):
+                m.d.comb += word_done.eq(complete & self.o_step.ready)
+                with m.If(~complete | self.o_step.ready):
                     m.d.comb += advance.eq(1)
                     m.next = "fetch"
+                with m.If(word_done | self.core_rst):
+                    m.d.sync += complete.eq(0)
                 with m.If((word_done & final) | self.core_rst):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             flags = fsm.ongoing("flags")
+        # A cycle late, so only in a later cycle than the one that sees the last byte of a step go.
+        m.d.sync += waiting.eq(idle & (read_at != commit_at) & ~self.core_rst)
         with m.If(advance):
             m.d.sync += read_at.eq(read_at + 1)
             if word_bytes > 1:
@@ -330,7 +340,7 @@ class Link(wiring.Component):
             m.d.sync += words_left.eq(form.words_per_step - 1)
         with m.Elif(word_done):
             m.d.sync += [words_left.eq(words_left - 1), first.eq(0)]
-        return word_done & final & wants_acknowledge
+        return word_done & final & wants_acknowledge, waiting | ~idle
 
     def _send(self, m: Module, acknowledge: Value, fault_pending: Signal, fault_code: Signal) -> Value:
         """Replies: faults first, answers last, because the core can wait."""
@@ -350,16 +360,19 @@ class Link(wiring.Component):
         acknowledge_pending = Signal()
         reset_pending = Signal()
         loaded_pending = Signal()
-        if self._form.weights is not None:
+        if form.weights is not None:
             with m.If(self.load.done):
                 m.d.sync += loaded_pending.eq(1)
         word_done = Signal()
         taken = Signal()
+        there = Signal()
         sent = Signal()
-        settled = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
-        m.d.comb += [extended.eq(answer.payload.data), sent.eq(out.valid & out.ready)]
+        # A byte is known to be gone a cycle after it went; until then there is no other.
+        offer = Signal()
+        m.d.sync += sent.eq(out.valid & out.ready)
+        m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
 
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
@@ -379,7 +392,7 @@ class Link(wiring.Component):
                 with m.Elif(fault_pending):
                     m.d.sync += fault_pending.eq(0)
                     start(ReplyKind.FAULT, fault_code)
-                if self._form.weights is not None:
+                if form.weights is not None:
                     with m.Elif(loaded_pending):
                         m.d.sync += loaded_pending.eq(0)
                         start(ReplyKind.LOADED, self.load.status)
@@ -389,11 +402,11 @@ class Link(wiring.Component):
                 with m.Elif(answer.valid):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(SYNC)]
+                m.d.comb += [offer.eq(1), out.payload.eq(SYNC)]
                 with m.If(sent):
                     m.next = "kind"
             with m.State("kind"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(kind)]
+                m.d.comb += [offer.eq(1), out.payload.eq(kind)]
                 with m.If(sent):
                     m.next = "tail"
                     with m.If(is_answer):
@@ -401,35 +414,31 @@ class Link(wiring.Component):
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
-                    out.valid.eq((answer.valid & ~taken) | aborted),
+                    offer.eq(there | aborted),
                     out.payload.eq(word.word_select(byte_at, 8)),
                     word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
                 with m.If(word_done & (words_left == 0)):
                     m.next = "tail"
             with m.State("tail"):
-                m.d.comb += [out.valid.eq(1), out.payload.eq(tail)]
+                m.d.comb += [offer.eq(1), out.payload.eq(tail)]
                 with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
-                m.d.comb += [out.valid.eq(settled), out.payload.eq(crc)]
+                m.d.comb += [offer.eq(1), out.payload.eq(crc)]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")
             before_tail = in_sync | fsm.ongoing("kind") | in_payload
-        # A register between the UART's ready and the core's: this path was the longest of a whole design.
-        m.d.sync += taken.eq(word_done)
+        # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
+        m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
-        # The CRC takes a byte a cycle after it went, because the byte has a long way behind it.
-        gone, gone_byte = Signal(), Signal(8)
-        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(gone):
-            m.d.sync += crc.eq(_crc_step(crc, gone_byte))
-        m.d.comb += settled.eq(~gone)
+        with m.Elif(sent):
+            m.d.sync += crc.eq(_crc_step(crc, out.payload))
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
+from rtl_gen.processing_element import operand_bus_layout
 from rtl_gen.ram import Ram
 from rtl_gen.words import input_word_layout
 
@@ -30,9 +31,10 @@ class OperandMemory(wiring.Component):
         state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.
         input_ready, input_first, input_last: Out; see :class:`rtl_gen.sequencer.Sequencer`.
         input_taken: In; likewise.
-        symbol: Out; the index of the complete input (one-hot only).
+        symbol: Out; the index of the complete input (one-hot only), up to the cycle after ``input_taken``.
         word, initial: In; likewise.
-        bus: Out; the operands of word ``word`` of the cycle before.
+        bus: Out; the operands of word ``word`` of two cycles before, and the sums and differences of their
+            pairs, from registers: computed once here, and not in every element.
     """
 
     def __init__(self, design: Design) -> None:
@@ -50,7 +52,7 @@ class OperandMemory(wiring.Component):
                 "symbol": Out(net.input_format.bits),
                 "word": In(range(design.schedule.operand_half)),
                 "initial": In(1),
-                "bus": Out(data.ArrayLayout(signed(s.operand_bits), s.columns_per_element)),
+                "bus": Out(operand_bus_layout(s.operand_bits, s.columns_per_element)),
             }
         )
 
@@ -65,7 +67,17 @@ class OperandMemory(wiring.Component):
             width=c * bits, depth=2 * half, init=self._design.operand_image.words, granularity=bits
         )
         upper = Signal()
-        m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.as_value().eq(memory.r_data)]
+        bus = Signal.like(self.bus, reset_less=True)
+        read = data.View(data.ArrayLayout(signed(bits), c), memory.r_data)
+        m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.eq(bus)]
+        m.d.sync += bus.operands.eq(read)
+        for first in range(0, c, 2):
+            # The unused columns of a word are zero and stay zero.
+            other = read[first + 1] if first + 1 < c else 0
+            m.d.sync += [
+                bus.pairs[first // 2].sum.eq(read[first] + other),
+                bus.pairs[first // 2].difference.eq(read[first] - other),
+            ]
 
         # -- input buffer: two banks ----------------------------------------------------------------
         full = Signal(2)
@@ -73,16 +85,26 @@ class OperandMemory(wiring.Component):
         last = Signal(2)
         fill_bank = Signal()
         use_bank = Signal()
-        m.d.comb += [
-            self.input_ready.eq(full.bit_select(use_bank, 1)),
-            self.input_first.eq(first.bit_select(use_bank, 1)),
-            self.input_last.eq(last.bit_select(use_bank, 1)),
-            self.i.ready.eq(~full.bit_select(fill_bank, 1) & ~self.state_valid),
-        ]
-        with m.If(self.input_taken):
-            m.d.sync += [full.bit_select(use_bank, 1).eq(0), use_bank.eq(~use_bank)]
         accept = self.i.valid & self.i.ready
         at_first_word, at_last_word = Signal(), Signal()
+        # From flip-flops, what they say of the bank that is used or filled from the next cycle on.
+        next_use, next_fill = Signal(), Signal()
+        free = Signal(init=1)
+        m.d.comb += [
+            next_use.eq(use_bank ^ self.input_taken),
+            next_fill.eq(fill_bank ^ (accept & at_last_word)),
+            self.i.ready.eq(free & ~self.state_valid),
+        ]
+        m.d.sync += [
+            self.input_ready.eq(full.bit_select(next_use, 1)),
+            self.input_first.eq(first.bit_select(next_use, 1)),
+            self.input_last.eq(last.bit_select(next_use, 1)),
+            free.eq(~full.bit_select(next_fill, 1)),
+            use_bank.eq(next_use),
+            fill_bank.eq(next_fill),
+        ]
+        with m.If(self.input_taken):
+            m.d.sync += full.bit_select(use_bank, 1).eq(0)
         with m.If(accept):
             with m.If(at_first_word):
                 m.d.sync += first.bit_select(fill_bank, 1).eq(self.i.p.first)
@@ -90,7 +112,6 @@ class OperandMemory(wiring.Component):
                 m.d.sync += [
                     last.bit_select(fill_bank, 1).eq(self.i.p.last),
                     full.bit_select(fill_bank, 1).eq(1),
-                    fill_bank.eq(~fill_bank),
                 ]
 
         state_word, state_column = self._cursor(m, "state", s.input_words, net.hidden_size, self.state_valid)
@@ -117,7 +138,10 @@ class OperandMemory(wiring.Component):
             for bank, symbol in enumerate(symbols):
                 with m.If(accept & (fill_bank == bank)):
                     m.d.sync += symbol.eq(self.i.p.data)
-            m.d.comb += self.symbol.eq(Mux(use_bank, symbols[1], symbols[0]))
+            # A cycle after the words: the core still needs it in the cycle in which the next input is due.
+            symbol_bank = Signal()
+            m.d.sync += symbol_bank.eq(use_bank)
+            m.d.comb += self.symbol.eq(Mux(symbol_bank, symbols[1], symbols[0]))
             operand, column, enable = self.state, state_column, self.state_valid
             m.d.comb += memory.w_addr.eq(state_word)
         # Every column of the word sees the operand; the enable picks one.

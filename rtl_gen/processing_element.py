@@ -7,10 +7,26 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.rom import RomImage
-from rtl_gen.dot_product import ShiftAddDotProduct
+from rtl_gen.dot_product import PairSelectDotProduct, pair_layout
 from rtl_gen.rom import Rom
 
-__all__ = ["ProcessingElement", "token_layout"]
+__all__ = ["ProcessingElement", "operand_bus_layout", "token_layout"]
+
+
+def operand_bus_layout(operand_bits: int, columns: int) -> data.StructLayout:
+    """Return a word of operands as it comes to the elements: a register, so that an element just takes it.
+
+    Fields:
+        operands: the operands themselves, for an engine that multiplies them.
+        pairs: their sums and differences, for one that selects among these
+            (:func:`rtl_gen.dot_product.pair_layout`).
+    """
+    return data.StructLayout(
+        {
+            "operands": data.ArrayLayout(signed(operand_bits), columns),
+            "pairs": pair_layout(operand_bits, columns),
+        }
+    )
 
 
 def token_layout() -> data.StructLayout:
@@ -30,21 +46,24 @@ class ProcessingElement(wiring.Component):
     """Weights and operands of a few columns, and one addition to the partial sum that passes.
 
     For the row whose token arrives in cycle t: ``o_sum(t + 2 + dot_latency) = i_sum(t + 1 + dot_latency) +
-    sum_j weight_j(row) operand_j``, with the operands that were on ``bus`` at the last token with ``start``.
+    dot << dot_shift``, dot that of :class:`rtl_gen.dot_product.PairSelectDotProduct` for the weights of the
+    row and the operands that were on ``bus`` at the last token with ``start``; modulo ``2**o_sum_bits``.
 
     Parameters:
         image: the weight memory, ``columns`` weights a word.
-        columns: columns of this element.
+        columns: columns of this element, the first ones of the bus.
         weight_bits: bits of a weight.
-        operand_bits: bits of a signed operand.
+        operand_bits: bits of a signed operand, at most those of the bus.
+        bus_operand_bits, bus_columns: of the bus.
         dot_bits: bits of the dot product, proved to hold it.
-        i_sum_bits, o_sum_bits: bits of the partial sums in and out, proved to hold them.
+        dot_shift: puts the dot product to the chain's scale.
+        i_sum_bits, o_sum_bits: bits of the partial sums in and out.
         dot_latency: cycles of the dot product, the same all along the chain.
 
     Members:
         i_token, o_token: token in, and a cycle later out.
         i_addr, o_addr: address of the row in the weight memory, with the token.
-        bus: In, ``columns`` operands; taken in a cycle in which ``i_token.start`` is high.
+        bus: In; a word of operands, taken in a cycle in which ``i_token.start`` is high.
         i_sum, o_sum: partial sums.
 
     Latency: 1 cycle from token to token, ``2 + dot_latency`` from token to partial sum.
@@ -58,7 +77,10 @@ class ProcessingElement(wiring.Component):
         columns: int,
         weight_bits: int,
         operand_bits: int,
+        bus_operand_bits: int,
+        bus_columns: int,
         dot_bits: int,
+        dot_shift: int,
         i_sum_bits: int,
         o_sum_bits: int,
         dot_latency: int,
@@ -68,6 +90,7 @@ class ProcessingElement(wiring.Component):
         self._weight_bits = weight_bits
         self._operand_bits = operand_bits
         self._dot_bits = dot_bits
+        self._dot_shift = dot_shift
         self._dot_latency = dot_latency
         addr_bits = max(1, (image.depth - 1).bit_length())
         super().__init__(
@@ -76,7 +99,7 @@ class ProcessingElement(wiring.Component):
                 "o_token": Out(token_layout()),
                 "i_addr": In(addr_bits),
                 "o_addr": Out(addr_bits),
-                "bus": In(data.ArrayLayout(signed(operand_bits), columns)),
+                "bus": In(operand_bus_layout(bus_operand_bits, bus_columns)),
                 "i_sum": In(signed(i_sum_bits)),
                 "o_sum": Out(signed(o_sum_bits)),
             }
@@ -86,7 +109,7 @@ class ProcessingElement(wiring.Component):
         """Return the hardware."""
         m = Module()
         m.submodules.weights = weights = Rom(self._image)
-        m.submodules.dot_product = dot_product = ShiftAddDotProduct(
+        m.submodules.dot_product = dot_product = PairSelectDotProduct(
             columns=self._columns,
             weight_bits=self._weight_bits,
             operand_bits=self._operand_bits,
@@ -94,21 +117,25 @@ class ProcessingElement(wiring.Component):
             latency=self._dot_latency,
         )
         # Data needs no reset: nothing reads it before a token has marked it valid.
-        operands = Signal.like(self.bus, reset_less=True)
+        pairs = Signal(pair_layout(self._operand_bits, self._columns), reset_less=True)
         addr = Signal.like(self.i_addr, reset_less=True)
         partial_sum = Signal.like(self.o_sum, reset_less=True)
         with m.If(self.i_token.start):
-            m.d.sync += operands.eq(self.bus)
+            for i in range(-(-self._columns // 2)):
+                m.d.sync += [
+                    pairs[i].sum.eq(self.bus.pairs[i].sum),
+                    pairs[i].difference.eq(self.bus.pairs[i].difference),
+                ]
         m.d.sync += [
             self.o_token.eq(self.i_token),
             addr.eq(self.i_addr),
-            partial_sum.eq(self.i_sum + dot_product.sum),
+            partial_sum.eq(self.i_sum + (dot_product.sum << self._dot_shift)),
         ]
         m.d.comb += [
             self.o_addr.eq(addr),
             self.o_sum.eq(partial_sum),
             weights.addr.eq(self.i_addr),
             dot_product.weights.eq(weights.data),
-            dot_product.operands.eq(operands),
+            dot_product.pairs.eq(pairs),
         ]
         return m

@@ -6,10 +6,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.fixed import IntFormat, Rounding
+from qornn_hw.fixed import Rounding
 from qornn_hw.rom import RomImage
 from qornn_hw.schedule import DSP_OPERAND_BITS, requantizer_latency
 from rtl_gen.rom import Rom
+from rtl_gen.saturate import saturate
 
 __all__ = ["Requantizer"]
 
@@ -20,9 +21,6 @@ class Requantizer(wiring.Component):
     Equals :func:`qornn_hw.fixed.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A value
     of more than 16 bits is multiplied in two halves; up to 31 bits, and with factors of up to 15, each
     product fits a hard 16x16 multiplier.
-    Saturation looks at whether the bits above the result are all alike; a compare of the whole sum would
-    set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``: rounding is monotonic and keeps zero, so
-    that clamping after it is the same as before.
 
     Parameters:
         value_bits: bits of the signed value.
@@ -41,8 +39,10 @@ class Requantizer(wiring.Component):
         multiplier: In(multiplier_bits), of the same row; absent if all rows share it.
         result: Out(signed(result_bits)).
 
-    Latency: 2 cycles, 3 where the value has more than 16 bits, with or without table (the table's read
-    takes the place of the last register). Throughput: 1 a cycle.
+    Latency: 4 cycles, 5 where the value has more than 16 bits, with or without table (the table's read
+    takes the place of the last register): factors, product, sum, result. Each of the first three is a
+    register that synthesis puts into the hard multiplier, whose own delays nextpnr does not know. 3 where the
+    factor is a shared power of two. Throughput: 1 a cycle.
     """
 
     def __init__(
@@ -78,52 +78,45 @@ class Requantizer(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from value to result."""
-        return requantizer_latency(self._value_bits)
+        return requantizer_latency(self._value_bits, self._multiplier)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        # The factor as a signed number of one more bit: signed times signed is what a hard multiplier does.
-        factor = Signal(signed(self._multiplier_bits + 1))
-        m.d.comb += factor.eq(self._multiplier if self._multiplier is not None else self.multiplier)
+        # Data needs no reset: nothing reads it before it is marked valid.
 
+        def register(value: Any, name: str) -> Signal:
+            held = Signal.like(value, name=name, reset_less=True)
+            m.d.sync += held.eq(value)
+            return held
+
+        value = register(self.value, "value_held")
         # A long shift's rounding constant may be wider than any product.
         product_bits = max(self._value_bits + self._multiplier_bits, self._constant.bit_length()) + 2
-        # Data needs no reset: nothing reads it before it is marked valid.
         total = Signal(signed(product_bits), reset_less=True)
-        if self._value_bits <= DSP_OPERAND_BITS:
-            m.d.sync += total.eq(self.value * factor + self._constant)
+        if self._multiplier is not None and self._multiplier.bit_count() == 1:
+            m.d.sync += total.eq((value << (self._multiplier.bit_length() - 1)) + self._constant)
         else:
-            cut = DSP_OPERAND_BITS - 1
-            low, high = self.value[:cut], self.value[cut:].as_signed()
-            low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
-            low_total = Signal(signed(low_bits), reset_less=True)
-            high_product = Signal(signed(len(high) + self._multiplier_bits + 1), reset_less=True)
-            m.d.sync += [
-                low_total.eq(low * factor + self._constant),
-                high_product.eq(high * factor),
-                total.eq((high_product << cut) + low_total),
-            ]
+            # The factor as a signed number of one more bit: hard multipliers take signed times signed.
+            factor = Signal(signed(self._multiplier_bits + 1))
+            if self._multiplier is None:
+                m.d.comb += factor.eq(register(self.multiplier, "factor_held"))
+            else:
+                m.d.comb += factor.eq(self._multiplier)
+            if self._value_bits <= DSP_OPERAND_BITS:
+                m.d.sync += total.eq(register(value * factor, "product") + self._constant)
+            else:
+                cut = DSP_OPERAND_BITS - 1
+                low, high = value[:cut], value[cut:].as_signed()
+                low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
+                low_total = Signal(signed(low_bits), reset_less=True)
+                m.d.sync += low_total.eq(register(low * factor, "low_product") + self._constant)
+                high_product = register(register(high * factor, "high_product"), "high_held")
+                m.d.sync += total.eq((high_product << cut) + low_total)
 
-        shifted = Signal(signed(max(product_bits - self._shift, self._bits + 1)))
-        m.d.comb += shifted.eq(total >> self._shift)
-        rounded = Signal.like(shifted)
-        m.d.comb += rounded.eq(shifted)
-        if self._rounding is Rounding.HALF_EVEN and self._shift:
-            # The constant is in: a tie has left only zeros below the point. Its neighbour below is even.
-            tie = total[: self._shift] == 0
-            m.d.comb += rounded[0].eq(shifted[0] & ~tie)
-
-        form = IntFormat(self._bits, signed=True)
-        saturated = Signal(signed(self._bits))
-        above = shifted[self._bits - 1 :]
-        negative = shifted[-1]
-        m.d.comb += saturated.eq(rounded)
-        with m.If(~negative & above.any()):
-            m.d.comb += saturated.eq(form.max)
-        with m.Elif(negative & (1 if self._relu else ~above.all())):
-            m.d.comb += saturated.eq(0 if self._relu else form.min)
-
+        saturated = saturate(
+            m, total, shift=self._shift, rounding=self._rounding, bits=self._bits, relu=self._relu
+        )
         if self._table is None:
             result = Signal.like(self.result, reset_less=True)
             m.d.sync += result.eq(saturated)

@@ -32,11 +32,11 @@ class Sequencer(wiring.Component):
         input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
         room: In; the output has room for an answer.
         launch_answer: Out; pulse: an answer begins, its room is taken.
-        word: Out; word to read from the operand memory: the one of element e in the cycle before its token.
+        word: Out; word to read from the operand memory: the one of element e two cycles before its token.
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
 
-    Latency: decision to launch 1 cycle, launch to ``word`` 1 cycle, to ``token`` 2 cycles.
+    Latency: decision to launch and ``word`` 1 cycle, launch to ``token`` 2 cycles.
     """
 
     def __init__(self, design: Design) -> None:
@@ -118,9 +118,9 @@ class Sequencer(wiring.Component):
             m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
         with m.If(~gap_over):
             m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
-        # The elements have loaded by then, a period being longer than the chain, and the decision in the next
-        # cycle sees the next input.
-        m.d.sync += self.input_taken.eq(taking & (period_left == 2) & ~period_over)
+        # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
+        # later sees the next input.
+        m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):
@@ -136,11 +136,14 @@ class Sequencer(wiring.Component):
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))
-        with m.If(launch):
-            m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
-            m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
+        with m.If(begin):
+            m.d.sync += self.word.eq(0)
+        with m.Elif(follow):
+            m.d.sync += self.word.eq(word_base)
         with m.Else():
             m.d.sync += self.word.eq(self.word + 1)
+        with m.If(launch):
+            m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
 
         # -- rows: one a cycle -----------------------------------------------------------------------
         pass_base = Signal(range(s.passes * s.rows + 1))

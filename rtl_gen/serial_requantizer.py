@@ -139,7 +139,7 @@ def _factor_image(design: Design) -> RomImage:
     stride = 1 << max(1, (count - 1).bit_length())
     words = [0] * (design.network.hidden_size * stride)
     for unit in range(design.network.hidden_size):
-        factor = image.words[unit] >> s.bias_bits
+        factor = image.words[unit] >> (image.width - count)
         for j in range(count):
             words[unit * stride + j] = factor >> (count - 1 - j) & 1
     return RomImage("factors", 1, tuple(words))

@@ -3,11 +3,11 @@
 from typing import Any
 
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
-from rtl_gen.processing_element import ProcessingElement, token_layout
+from rtl_gen.processing_element import ProcessingElement, operand_bus_layout, token_layout
 from rtl_gen.ram import Ram
 
 __all__ = ["SystolicChain"]
@@ -32,7 +32,8 @@ class SystolicChain(wiring.Component):
             ``i_token``.
         o_row: In; index of the row whose sum is on ``o_sum`` (several passes only).
         o_store: In; whether that sum waits for the next pass.
-        o_sum: Out; the partial sum of a row, ``schedule.chain_latency`` cycles after its token entered.
+        o_sum: Out; the sum of a row as :mod:`qornn_hw.schedule` defines it, ``schedule.chain_latency`` cycles
+            after its token entered.
 
     Throughput: 1 row a cycle.
     """
@@ -48,7 +49,7 @@ class SystolicChain(wiring.Component):
                 "i_addr": In(addr_bits),
                 "i_row": In(row_bits),
                 "i_first": In(1),
-                "bus": In(data.ArrayLayout(signed(s.operand_bits), s.columns_per_element)),
+                "bus": In(operand_bus_layout(s.operand_bits, s.columns_per_element)),
                 "o_token": Out(token_layout()),
                 "o_row": In(row_bits),
                 "o_store": In(1),
@@ -69,10 +70,14 @@ class SystolicChain(wiring.Component):
         for e in range(s.elements):
             element = ProcessingElement(
                 image=self._design.weight_images[e],
-                columns=s.columns_per_element,
+                columns=s.element_columns[e],
                 weight_bits=s.weight_bits[e],
-                operand_bits=s.operand_bits,
+                operand_bits=s.element_operand_bits[e],
+                bus_operand_bits=s.operand_bits,
+                bus_columns=s.columns_per_element,
                 dot_bits=s.dot_bits[e],
+                # Of one bit among others: the weights themselves where the others' are doubled.
+                dot_shift=s.scale - 1 if s.weight_bits[e] == 1 else 0,
                 i_sum_bits=len(partial_sum),
                 o_sum_bits=sum_bits[e],
                 dot_latency=s.dot_product_latency,

@@ -36,7 +36,7 @@ class UartReceiver(wiring.Component):
         o: Out(stream.Signature(ReceivedByte, always_ready=True)): A byte, valid for one cycle; nothing can
             hold it back.
 
-    Latency: From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 4 cycles.
+    Latency: From the start bit's edge to ``o``: ``9.5 * clocks_per_bit`` and 5 cycles.
     """
 
     def __init__(self, *, clocks_per_bit: int) -> None:
@@ -62,10 +62,13 @@ class UartReceiver(wiring.Component):
         timer = Signal(range(self._clocks_per_bit))
         # A one enters at the top and marks the stop bit when it arrives at the bottom.
         bits = Signal(10)
+        # Given a cycle later, from flip-flops: the byte has moved on by one bit.
+        done, error = Signal(), Signal()
+        m.d.sync += [done.eq(busy & (timer == 0) & bits[0]), error.eq(~level)]
         m.d.comb += [
-            self.o.payload.data.eq(bits[2:]),
-            self.o.payload.error.eq(~level),
-            self.o.valid.eq(busy & (timer == 0) & bits[0]),
+            self.o.payload.data.eq(bits[1:9]),
+            self.o.payload.error.eq(error),
+            self.o.valid.eq(done),
         ]
         with m.If(~busy):
             with m.If(was_high & ~level):
@@ -111,19 +114,19 @@ class UartTransmitter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        # Start bit, data and stop bit, zeros behind them: a lone one at the bottom is the stop bit.
+        # Start bit, data and stop bit, zeros behind them: a lone one at the bottom is stop bit or idleness.
         bits = Signal(10, init=1)
         timer = Signal(range(self._clocks_per_bit))
-        # A register, because much hangs on it; set in the last cycle but one of the stop bit.
-        idle = Signal(init=1)
         last = bits[1:] == 0
-        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(idle)]
+        # last & (timer == 0), from a flip-flop: whoever sends looks far behind it.
+        ready = Signal(init=1)
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(ready)]
         with m.If(timer != 0):
-            m.d.sync += [timer.eq(timer - 1), idle.eq(last & (timer == 1))]
-        with m.Elif(~idle | self.i.valid):
+            m.d.sync += [timer.eq(timer - 1), ready.eq(last & (timer == 1))]
+        with m.Elif(~ready | self.i.valid):
             m.d.sync += [
+                ready.eq(0),
                 timer.eq(self._clocks_per_bit - 1),
-                bits.eq(Mux(idle, Cat(0, self.i.payload, 1), bits[1:])),
-                idle.eq(0),
+                bits.eq(Mux(ready, Cat(0, self.i.payload, 1), bits[1:])),
             ]
         return m

@@ -5,14 +5,16 @@ there is a bit flipped in the hardware. The network inside stays as it was: it i
 compared with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qornn_hw.design import Design, with_image
+from qornn_hw.engine import Engine, MacSettings
 from qornn_hw.integer_model import IntegerModel
+from qornn_hw.network import Activation
 from qornn_hw.rom import RomImage
 
 __all__ = ["Fault", "inject_faults"]
@@ -20,11 +22,11 @@ __all__ = ["Fault", "inject_faults"]
 
 @dataclass(frozen=True)
 class Fault:
-    """A design with one bit flipped.
+    """A design with one fault.
 
     Attributes:
-        name: what kind of number the bit belongs to.
-        place: which bit it is, for people.
+        name: what kind of number or wire is wrong.
+        place: which bits these are, for people.
         design: the design with it.
     """
 
@@ -34,7 +36,7 @@ class Fault:
 
 
 def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault, ...]:
-    """Return one fault of each kind that the design has room for.
+    """Return one fault of each kind that the design has room for: a flipped bit, or a wrong wire.
 
     Each is where playing ``sequences`` shows it: signs of weights, the high bits of constants, an entry of a
     table that the sequences use.
@@ -47,27 +49,47 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
         faults.append(Fault(name, place, with_image(design, image.flip(address, bit))))
 
     def flip_weight(name: str, word: int, row: int) -> None:
-        column_pass, element = s.place(word)
-        flip(
-            name,
-            design.weight_images[element],
-            column_pass * s.rows + row,
-            s.weight_bits[element] - 1,
-        )
+        element, address = s.weight_address(word, row)
+        flip(name, design.weight_images[element], address, s.weight_bits[element] - 1)
+
+    def change_all(name: str, image: RomImage, place: str, change: Callable[[int], int]) -> None:
+        words = tuple(change(word) & (1 << image.width) - 1 for word in image.words)
+        changed = RomImage(image.name, image.width, words)
+        faults.append(Fault(name, f"{image.name} {place}", with_image(design, changed)))
 
     flip_weight("recurrent_weight", s.input_words, 0)
     flip_weight("output_weight", s.input_words, net.hidden_size)
     if net.vector_input:
         flip_weight("input_weight", 0, 0)
-    flip("bias", design.constant_image, 0, max(0, s.bias_bits - 2))
-    flip("output_bias", design.constant_image, net.hidden_size, 0)
+    constants = design.constant_image
+    # The row's constant is at the chain's scale: its lowest bit that counts is that of the scale.
+    flip("output_bias", constants, net.hidden_size, s.scale - 1)
+    if net.activation is Activation.MODRELU:
+        flip("row_constant", constants, 0, s.constant_bits - 2)
+        flip("bias", constants, 0, s.constant_bits + max(0, s.bias_bits - 2))
+    else:
+        flip("bias", constants, 0, s.constant_bits - 2)
     if design.multiplier is None:
-        flip("multiplier", design.constant_image, 0, s.bias_bits + s.multiplier_bits - 1)
+        flip("multiplier", constants, 0, constants.width - 1)
     else:
         changed = design.multiplier ^ 1 << (s.multiplier_bits - 1)
         faults.append(
             Fault("multiplier", f"bit {s.multiplier_bits - 1}", replace(design, multiplier=changed))
         )
+    if design.engine is Engine.DSP:
+        faults += [
+            Fault("operand_sign", "of all multipliers", replace(design, mac=MacSettings(a_signed=False))),
+            Fault("weight_sign", "of all multipliers", replace(design, mac=MacSettings(b_signed=False))),
+            Fault("carry", "of all multipliers", replace(design, mac=MacSettings(carry=False))),
+        ]
+    else:
+        # As if a wire between weights and selection were inverted: the sign of a plane of one column.
+        weights = design.weight_images[s.place(s.input_words)[1]]
+        change_all("sign_plane", weights, "bit 0 of every word", lambda word: word ^ 1)
+    if s.total_elements:
+        # As if the total of the operands were one too large: a carry too many.
+        low = (1 << s.constant_bits) - 1
+        change_all("total", constants, "every constant one less", lambda w: (w & ~low) | (w - 1 & low))
     # The initial state of unit 0, in the upper half of the operand memory.
     flip("initial_state", design.operand_image, s.operand_half + s.input_words, net.state_bits - 2)
     if design.rounding_constant:

@@ -1,11 +1,14 @@
 """Places, widths and times of a schedule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import make_network, one_hot_fields
 
 from qornn_hw.bounds import state_range
 from qornn_hw.errors import FormatError
+from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import OutputMode, WeightBits
 from qornn_hw.schedule import Schedule
 
@@ -66,29 +69,86 @@ def test_the_weights_compute_the_network(s):
     assert np.array_equal(sums[net.hidden_size :], net.output_weight @ g)
 
 
-@pytest.mark.parametrize("s", [s for s in SCHEDULES if s.network.hidden_size <= 7], ids=name)
-def test_partial_sums_fit_and_just_fit(s):
-    """Over the extremes of every operand each element's partial sum needs exactly its proven bits."""
+def planes_sum(weights, x, bits):
+    """Return what bit planes of +1 and -1 give where a negated plane of a pair is its one's complement."""
+    total = 0
+    for b in range(bits):
+        for i in range(0, len(x), 2):
+            codes = [w + (1 << (bits - 1)) if bits > 1 else (w + 1) // 2 for w in weights[i : i + 2]]
+            signs = [1 if code >> b & 1 else -1 for code in codes]
+            value = sum(s * v for s, v in zip(signs, x[i : i + 2], strict=True))
+            total += (value if signs[0] > 0 else ~-value) << b
+    return total
+
+
+def extremes(s, row, word):
+    """Return the ends of a row's sum in a word, at the chain's scale, by its planes."""
+    _, e = s.place(word)
+    bits, columns = s.weight_bits[e], s.element_columns[e]
+    weights = [int(w) for w in s.word_weights[row, word, :columns]]
+    # A column that is padding is a +1 of one bit.
+    weights = [w or 1 for w in weights] if bits == 1 else weights
+    held = len(s.columns(word))
+    ends = (0, 15 << s.network.input_shift) if word < s.input_words else state_range(s.network)
+    x = [(ends[0], ends[1]) if c < held else (0, 0) for c in range(columns)]
+    grows = [w > 0 if bits == 1 else 2 * w + 1 > 0 for w in weights]
+    low = [a if up else b for (a, b), up in zip(x, grows, strict=True)]
+    high = [b if up else a for (a, b), up in zip(x, grows, strict=True)]
+    factor = s.scale if bits == 1 else 1
+    return [factor * planes_sum(weights, v, bits) for v in (low, high)]
+
+
+@pytest.mark.parametrize("bits", [(4, 4, 4), (1, 4, 1), (1, 1, 1), (2, 3, 5)])
+@pytest.mark.parametrize("s", [s for s in SCHEDULES if s.network.hidden_size == 7], ids=name)
+def test_partial_sums_fit_and_just_fit(s, bits):
+    """Over the extremes of every operand each element's sums need exactly their proven bits."""
     net = s.network
-    low = np.zeros((s.rows, s.passes * s.elements), dtype=np.int64)
-    high = np.zeros_like(low)
-    for w in range(s.words):
-        x_low, x_high = (0, 15 << net.input_shift) if w < s.input_words else state_range(net)
-        for c in range(len(s.columns(w))):
-            ends = np.stack([s.word_weights[:, w, c] * x_low, s.word_weights[:, w, c] * x_high])
-            low[:, w] += ends.min(axis=0)
-            high[:, w] += ends.max(axis=0)
-    low, high = low.cumsum(axis=1), high.cumsum(axis=1)
+    clipped = {
+        f"{name}_weight": np.where(w >= 0, 1, -1) if k == 1 else w % (1 << k) - (1 << (k - 1))
+        for name, k in zip(("recurrent", "input", "output"), bits, strict=True)
+        for w in [getattr(net, f"{name}_weight")]
+    }
+    net = replace(net, weight_bits=WeightBits(*bits), **clipped)
+    s = Schedule(net, s.columns_per_element, s.elements)
+    ends = np.array([[extremes(s, row, w) for w in range(s.passes * s.elements)] for row in range(s.rows)])
+    sums = ends.cumsum(axis=1)
     for e in range(s.elements):
-        ends = (int(low[:, e :: s.elements].min()), int(high[:, e :: s.elements].max()))
-        bits = s.partial_sum_bits[e]
-        assert -(1 << (bits - 1)) <= ends[0] and ends[1] < 1 << (bits - 1)
-        if bits > 1:
-            assert ends[0] < -(1 << (bits - 2)) or ends[1] >= 1 << (bits - 2)
+        scale = s.scale if s.weight_bits[e] == 1 else 1
+        dots = ends[:, e :: s.elements]
+        assert s.dot_bits[e] == bits_for_range(int(dots.min()) // scale, int(dots.max()) // scale)
+        here = sums[:, e :: s.elements]
+        needed = bits_for_range(int(here.min()), int(here.max()))
+        assert s.partial_sum_bits[e] == min(needed, s.sum_bits)
+    if s.passes > 1:
+        waiting = sums[:, s.elements - 1 : s.elements * (s.passes - 1) : s.elements]
+        needed = bits_for_range(int(waiting.min()), int(waiting.max()))
+        assert s.waiting_sum_bits == min(needed, s.sum_bits)
+
+
+@pytest.mark.parametrize("s", SCHEDULES, ids=name)
+def test_row_constants_and_total_leave_the_accumulator(s):
+    """Planes of all words, the row's constant and the total make 2 (W g + U x + b) and 2 (V g + c)."""
+    net = s.network
+    rng = np.random.default_rng(0)
+    g = rng.integers(-128, 128, net.hidden_size)
+    x = rng.integers(0, 16, net.input_size)
+    sums, total = np.zeros(s.rows, dtype=np.int64), 0
+    for w in range(s.passes * s.elements):
+        _, e = s.place(w)
+        columns = s.element_columns[e]
+        held = (x << net.input_shift if w < s.input_words else g)[list(s.columns(w))]
+        operands = [*(int(v) for v in held), *[0] * (columns - len(held))]
+        total += sum(operands)
+        for row in range(s.rows):
+            weights = [int(v) for v in s.word_weights[row, w, :columns]]
+            sums[row] += planes_sum(weights, operands, s.weight_bits[e])
+    drive = net.input_weight @ x << net.input_shift if net.vector_input else 0
+    expected = [*(net.recurrent_weight @ g + drive + net.bias), *(net.output_weight @ g + net.output_bias)]
+    assert [int(v) for v in sums + s.row_constants - total] == [2 * int(v) for v in expected]
 
 
 def test_states_are_never_used_before_they_are_written():
-    """For every word the load in the next step comes two cycles after its last unit at the earliest."""
+    """For every word the load in the next step comes three cycles after its last unit at the earliest."""
     tight = 0
     for s in SCHEDULES:
         slacks = []
@@ -96,7 +156,7 @@ def test_states_are_never_used_before_they_are_written():
             q, e = s.place(w)
             written = s.columns(w)[-1] + s.chain_latency + s.tail_latency
             periods = (s.answer_period, s.update_period, s.joint_period)
-            slacks += [s.step_gap + q * period + e - (written + 2) for period in periods]
+            slacks += [s.step_gap + q * period + e - (written + 3) for period in periods]
         assert min(slacks) >= 0
         tight += min(slacks) == 0
     assert tight > 50

@@ -9,8 +9,8 @@ from component_bench import pipeline_results
 
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.rom import pack_fields, pack_weights
-from qornn_hw.schedule import dot_product_latency
-from rtl_gen.dot_product import ShiftAddDotProduct
+from qornn_hw.schedule import bipolar_weights, complement_losses, dot_product_latency
+from rtl_gen.dot_product import PairSelectDotProduct
 
 
 def weights_of(bits):
@@ -18,11 +18,27 @@ def weights_of(bits):
     return [-1, 1] if bits == 1 else list(range(-(1 << (bits - 1)), 1 << (bits - 1)))
 
 
+def pack_pairs(x, operand_bits):
+    """Return the sums and differences that an element holds of its operands; 0 beside an odd one."""
+    padded = [*x, 0]
+    pairs = [(padded[i] + padded[i + 1], padded[i] - padded[i + 1]) for i in range(0, len(x), 2)]
+    return pack_fields([v for pair in pairs for v in pair], [operand_bits + 1] * 2 * len(pairs))
+
+
+def expected(cases, weight_bits):
+    """Return the sums that the component's docstring promises."""
+    sums = []
+    for w, x in cases:
+        factors = bipolar_weights(np.array(w), weight_bits)
+        sums.append(int(factors @ np.array(x)) - int(complement_losses(np.array(w), weight_bits)))
+    return sums
+
+
 def run(columns, weight_bits, operand_bits, cases, extra_latency=0):
     """Return the component's sums for (weights, operands) pairs."""
-    most = columns * (1 << (weight_bits - 1)) * (1 << (operand_bits - 1))
+    most = columns * (1 << weight_bits) * (1 << (operand_bits - 1)) + columns << weight_bits
     latency = dot_product_latency(columns, weight_bits) + extra_latency
-    dut = ShiftAddDotProduct(
+    dut = PairSelectDotProduct(
         columns=columns,
         weight_bits=weight_bits,
         operand_bits=operand_bits,
@@ -32,7 +48,7 @@ def run(columns, weight_bits, operand_bits, cases, extra_latency=0):
     inputs = [
         {
             "weights": pack_weights(np.array(w), weight_bits),
-            "operands": pack_fields(list(x), [operand_bits] * columns),
+            "pairs": pack_pairs(x, operand_bits),
         }
         for w, x in cases
     ]
@@ -47,9 +63,7 @@ def test_every_product(columns, weight_bits, operand_bits):
     """Exhaustive where the inputs have at most 16 bits."""
     operands = range(-(1 << (operand_bits - 1)), 1 << (operand_bits - 1))
     cases = list(product(product(weights_of(weight_bits), repeat=columns), product(operands, repeat=columns)))
-    assert run(columns, weight_bits, operand_bits, cases) == [
-        sum(a * b for a, b in zip(w, x, strict=True)) for w, x in cases
-    ]
+    assert run(columns, weight_bits, operand_bits, cases) == expected(cases, weight_bits)
 
 
 @pytest.mark.parametrize("weight_bits", range(1, 9))
@@ -64,18 +78,43 @@ def test_random_and_extreme_products(columns, operand_bits, weight_bits):
         (rng.choice(choices, columns).tolist(), rng.integers(low, high + 1, columns).tolist())
         for _ in range(150)
     ]
-    assert run(columns, weight_bits, operand_bits, cases) == [
-        sum(a * b for a, b in zip(w, x, strict=True)) for w, x in cases
-    ]
+    assert run(columns, weight_bits, operand_bits, cases) == expected(cases, weight_bits)
 
 
 def test_more_latency_is_plain_delay():
     """A dot product that must wait for wider neighbours gives the same, later."""
     cases = [([3, -4], [x, 7]) for x in range(-8, 8)]
-    assert run(2, 3, 4, cases, extra_latency=3) == [3 * x - 28 for (_, (x, _)) in cases]
+    assert run(2, 3, 4, cases, extra_latency=3) == expected(cases, 3)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_planes_of_plus_and_minus_one_make_the_weights(bits):
+    """2 w + 1 (w itself at one bit) is the sum of its planes; each negated one lacks 1 of its weight."""
+    for w in weights_of(bits):
+        code = w + (1 << (bits - 1)) if bits > 1 else (w + 1) // 2
+        signs = [1 if code >> b & 1 else -1 for b in range(bits)]
+        assert bipolar_weights(np.array([w]), bits)[0] == sum(s << b for b, s in enumerate(signs))
+        lost = sum(1 << b for b, s in enumerate(signs) if s < 0)
+        # The first of a pair decides about the sign; the second has none of its own.
+        assert complement_losses(np.array([w]), bits) == complement_losses(np.array([w, w]), bits) == lost
+        assert complement_losses(np.array([w, 1, w]), bits) == 2 * lost
+
+
+def test_a_narrow_sum_is_right_modulo_its_width():
+    """Registers on the way drop what the result has no room for, and nothing else."""
+    cases = [([7, -8, 7], [100, -128, 127]), ([-8, 7, 7], [127, -128, 127]), ([0, 0, 0], [1, 1, 1])]
+    for sum_bits in (3, 6, 9):
+        latency = dot_product_latency(3, 4)
+        dut = PairSelectDotProduct(
+            columns=3, weight_bits=4, operand_bits=8, sum_bits=sum_bits, latency=latency
+        )
+        inputs = [{"weights": pack_weights(np.array(w), 4), "pairs": pack_pairs(x, 8)} for w, x in cases]
+        got = pipeline_results(dut, inputs, "sum", latency)
+        mask = (1 << sum_bits) - 1
+        assert [v & mask for v in got] == [v & mask for v in expected(cases, 4)]
 
 
 def test_too_little_latency_is_refused():
     """Fewer cycles than adder levels cannot be had."""
     with pytest.raises(ValueError, match=r"^latency of 4 columns of 4 bits must be .*4.*, not 3$"):
-        ShiftAddDotProduct(columns=4, weight_bits=4, operand_bits=8, sum_bits=16, latency=3)
+        PairSelectDotProduct(columns=4, weight_bits=4, operand_bits=8, sum_bits=16, latency=3)

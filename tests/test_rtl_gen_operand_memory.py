@@ -19,13 +19,21 @@ def run(dut, bench):
 
 
 async def read(ctx, dut, words, initial=0):
-    """Return the operands of some words, one read a cycle."""
+    """Return the operands of some words, one read a cycle, and check the pairs beside them."""
     ctx.set(dut.initial, initial)
     operands = []
-    for word in words:
-        ctx.set(dut.word, word)
+    words = list(words)
+    for cycle in range(len(words) + 1):
+        if cycle < len(words):
+            ctx.set(dut.word, words[cycle])
         await ctx.tick()
-        operands += list(ctx.get(dut.bus))
+        if cycle:
+            word = list(ctx.get(dut.bus.operands))
+            operands += word
+            padded = [*word, 0]
+            for i, pair in enumerate(ctx.get(dut.bus.pairs)):
+                a, b = padded[2 * i : 2 * i + 2]
+                assert (pair.sum, pair.difference) == (a + b, a - b)
     return operands
 
 
@@ -80,6 +88,7 @@ def test_the_next_input_arrives_while_one_is_used(columns):
     async def bench(ctx):
         assert not ctx.get(dut.input_ready)
         await put(ctx, dut, [(1, 1, 0), (2, 0, 0), (3, 0, 0)])
+        await ctx.tick()
         assert ctx.get(dut.input_ready)
         assert (ctx.get(dut.input_first), ctx.get(dut.input_last)) == (1, 0)
         await put(ctx, dut, [(4, 0, 0), (5, 0, 0), (15, 0, 1)])
@@ -88,6 +97,8 @@ def test_the_next_input_arrives_while_one_is_used(columns):
         ctx.set(dut.input_taken, 1)
         await ctx.tick()
         ctx.set(dut.input_taken, 0)
+        assert (ctx.get(dut.input_ready), ctx.get(dut.i.ready)) == (1, 0)
+        await ctx.tick()
         assert ctx.get(dut.i.ready)
         assert (ctx.get(dut.input_first), ctx.get(dut.input_last)) == (0, 1)
         assert (await read(ctx, dut, words))[:3] == shifted([4, 5, 15])
@@ -128,11 +139,14 @@ def test_symbols_are_kept_in_two_banks():
 
     async def bench(ctx):
         await put(ctx, dut, [(5, 1, 0), (3, 0, 1)])
+        await ctx.tick()
         assert not ctx.get(dut.i.ready)
         assert (ctx.get(dut.symbol), ctx.get(dut.input_first), ctx.get(dut.input_last)) == (5, 1, 0)
         ctx.set(dut.input_taken, 1)
         await ctx.tick()
         ctx.set(dut.input_taken, 0)
+        assert ctx.get(dut.symbol) == 5
+        await ctx.tick()
         assert (ctx.get(dut.symbol), ctx.get(dut.input_first), ctx.get(dut.input_last)) == (3, 0, 1)
 
     dut = OperandMemory(design)

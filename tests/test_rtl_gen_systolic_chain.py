@@ -12,12 +12,20 @@ from rtl_gen.systolic_chain import SystolicChain
 from sim.stimuli import random_network
 
 
+def pack_bus(word, bits):
+    """Return the bits of the operand bus for a word of operands."""
+    padded = [*word, 0]
+    pairs = [(padded[i] + padded[i + 1], padded[i] - padded[i + 1]) for i in range(0, len(word), 2)]
+    fields = [*word, *(v for pair in pairs for v in pair)]
+    return pack_fields(fields, [bits] * len(word) + [bits + 1] * 2 * len(pairs))
+
+
 def sums_of_a_step(design, operands):
     """Send every row of every pass through the chain; return the sums of the last pass, by row."""
     s = design.schedule
     chain = SystolicChain(design)
     period = s.period(s.rows)
-    words = [pack_fields([int(v) for v in w], [s.operand_bits] * len(w)) for w in operands]
+    words = [pack_bus([int(v) for v in w], s.operand_bits) for w in operands]
     sums = {}
 
     async def bench(ctx):
@@ -51,7 +59,7 @@ def sums_of_a_step(design, operands):
     ("n", "m", "columns", "elements"), [(5, 3, 2, 5), (5, 3, 2, 2), (9, 4, 4, 2), (7, 1, 1, 3), (3, 2, 8, 1)]
 )
 def test_sums_are_the_products_of_the_matrices(n, m, columns, elements, bits):
-    """Over random and extreme operands the sums are W g + (U x << e) and V g, one pass or several."""
+    """Sums, row constants and total give W g + (U x << e) + b and V g + c, for random and extreme x, g."""
     network = random_network(
         seed=1, hidden_size=n, input_size=m, output_size=3, weight_bits=WeightBits(*bits)
     )
@@ -66,8 +74,17 @@ def test_sums_are_the_products_of_the_matrices(n, m, columns, elements, bits):
         for word in range(s.words):
             held = x << network.input_shift if word < s.input_words else g
             operands[word, : len(s.columns(word))] = held[list(s.columns(word))]
+        total = int(operands.reshape(s.passes, s.elements, columns)[:, : s.total_elements].sum())
         expected = [
-            *(network.recurrent_weight @ g + (network.input_weight @ x << network.input_shift)),
-            *(network.output_weight @ g),
+            *(
+                network.recurrent_weight @ g
+                + (network.input_weight @ x << network.input_shift)
+                + network.bias
+            ),
+            *(network.output_weight @ g + network.output_bias),
         ]
-        assert sums_of_a_step(design, operands) == [int(v) for v in expected]
+        sums = sums_of_a_step(design, operands)
+        mask = (1 << s.sum_bits) - 1
+        assert [v + k - total & mask for v, k in zip(sums, s.row_constants, strict=True)] == [
+            s.scale * int(v) & mask for v in expected
+        ]

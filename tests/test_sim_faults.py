@@ -45,6 +45,8 @@ COMMON = {
     "multiplier",
     "initial_state",
     "rounding_constant",
+    "sign_plane",
+    "total",
 }
 
 
@@ -94,7 +96,7 @@ RUNGS = {
 def test_there_is_a_fault_of_every_kind():
     """Both designs together have every kind of number that can be wrong."""
     assert set(FAULTS) == COMMON | {"symbol", "table"}
-    assert set(VECTOR_FAULTS) == COMMON | {"input_weight"}
+    assert set(VECTOR_FAULTS) == COMMON | {"input_weight", "row_constant"}
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -112,7 +114,7 @@ def test_without_a_fault_every_rung_is_content_with_vectors(rung, tmp_path):
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("rung", RUNGS)
 def test_every_rung_notices_every_fault(rung, name, tmp_path):
-    """One wrong bit is a mismatch that names sequence and step."""
+    """One wrong bit or wire is a mismatch that names sequence and step."""
     with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
         RUNGS[rung](FAULTS[name].design, DESIGN, SEQUENCES, tmp_path)
 

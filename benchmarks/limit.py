@@ -1,0 +1,83 @@
+"""Networks at the limit of the iCE40UP5K, for the figures of docs/boards.md.
+
+    python benchmarks/limit.py NETWORK.npz [--hidden N] [--bits K] [--output-bits K] [--state A]
+
+Writes a network with a random orthogonal W, rounded to K bits with the clipping of 3 standard deviations that
+training uses, relu, one input, ten outputs at every step; build it with ``qornn-hw build``.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.checkpoint import Checkpoint, save_checkpoint
+from qornn_hw.fixed import IntFormat, Rounding, scale_to_multiplier
+from qornn_hw.network import (
+    Activation,
+    InputKind,
+    IntegerNetwork,
+    OutputKind,
+    OutputMode,
+    Scales,
+    WeightBits,
+)
+
+CLIP = 3.0
+INPUTS, OUTPUTS = 1, 10
+
+
+def quantize(weights: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
+    """Return weights in steps of which 2**(bits-1) are ``CLIP`` standard deviations."""
+    form = IntFormat(bits, signed=True)
+    step = CLIP * weights.std() / -form.min
+    return np.clip(np.rint(weights / step), form.min, form.max).astype(np.int64)
+
+
+def limit_network(hidden: int, bits: int, output_bits: int, state_bits: int) -> IntegerNetwork:
+    """Return the network of these sizes."""
+    rng = np.random.default_rng(0)
+    orthogonal, triangle = np.linalg.qr(rng.standard_normal((hidden, hidden)))
+    w = orthogonal * np.sign(np.diag(triangle))
+    # An entry of W of 1 is worth this many steps; the requantizer takes it back.
+    worth = -IntFormat(bits, signed=True).min / (CLIP * w.std())
+    multiplier, shift = scale_to_multiplier(1 / worth, 8, 24)
+    return IntegerNetwork(
+        activation=Activation.RELU,
+        recurrent_weight=quantize(w, bits),
+        input_weight=quantize(rng.standard_normal((hidden, INPUTS)), bits),
+        output_weight=quantize(rng.standard_normal((OUTPUTS, hidden)), output_bits),
+        bias=rng.integers(0, round(20 * worth), hidden),
+        output_bias=rng.integers(-100, 100, OUTPUTS),
+        weight_bits=WeightBits(bits, bits, output_bits),
+        state_bits=state_bits,
+        input_kind=InputKind.VECTOR,
+        input_format=IntFormat(state_bits, signed=True),
+        input_shift=0,
+        multiplier=np.full(hidden, multiplier),
+        shift=shift,
+        rounding=Rounding.HALF_UP,
+        initial_state=rng.integers(0, 1 << (state_bits - 1), hidden),
+        output_mode=OutputMode.EVERY_STEP,
+        output_kind=OutputKind.LOGITS,
+        scales=Scales(1.0, 1.0, 1.0, 1.0),
+    )
+
+
+def main() -> None:
+    """Write the network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--bits", type=int, default=4, help="of W and U")
+    parser.add_argument("--output-bits", type=int, default=4, help="of V")
+    parser.add_argument("--state", type=int, default=8, help="bits of a hidden unit and of an input")
+    arguments = parser.parse_args()
+    network = limit_network(arguments.hidden, arguments.bits, arguments.output_bits, arguments.state)
+    arguments.path.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(arguments.path, Checkpoint(network))
+
+
+if __name__ == "__main__":
+    main()
