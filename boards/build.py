@@ -67,7 +67,8 @@ class Buildable:
         facts: what the report says of it.
         documents: makes further text files that belong to the core: name to content.
         multipliers: synthesis makes hard multipliers of products; else the core brings its own.
-        weights: the image of the weights that are loaded after start-up, None where they are in the bitstream.
+        weights: the image of the weights that are loaded after start-up, None where they are in the
+            bitstream.
     """
 
     core: Callable[[], Component]
@@ -121,7 +122,8 @@ def build(
     """Build the bitstream of ``design`` for ``board`` in ``out_dir`` and return the report.
 
     On success ``out_dir`` holds ``<name>.bin``, ``core.v``, ``core_ports.md``, ``netlist.v``, ``report.json``
-    and ``logs/``, and ``weights.bin`` where the weights are loaded after start-up. On failure it holds the logs, and otherwise what it held before.
+    and ``logs/``, and ``weights.bin`` where the weights are loaded after start-up. On failure it holds the
+    logs, and otherwise what it held before.
 
     Args:
         design: the compiled network.
@@ -313,7 +315,8 @@ class _Run:
                 emit_src=False,
                 debug_verilog=False,
                 verbose=True,
-                # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to zero.
+                # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to
+                # zero.
                 synth_opts="-dsp" if self.part.multipliers else "",
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.

@@ -52,6 +52,15 @@ LanesOption = Annotated[
     int | None,
     typer.Option("--lanes", metavar="N", help="At most N multiply-accumulates a cycle; else what fits."),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="lut: multiplies in logic cells. dsp: in hard multipliers, weights loaded after start-up where "
+        "block RAM is too small. Else lut where it fits.",
+    ),
+]
 SimulatorOption = Annotated[
     str | None, typer.Option("--simulator", metavar="NAME", help="icarus or verilator; else what is there.")
 ]
@@ -154,12 +163,16 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
         yield
 
 
-def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design":
+def _design(checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str | None) -> "Design":
     from boards.registry import find_board
-    from qornn_hw.planner import plan
+    from qornn_hw.dsp_planner import plan_engine
+    from qornn_hw.engine import Engine
 
+    if engine is not None and engine not in tuple(Engine):
+        raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
     found = find_board(board)
-    return plan(checkpoint.network, found.for_core, name=found.name, lanes=lanes)
+    chosen = None if engine is None else Engine(engine)
+    return plan_engine(checkpoint.network, found.for_core, name=found.name, lanes=lanes, engine=chosen)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -273,6 +286,7 @@ def sim(
     model: ModelArgument,
     board: BoardOption = "icebreaker",
     lanes: LanesOption = None,
+    engine: EngineOption = None,
     simulator: SimulatorOption = None,
     through: Annotated[
         str,
@@ -328,7 +342,7 @@ def sim(
         _check_folder_of(waves)
     checkpoint = _load(model)
     try:
-        design = _design(checkpoint, board, lanes)
+        design = _design(checkpoint, board, lanes, engine)
     except CapacityError as error:
         if through != "core":
             raise
@@ -431,6 +445,7 @@ def build(
         typer.Option("--out", "-o", metavar="DIR", help="Folder of the results; else build/MODEL-BOARD."),
     ] = None,
     lanes: LanesOption = None,
+    engine: EngineOption = None,
     clock: Annotated[
         float | None, typer.Option(metavar="MHZ", help="Core clock; else the board's own.")
     ] = None,
@@ -448,7 +463,7 @@ def build(
     found = find_board(board)
     check_request(found, seed=seed, clock_mhz=clock)
     checkpoint = _load(model)
-    design = _design(checkpoint, board, lanes)
+    design = _design(checkpoint, board, lanes, engine)
     folder = out or Path("build") / f"{model.stem}-{board}"
     s = design.schedule
     if not as_json:
@@ -481,3 +496,5 @@ def build(
     else:
         console.print(report_table(report))
         print(f"wrote {folder / report['files']['bitstream']} and {folder / 'report.json'}")
+        if weights := report["files"].get("weights"):
+            print(f"wrote {folder / weights}: load it over the link after each start (docs/link.md, LOAD)")

@@ -24,8 +24,8 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of its columns' weights,
-            at ``schedule.weight_address``.
+        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of its columns'
+            weights, at ``schedule.weight_address``.
         constant_image: per row, its constant in ``schedule.constant_bits``; above it b of modrelu in
             ``schedule.bias_bits``; above that M where the units differ in it. Zeros in both for rows of V.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).

@@ -1,11 +1,12 @@
 """The schedule of the dsp engine: a hard multiplier an element, one column each, many passes.
 
-All passes are alike: they walk all rows, those of ``[U W]`` and those of ``[0 V]``, whether both are wanted or
-not, and one begins where the other ended. The weight memories of all elements share one address, which counts
-through the whole step: element e, which a row reaches e cycles later, has its weights e words further on.
+All passes are alike: they walk all rows, those of ``[U W]`` and those of ``[0 V]``, whether both are wanted
+or not, and one begins where the other ended. The weight memories of all elements share one address, which
+counts through the whole step: element e, which a row reaches e cycles later, has its weights e words further
+on.
 
-The bias (but that of modrelu), and the drive of a symbol, are where a sum starts from. Complete sums wait in a
-memory for a requantizer that takes one after the other, ``drain_cycles`` each. As the next step needs only
+The bias (but that of modrelu), and the drive of a symbol, are where a sum starts from. Complete sums wait in
+a memory for a requantizer that takes one after the other, ``drain_cycles`` each. As the next step needs only
 ``elements`` units a pass, it is never behind where ``elements * drain_cycles`` fit a pass.
 
 Cycles of a pass, as :mod:`rtl_gen.dsp_core` builds them:
@@ -40,8 +41,7 @@ MAC_SUM_BITS = 32
 SPRAM_WEIGHT_BITS = 8
 # SB_SPRAM256KA: 16384 words of two weights.
 SPRAM_ADDR_BITS = 14
-# The loader writes the checksum behind the last weight.
-SPRAM_DEPTH = (1 << SPRAM_ADDR_BITS) - 1
+SPRAM_DEPTH = 1 << SPRAM_ADDR_BITS
 LANES_PER_SPRAM = 2
 
 
@@ -81,8 +81,8 @@ class DspSchedule(Schedule):
             )
         if self.weight_store is WeightStore.SPRAM and self.weight_depth > SPRAM_DEPTH:
             raise FormatError(
-                f"weights must fit {SPRAM_DEPTH} words of SPRAM for each two elements, but {self.passes} passes "
-                f"of {self.rows} rows need {self.weight_depth}; take more elements or a smaller network"
+                f"weights must fit {SPRAM_DEPTH} words of SPRAM for each two elements, but "
+                f"{self.passes} passes of {self.rows} rows need {self.weight_depth}; take more elements or a smaller network"
             )
 
     @property
@@ -198,8 +198,8 @@ class DspSchedule(Schedule):
     def period(self, rows: int) -> int:
         """Return the cycles from one pass's launch to the next one's, whatever rows are wanted of it.
 
-        At least one a row, and long enough for a pass to have loaded its operands before the next one is decided
-        on, and for a sum to be written before the next pass reads it.
+        At least one a row, and long enough for a pass to have loaded its operands before the next one is
+        decided on, and for a sum to be written before the next pass reads it.
         """
         del rows
         return max(self.rows, self.chain_latency + 3)

@@ -3,8 +3,9 @@
     magic 4 bytes | version 1 | length 3 | design 8 | weights, ``length`` bytes | CRC-32 4 bytes
 
 Numbers are little endian. ``design`` is the beginning of the design's digest: an image is of one design. The
-weights come word after word of the memories, of each word memory after memory, the lower byte first; the number
-of memories is filled up with zeros to a power of two, at least 2. The CRC-32 is that of zlib, over all before it.
+weights come word after word of the memories, of each word memory after memory, the lower byte first; the
+number of memories is filled up with zeros to a power of two, at least 2. The CRC-32 is that of zlib, over all
+before it.
 """
 
 import zlib

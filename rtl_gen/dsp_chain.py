@@ -26,16 +26,15 @@ def weight_write_signature(banks: int) -> wiring.Signature:
         addr: Out(14).
         data: Out(8).
     """
-    return wiring.Signature(
-        {"en": Out(banks), "high": Out(1), "addr": Out(SPRAM_ADDR_BITS), "data": Out(8)}
-    )
+    return wiring.Signature({"en": Out(banks), "high": Out(1), "addr": Out(SPRAM_ADDR_BITS), "data": Out(8)})
 
 
 class DspChain(wiring.Component):
     """``elements`` multipliers in a row, each a cycle behind the one before it.
 
-    An element is a multiplier and nothing else: its A register holds the operand, B takes a weight each cycle,
-    the partial sum comes in at C and leaves through the output register. The weight memories share one address.
+    An element is a multiplier and nothing else: its A register holds the operand, B takes a weight each
+    cycle, the partial sum comes in at C and leaves through the output register. The weight memories share one
+    address.
 
     Parameters:
         design: schedule and weight images.

@@ -36,8 +36,8 @@ class DspCore(wiring.Component):
 
     Members:
         i, o, state: as in :class:`rtl_gen.core.Core`.
-        write: In; weights, where they are in SPRAM; :func:`rtl_gen.dsp_chain.weight_write_signature`. While it
-            is in use, and until all weights are there, the core must be held in reset.
+        write: In; weights, where they are in SPRAM; :func:`rtl_gen.dsp_chain.weight_write_signature`. While
+            it is in use, and until all weights are there, the core must be held in reset.
 
     Latency, throughput: as in :class:`rtl_gen.core.Core`, of :class:`qornn_hw.dsp_schedule.DspSchedule`.
 
@@ -104,7 +104,7 @@ class DspCore(wiring.Component):
             with m.If(row == s.rows - 1):
                 m.d.sync += is_logit.eq(0)
 
-        # -- sums: where they start and where they wait -------------------------------------------------------
+        # -- sums: where they start and where they wait ---------------------------------------------------
         half = 1 << max(1, (s.rows - 1).bit_length())
         m.submodules.sums = sums = Ram(
             width=s.waiting_sum_bits, depth=2 * half, init=[0] * half + list(_starts(design).words)

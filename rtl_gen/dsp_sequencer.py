@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,10 +27,10 @@ def pass_layout() -> data.StructLayout:
 class DspSequencer(wiring.Component):
     """Begins steps and counts rows, weight addresses and operand words through their passes.
 
-    Work to do is an *update* (when an input is there) and an *answer* (after an update that calls for one), as
-    in :class:`rtl_gen.sequencer.Sequencer`: a step does both if the next input is there in time and goes on
-    from the state; otherwise the answer goes alone. All steps take the same time, whatever is wanted of them:
-    ``passes - 1`` periods and the step gap.
+    Work to do is an *update* (when an input is there) and an *answer* (after an update that calls for one),
+    as in :class:`rtl_gen.sequencer.Sequencer`: a step does both if the next input is there in time and goes
+    on from the state; otherwise the answer goes alone. All steps take the same time, whatever is wanted of
+    them: ``passes - 1`` periods and the step gap.
 
     Parameters:
         design: schedule and sizes.

@@ -62,7 +62,7 @@ class SerialRequantizer(wiring.Component):
         factor_bits, n = s.multiplier_bits, net.hidden_size
         constant = design.rounding_constant
 
-        # -- phases: factor_bits bits, and one cycle that starts the next total ----------------------------------
+        # -- phases: factor_bits bits, and one cycle that starts the next total --------------------
         draining = Signal()
         unit = Signal(range(n))
         phase = Signal(range(factor_bits + 1))
@@ -76,7 +76,7 @@ class SerialRequantizer(wiring.Component):
         with m.If(self.valid & (self.unit == 0)):
             m.d.sync += draining.eq(1)
 
-        # -- the bit of M: a cycle behind the phase -----------------------------------------------------------
+        # -- the bit of M: a cycle behind the phase ------------------------------------------------
         bit = Signal()
         if design.multiplier is not None:
             bits = Const(int(f"{design.multiplier:0{factor_bits}b}"[::-1], 2), factor_bits)
@@ -86,7 +86,7 @@ class SerialRequantizer(wiring.Component):
             at = phase[: max(1, (factor_bits - 1).bit_length())]
             m.d.comb += [factors.addr.eq(Cat(at, unit)), bit.eq(factors.data)]
 
-        # -- value or zero: two cycles behind the phase ----------------------------------------------------------
+        # -- value or zero: two cycles behind the phase --------------------------------------------
         half = 1 << max(1, (n - 1).bit_length())
         m.submodules.values = values = Ram(width=s.activated_bits, depth=2 * half)
         m.d.comb += [
@@ -96,7 +96,7 @@ class SerialRequantizer(wiring.Component):
             values.r_addr.eq(unit | Mux(bit, 0, half)),
         ]
 
-        # -- total ------------------------------------------------------------------------------------------------
+        # -- total ---------------------------------------------------------------------------------
         # The sum with all of the constant, as it is when the last bit is in.
         total_bits = max(s.activated_bits + factor_bits, constant.bit_length()) + 2
         total = Signal(signed(total_bits), reset_less=True)

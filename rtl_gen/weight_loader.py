@@ -20,10 +20,10 @@ CRC_RESIDUE = 0xDEBB20E3
 
 
 class WeightLoader(wiring.Component):
-    """An image as in :mod:`qornn_hw.weight_image` into the memories; equals :func:`qornn_hw.weight_image.check_image`.
+    """An image as in :mod:`qornn_hw.weight_image` into the memories.
 
-    Weights are written as they come. The image always has the design's own size here, whatever its header
-    says: all of it is taken, and then judged.
+    Equals :func:`qornn_hw.weight_image.check_image`. Weights are written as they come. The image always has
+    the design's own size here, whatever its header says: all of it is taken, and then judged.
 
     Parameters:
         form: what the image must be.

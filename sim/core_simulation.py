@@ -253,7 +253,8 @@ def build_core(
         defines: Verilog macros.
         name: module of the core.
         traced: let runs write waves.
-        loaded: the design whose weights are loaded into ``sources`` where they are in SPRAM, if not ``design``.
+        loaded: the design whose weights are loaded into ``sources`` where they are in SPRAM, if not
+            ``design``.
     """
     start = time.perf_counter()
     build_dir = build_dir.resolve()

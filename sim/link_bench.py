@@ -91,7 +91,6 @@ class Host:
                 return True
         return False
 
-
     async def load(self, image: bytes) -> str | None:
         """Load weights; return what is wrong with that, in words."""
         start = len(self.replies)

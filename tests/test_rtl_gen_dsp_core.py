@@ -47,7 +47,12 @@ def test_every_width_of_weights(bits, store):
 def test_every_width_of_states(state_bits, shared_multiplier):
     """Narrow and wide states, one multiplier for all units or one each."""
     form = IntFormat(4, signed=True)
-    check(state_bits=state_bits, shared_multiplier=shared_multiplier, input_format=form, input_kind=InputKind.ONE_HOT)
+    check(
+        state_bits=state_bits,
+        shared_multiplier=shared_multiplier,
+        input_format=form,
+        input_kind=InputKind.ONE_HOT,
+    )
 
 
 @pytest.mark.parametrize("input_kind", list(InputKind))
@@ -79,13 +84,13 @@ def test_a_reset_in_the_middle_of_a_step_leaves_nothing(after):
 def test_what_the_engine_cannot_do_is_refused():
     """Operands past 16 bits, several columns an element, too many weights."""
     network = random_network(seed=1, hidden_size=5, input_size=3, output_size=3, weight_bits=8)
-    with pytest.raises(FormatError, match="^columns_per_element of the dsp engine must be 1, not 2$"):
+    with pytest.raises(FormatError, match=r"^columns_per_element of the dsp engine must be 1, not 2$"):
         compile_network(network, elements=2, columns_per_element=2, engine=Engine.DSP)
-    with pytest.raises(FormatError, match="^weights of the lut engine must be in block RAM, not in SPRAM"):
+    with pytest.raises(FormatError, match=r"^weights of the lut engine must be in block RAM, not in SPRAM"):
         compile_network(network, elements=2, store=WeightStore.SPRAM)
     wide = random_network(
         seed=1, hidden_size=5, input_size=1, output_size=3, weight_bits=WeightBits(8, 2, 2), state_bits=16
     )
     assert compile_network(wide, elements=2).schedule.operand_bits > 16
-    with pytest.raises(FormatError, match="^operands of the dsp engine must fit 16 bits, .* need 17$"):
+    with pytest.raises(FormatError, match=r"^operands of the dsp engine must fit 16 bits, .* need 17$"):
         compile_network(wide, elements=2, engine=Engine.DSP)

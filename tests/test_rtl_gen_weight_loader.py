@@ -20,7 +20,7 @@ def design_of(elements):
 
 
 def load(form, images):
-    """Load images one after the other; return their statuses, whether the last is loaded, and all that was written."""
+    """Load images one after the other; return statuses, whether each is loaded, and all that was written."""
     loader = WeightLoader(form)
     statuses, written, loaded = [], {}, []
 
@@ -91,7 +91,7 @@ BAD = [
 
 
 def test_what_is_wrong_with_an_image_is_told_apart():
-    """Header, weights or checksum: the first thing that is wrong is named, and nothing wrong counts as loaded."""
+    """The first thing that is wrong is named, and nothing wrong counts as loaded."""
     design = design_of(3)
     form, good = WeightFormat.of(design), encode_image(design)
     images = [changed(good, at, mend=True) for at, _ in BAD]

@@ -1,4 +1,4 @@
-"""The multiplier block of the iCE40 UltraPlus: SB_MAC16 as a 16x16 multiplier with a 32-bit adder behind it."""
+"""The multiplier block of the iCE40 UltraPlus: SB_MAC16 as a 16x16 multiplier and a 32-bit adder."""
 
 from typing import Any
 
