@@ -81,8 +81,8 @@ class DspSchedule(Schedule):
             )
         if self.weight_store is WeightStore.SPRAM and self.weight_depth > SPRAM_DEPTH:
             raise FormatError(
-                f"weights must fit {SPRAM_DEPTH} words of SPRAM for each two elements, but "
-                f"{self.passes} passes of {self.rows} rows need {self.weight_depth}; take more elements or a smaller network"
+                f"weights must fit {SPRAM_DEPTH} words of SPRAM for each two elements, but {self.passes} "
+                f"passes of {self.rows} rows need {self.weight_depth}; take more elements or fewer units"
             )
 
     @property
