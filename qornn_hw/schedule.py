@@ -215,6 +215,11 @@ class Schedule:
         return tuple(result)
 
     @property
+    def weight_banks(self) -> int:
+        """Large memories that hold weights."""
+        return 0
+
+    @property
     def weight_depth(self) -> int:
         """Words of each weight memory."""
         return self.passes * self.rows

@@ -371,6 +371,7 @@ class Link(wiring.Component):
         aborted = tail[1]
         # A byte is known to be gone a cycle after it went; until then there is no other.
         offer = Signal()
+        gone = Signal()
         m.d.sync += sent.eq(out.valid & out.ready)
         m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
 
@@ -425,7 +426,7 @@ class Link(wiring.Component):
                 with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
-                m.d.comb += [offer.eq(1), out.payload.eq(crc)]
+                m.d.comb += [offer.eq(~gone), out.payload.eq(crc)]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -435,10 +436,13 @@ class Link(wiring.Component):
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
+        # The CRC takes a byte a cycle after it is known to be gone: much lies between its choice and it.
+        gone_byte = Signal(8)
+        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(sent):
-            m.d.sync += crc.eq(_crc_step(crc, out.payload))
+        with m.Elif(gone):
+            m.d.sync += crc.eq(_crc_step(crc, gone_byte))
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):

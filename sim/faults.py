@@ -19,6 +19,9 @@ from qornn_hw.rom import RomImage
 
 __all__ = ["Fault", "inject_faults"]
 
+# Half of the adder behind a hard multiplier.
+MAC_HALF_BITS = 16
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -77,11 +80,13 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
             Fault("multiplier", f"bit {s.multiplier_bits - 1}", replace(design, multiplier=changed))
         )
     if design.engine is Engine.DSP:
-        faults += [
-            Fault("operand_sign", "of all multipliers", replace(design, mac=MacSettings(a_signed=False))),
-            Fault("weight_sign", "of all multipliers", replace(design, mac=MacSettings(b_signed=False))),
-            Fault("carry", "of all multipliers", replace(design, mac=MacSettings(carry=False))),
-        ]
+        # They change the upper half of a sum alone: only where there is one are they faults.
+        if s.sum_bits > MAC_HALF_BITS:
+            faults += [
+                Fault("operand_sign", "of all multipliers", replace(design, mac=MacSettings(a_signed=False))),
+                Fault("weight_sign", "of all multipliers", replace(design, mac=MacSettings(b_signed=False))),
+                Fault("carry", "of all multipliers", replace(design, mac=MacSettings(carry=False))),
+            ]
     else:
         # As if a wire between weights and selection were inverted: the sign of a plane of one column.
         weights = design.weight_images[s.place(s.input_words)[1]]

@@ -19,7 +19,7 @@ from sim.stimuli import random_network, random_sequences
 CLOCKS_PER_BIT = 8
 
 
-def make(activation, input_kind, shared_multiplier, **engine):
+def make(activation, input_kind, shared_multiplier, widths=None, **engine):
     """Return a small design and sequences that show every fault in it."""
     network = random_network(
         seed=1,
@@ -30,6 +30,7 @@ def make(activation, input_kind, shared_multiplier, **engine):
         input_kind=input_kind,
         shared_multiplier=shared_multiplier,
         index_bits=8,
+        **(widths or {}),
     )
     design = compile_network(network, **(engine or {"columns_per_element": 2, "elements": 2}))
     return design, random_sequences(network, batch=2, steps=4, seed=1)
@@ -39,7 +40,15 @@ DESIGN, SEQUENCES = make(Activation.TANH, InputKind.ONE_HOT, False)
 FAULTS = {fault.name: fault for fault in inject_faults(DESIGN, SEQUENCES)}
 VECTOR_DESIGN, VECTOR_SEQUENCES = make(Activation.MODRELU, InputKind.VECTOR, True)
 VECTOR_FAULTS = {fault.name: fault for fault in inject_faults(VECTOR_DESIGN, VECTOR_SEQUENCES)}
-DSP_DESIGN, DSP_SEQUENCES = make(Activation.IDENTITY, InputKind.VECTOR, False, elements=2, engine=Engine.DSP)
+# Sums of more than 16 bits, half of what a multiplier adds: a wrong sign or carry changes the other half.
+DSP_DESIGN, DSP_SEQUENCES = make(
+    Activation.IDENTITY,
+    InputKind.VECTOR,
+    False,
+    widths={"weight_bits": 8, "state_bits": 12},
+    elements=2,
+    engine=Engine.DSP,
+)
 DSP_FAULTS = {fault.name: fault for fault in inject_faults(DSP_DESIGN, DSP_SEQUENCES)}
 COMMON = {
     "recurrent_weight",
