@@ -82,11 +82,10 @@ class DspSequencer(wiring.Component):
         every = s.network.output_mode is OutputMode.EVERY_STEP
 
         pass_index = Signal(range(s.passes))
-        running, at_end = Signal(), Signal()
+        running, at_end, final = Signal(), Signal(), Signal()
+        step_end = Signal()
         update, answer, last = Signal(), Signal(), Signal()
-        final = pass_index == s.passes - 1
         m.d.comb += [
-            self.first_pass.eq(pass_index == 0),
             self.current.update.eq(update),
             self.current.answer.eq(answer),
             self.current.final.eq(final),
@@ -102,8 +101,8 @@ class DspSequencer(wiring.Component):
         m.d.comb += [
             wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
             can_begin.eq(Mux(answer_due, self.room, self.input_ready)),
-            begin.eq(can_begin & ~self.launch & (~running | (at_end & final))),
-            follow.eq(running & at_end & ~final),
+            begin.eq(can_begin & ~self.launch & (~running | step_end)),
+            follow.eq(running & at_end),
             self.launch_answer.eq(begin & answer_due),
         ]
         m.d.sync += [self.launch.eq(begin | follow), of_step.eq(begin)]
@@ -124,15 +123,22 @@ class DspSequencer(wiring.Component):
 
         # -- rows -------------------------------------------------------------------------------------
         # The compare is a cycle before the decision.
-        m.d.sync += at_end.eq(self.row == Mux(final, s.step_gap - 3, s.joint_period - 3))
+        m.d.sync += [
+            at_end.eq(~final & (self.row == s.joint_period - 3)),
+            step_end.eq(final & (self.row == s.step_gap - 3)),
+        ]
         m.d.sync += [self.row.eq(self.row + 1), self.addr.eq(self.addr + 1)]
         with m.If(self.launch):
             # The count runs on while there is nothing to do: what it says then does not count.
-            m.d.sync += [self.row.eq(0), running.eq(1), at_end.eq(0)]
-            m.d.sync += pass_index.eq(Mux(of_step, 0, pass_index + 1))
+            m.d.sync += [self.row.eq(0), running.eq(1), at_end.eq(0), step_end.eq(0)]
+            m.d.sync += [
+                pass_index.eq(Mux(of_step, 0, pass_index + 1)),
+                self.first_pass.eq(of_step),
+                final.eq(Mux(of_step, s.passes == 1, pass_index == s.passes - 2)),
+            ]
             with m.If(of_step):
                 m.d.sync += self.addr.eq(0)
-        with m.Elif(at_end & final):
+        with m.Elif(step_end):
             m.d.sync += running.eq(begin)
 
         # -- operand words: one a cycle for as many cycles as there are elements -----------------------------
