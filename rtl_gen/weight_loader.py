@@ -77,8 +77,14 @@ class WeightLoader(wiring.Component):
                 m.d.sync += [in_header.eq(0), in_weights.eq(1)]
             with m.If(in_weights & (at == form.weight_bytes - 1)):
                 m.d.sync += in_weights.eq(0)
-            with m.If(in_header & (byte != header[at_in_header]) & (self.status == LoadStatus.LOADED)):
-                m.d.sync += self.status.eq(failures[at_in_header])
+        # The status a cycle later: a long compare lies before it.
+        differs, failure = Signal(), Signal(3)
+        m.d.sync += [
+            differs.eq(taken & in_header & (byte != header[at_in_header])),
+            failure.eq(failures[at_in_header]),
+        ]
+        with m.If(differs & (self.status == LoadStatus.LOADED)):
+            m.d.sync += self.status.eq(failure)
 
         bank = at[1 : 1 + form.bank_bits]
         m.d.comb += [
