@@ -36,6 +36,7 @@ from boards.toolchain import Tool, Toolchain, amaranth_environment, find_toolcha
 from boards.top import BoardTop
 from qornn_hw.design import Design
 from qornn_hw.device import Resources
+from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -46,8 +47,9 @@ from qornn_hw.errors import (
     ToolError,
 )
 from qornn_hw.link_protocol import LinkFormat
-from rtl_gen.core import Core
+from qornn_hw.weight_image import encode_image
 from rtl_gen.emit import emit_core_verilog, port_table
+from rtl_gen.engines import make_core
 from rtl_gen.yosys import tool_cache
 
 __all__ = [
@@ -71,6 +73,7 @@ CLOCK_NET = "clk"
 # Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
 # that sees that otherwise.
 SIGN_OFFS = 3
+WEIGHTS_FILE = "weights.bin"
 # Free space below which a tool's death is put down to a full disk.
 DISK_FULL_BYTES = 1 << 20
 # A component class without annotations is Any to mypy.
@@ -87,12 +90,17 @@ class Buildable:
         form: words of a step and of an answer.
         facts: what the report says of it.
         documents: makes further text files that belong to the core: name to content.
+        multipliers: synthesis makes hard multipliers of products; else the core brings its own.
+        weights: the image of the weights that are loaded after start-up, None where they are in the
+            bitstream.
     """
 
     core: Callable[[], Component]
     form: LinkFormat
     facts: ModelFacts
     documents: Callable[[], dict[str, str]] = field(default=dict)
+    multipliers: bool = True
+    weights: bytes | None = None
 
 
 def buildable(
@@ -101,7 +109,7 @@ def buildable(
     """Return what is built of a compiled network; ``cycles_per_step`` is the caller's count in simulation."""
     net = design.network
     return Buildable(
-        core=lambda: Core(design),
+        core=lambda: make_core(design),
         form=LinkFormat.of(design),
         facts=ModelFacts(
             hidden_size=net.hidden_size,
@@ -110,7 +118,7 @@ def buildable(
             weight_bits=net.weight_bits.recurrent,
             state_bits=net.state_bits,
             activation=str(net.activation),
-            engine="lut",
+            engine=str(design.engine),
             lanes=design.lanes,
             macs_per_step=net.macs_per_step,
             cycles_per_step=cycles_per_step,
@@ -118,7 +126,12 @@ def buildable(
             digest=design.digest,
             estimated=estimated,
         ),
-        documents=lambda: {"core.v": emit_core_verilog(design), "core_ports.md": port_table(design)},
+        documents=lambda: {
+            "core.v": emit_core_verilog(design, vendor_cells=design.engine is Engine.DSP),
+            "core_ports.md": port_table(design),
+        },
+        multipliers=design.engine is not Engine.DSP,
+        weights=encode_image(design) if design.schedule.store is WeightStore.SPRAM else None,
     )
 
 
@@ -137,8 +150,8 @@ def build(
     """Build the bitstream of ``design`` for ``board`` in ``out_dir`` and return the report.
 
     On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``), ``core.v``, ``core_ports.md``,
-    ``netlist.v``, ``report.json`` and ``logs/``. On failure it holds the logs, and otherwise what it held
-    before.
+    ``netlist.v``, ``report.json`` and ``logs/``, and ``weights.bin`` where the weights are loaded after
+    start-up. On failure it holds the logs, and otherwise what it held before.
 
     Args:
         design: the compiled network.
@@ -321,15 +334,22 @@ class _Run:
                 "bitstream": bitstream,
                 **({"verilog": "core.v"} if "core.v" in documents else {}),
                 **({"ports": "core_ports.md"} if "core_ports.md" in documents else {}),
+                **({} if self.part.weights is None else {"weights": WEIGHTS_FILE}),
                 "netlist": "netlist.v",
                 "logs": LOG_FOLDER,
             },
             seconds=self.seconds,
         )
         (self.work / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        self._install(
-            {f"top{self.flow.bitstream}": bitstream, "netlist.v": "netlist.v", **{n: n for n in documents}}
-        )
+        results = {
+            f"top{self.flow.bitstream}": bitstream,
+            "netlist.v": "netlist.v",
+            **{n: n for n in documents},
+        }
+        if self.part.weights is not None:
+            (self.work / WEIGHTS_FILE).write_bytes(self.part.weights)
+            results[WEIGHTS_FILE] = WEIGHTS_FILE
+        self._install(results)
         return report
 
     def _fastest(self, hz: float) -> int:
@@ -374,7 +394,9 @@ class _Run:
                 emit_src=False,
                 debug_verilog=False,
                 verbose=True,
-                synth_opts=self.flow.synth_options,
+                # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to
+                # zero.
+                synth_opts=self.flow.synth_options if self.part.multipliers else "",
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
                 nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report",

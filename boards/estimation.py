@@ -10,10 +10,10 @@ from boards.board import Board
 from boards.report import RESOURCE_NAMES
 from qornn_hw.design import Design
 from qornn_hw.device import Resources
+from qornn_hw.dsp_planner import design_memory_blocks, estimate_design, plan_engine
+from qornn_hw.engine import Engine
 from qornn_hw.errors import CapacityError
-from qornn_hw.estimate import estimate_core, memory_blocks
 from qornn_hw.network import IntegerNetwork
-from qornn_hw.planner import plan
 
 __all__ = [
     "board_facts",
@@ -25,14 +25,18 @@ __all__ = [
 ]
 
 
-def plan_for(network: IntegerNetwork, board: Board, lanes: int | None = None) -> Design:
-    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.planner.plan`."""
-    return plan(network, board.for_core, name=board.name, lanes=lanes, family=board.family)
+def plan_for(
+    network: IntegerNetwork, board: Board, lanes: int | None = None, engine: Engine | None = None
+) -> Design:
+    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.dsp_planner.plan_engine`."""
+    return plan_engine(
+        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family
+    )
 
 
 def estimate_whole(design: Design, board: Board) -> Resources:
     """Return what the whole design takes, the board's own logic included; flip-flops are not estimated."""
-    return estimate_core(design.schedule, board.family) + Resources(
+    return estimate_design(design, board.family) + Resources(
         lut=board.surroundings.lut, bram=board.surroundings.bram
     )
 
@@ -51,7 +55,7 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
     return {
         "board": board.name,
         "family": board.family.name,
-        "engine": "lut",
+        "engine": str(design.engine),
         "lanes": design.lanes,
         "model": {
             "hidden_size": net.hidden_size,
@@ -68,7 +72,7 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
         "step_us": None if clock_mhz is None else round(cycles / clock_mhz, 4),
         "resources": resources,
         "available": asdict(board.available),
-        "memories": memory_blocks(s, board.family) | {"link": board.surroundings.bram},
+        "memories": design_memory_blocks(design, board.family) | {"link": board.surroundings.bram},
         "accumulator_bits": s.accumulator_bits,
         "design_digest": design.digest,
     }

@@ -56,6 +56,15 @@ LanesOption = Annotated[
     int | None,
     typer.Option("--lanes", metavar="N", help="At most N multiply-accumulates a cycle; else what fits."),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="lut: multiplies in logic cells. dsp: in hard multipliers, weights loaded after start-up where "
+        "block RAM is too small. Else lut where it fits.",
+    ),
+]
 SimulatorOption = Annotated[
     str | None, typer.Option("--simulator", metavar="NAME", help="icarus or verilator; else what is there.")
 ]
@@ -158,11 +167,15 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
         yield
 
 
-def _design(checkpoint: "Checkpoint", board: str, lanes: int | None) -> "Design":
+def _design(checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str | None) -> "Design":
     from boards.estimation import plan_for
     from boards.registry import find_board
+    from qornn_hw.engine import Engine
 
-    return plan_for(checkpoint.network, find_board(board), lanes)
+    if engine is not None and engine not in tuple(Engine):
+        raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
+    chosen = None if engine is None else Engine(engine)
+    return plan_for(checkpoint.network, find_board(board), lanes, chosen)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -278,6 +291,7 @@ def sim(
     model: ModelArgument,
     board: BoardOption = "icebreaker",
     lanes: LanesOption = None,
+    engine: EngineOption = None,
     simulator: SimulatorOption = None,
     through: Annotated[
         str,
@@ -333,7 +347,7 @@ def sim(
         _check_folder_of(waves)
     checkpoint = _load(model)
     try:
-        design = _design(checkpoint, board, lanes)
+        design = _design(checkpoint, board, lanes, engine)
     except CapacityError as error:
         if through != "core":
             raise
@@ -453,6 +467,7 @@ def estimate(
     model: ModelArgument,
     board: BoardOption = "icebreaker",
     lanes: LanesOption = None,
+    engine: EngineOption = None,
     clock: Annotated[
         float | None, typer.Option(metavar="MHZ", help="Core clock, for the time of a step.")
     ] = None,
@@ -466,7 +481,7 @@ def estimate(
     found = find_board(board)
     if clock is not None:
         check_request(found, clock_mhz=clock)
-    value = estimate_report(_design(_load(model), board, lanes), found, clock_mhz=clock)
+    value = estimate_report(_design(_load(model), board, lanes, engine), found, clock_mhz=clock)
     if as_json:
         _print_json(value)
     else:
@@ -498,6 +513,7 @@ def build(
         typer.Option("--out", "-o", metavar="DIR", help="Folder of the results; else build/MODEL-BOARD."),
     ] = None,
     lanes: LanesOption = None,
+    engine: EngineOption = None,
     clock: Annotated[
         str,
         typer.Option(metavar="MHZ", help="Core clock; auto is the fastest that the placed design reaches."),
@@ -520,7 +536,7 @@ def build(
     clock_mhz = _clock_mhz(clock)
     check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)
-    design = _design(checkpoint, board, lanes)
+    design = _design(checkpoint, board, lanes, engine)
     folder = out or Path("build") / f"{model.stem}-{found.name}"
     s = design.schedule
     if not as_json:
@@ -554,3 +570,5 @@ def build(
     else:
         console.print(report_table(report))
         print(f"wrote {folder / report['files']['bitstream']} and {folder / 'report.json'}")
+        if weights := report["files"].get("weights"):
+            print(f"wrote {folder / weights}: load it over the link after each start (docs/link.md, LOAD)")

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.engine import Engine, MacSettings, WeightStore
+from qornn_hw.errors import FormatError
 from qornn_hw.network import Activation, InputKind, IntegerNetwork
 from qornn_hw.rom import RomImage, pack_fields, pack_weights
 from qornn_hw.schedule import Schedule
 
-__all__ = ["Design", "compile_network", "with_image"]
+__all__ = ["Design", "compile_network", "compile_schedule", "with_image"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Design:
 
     Attributes:
         schedule: where and when everything happens; holds the network.
-        weight_images: the weight memory of each element: ``passes * rows`` words of its columns' weights.
+        weight_images: the weight memory of each element: ``schedule.weight_depth`` words of its columns'
+            weights, at ``schedule.weight_address``.
         constant_image: per row, its constant in ``schedule.constant_bits``; above it b of modrelu in
             ``schedule.bias_bits``; above that M where the units differ in it. Zeros in both for rows of V.
         multiplier: M where all units share it, else None (it is then in ``constant_image``).
@@ -32,6 +36,7 @@ class Design:
         readout_constants: with a readout only: c, filled up with zeros to a whole sweep.
         table_image: tanh only: the state of table index i at ``i`` modulo the table's size.
         rounding_constant: what is added before the requantizer's shift, ``2**(shift-1)``, or 0 without shift.
+        mac: dsp engine only: how its multipliers are set.
     """
 
     schedule: Schedule
@@ -44,11 +49,17 @@ class Design:
     readout_image: RomImage | None
     readout_constants: tuple[int, ...]
     rounding_constant: int
+    mac: MacSettings = MacSettings()
 
     @property
     def network(self) -> IntegerNetwork:
         """What is computed."""
         return self.schedule.network
+
+    @property
+    def engine(self) -> Engine:
+        """What multiplies."""
+        return self.schedule.engine
 
     @property
     def lanes(self) -> int:
@@ -70,13 +81,15 @@ class Design:
     def digest(self) -> str:
         """SHA-256 of all that makes the hardware, in hexadecimal: tells whether a build is of this design."""
         net, s = self.network, self.schedule
-        facts = (
+        facts: tuple[object, ...] = (
             [(image.name, image.digest) for image in self.images],
             (s.columns_per_element, s.elements, net.hidden_size, net.input_size, net.output_size),
             (str(net.activation), str(net.rounding), str(net.output_mode), str(net.output_kind)),
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
             (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
+        if self.engine is Engine.DSP:
+            facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     # -- the ports of the core ------------------------------------------------------------------------
@@ -98,19 +111,48 @@ class Design:
 
 
 def compile_network(
-    network: IntegerNetwork, *, columns_per_element: int, elements: int, readout_lanes: int = 0
+    network: IntegerNetwork,
+    *,
+    columns_per_element: int = 1,
+    elements: int,
+    readout_lanes: int = 0,
+    engine: Engine = Engine.LUT,
+    store: WeightStore | None = None,
 ) -> Design:
     """Return the design of ``network`` on a chain of ``elements`` x ``columns_per_element`` columns.
 
-    ``readout_lanes`` as in :class:`~qornn_hw.schedule.Schedule`.
+    Args:
+        network: what to build.
+        columns_per_element: columns in an element; 1 with the dsp engine.
+        elements: elements in the chain.
+        readout_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
+        engine: what multiplies.
+        store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
 
     Raises:
-        FormatError: there are more elements than the network has words of columns.
+        FormatError: there are more elements than the network has words of columns, or the engine cannot
+            compute the network.
     """
-    s = Schedule(network, columns_per_element, elements, readout_lanes)
+    if engine is Engine.DSP:
+        store = store or WeightStore.SPRAM
+        return compile_schedule(DspSchedule(network, columns_per_element, elements, weight_store=store))
+    if store is WeightStore.SPRAM:
+        raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
+    return compile_schedule(Schedule(network, columns_per_element, elements, readout_lanes))
+
+
+def compile_schedule(schedule: Schedule) -> Design:
+    """Return the design of a schedule.
+
+    Raises:
+        FormatError: the engine cannot compute the network.
+    """
+    s, network = schedule, schedule.network
+    if isinstance(s, DspSchedule):
+        s.check()
     return Design(
         schedule=s,
-        weight_images=tuple(_weight_image(s, e) for e in range(elements)),
+        weight_images=_weight_images(s),
         constant_image=_constant_image(s),
         multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),
@@ -122,14 +164,17 @@ def compile_network(
     )
 
 
-def _weight_image(s: Schedule, element: int) -> RomImage:
-    bits, columns = s.weight_bits[element], s.element_columns[element]
-    words = [
-        pack_weights(s.word_weights[row, q * s.elements + element, :columns], bits)
-        for q in range(s.passes)
-        for row in range(s.rows)
-    ]
-    return RomImage(f"weights_{element}", bits * columns, tuple(words))
+def _weight_images(s: Schedule) -> tuple[RomImage, ...]:
+    memories = [[0] * s.weight_depth for _ in range(s.elements)]
+    for word in range(s.passes * s.elements):
+        e = word % s.elements
+        for row, weights in enumerate(s.word_weights[:, word, : s.element_columns[e]]):
+            element, address = s.weight_address(word, row)
+            memories[element][address] = pack_weights(weights, s.weight_bits[e])
+    return tuple(
+        RomImage(f"weights_{e}", s.weight_bits[e] * s.element_columns[e], tuple(words))
+        for e, words in enumerate(memories)
+    )
 
 
 def _constant_image(s: Schedule) -> RomImage:

@@ -1,6 +1,7 @@
 """The frames between host and board (docs/link.md): one definition for gateware, host and benches.
 
     request   SYNC  command                 [step's words]    CRC      host to board
+              SYNC  LOAD                    image of weights           host to board
     reply     SYNC  kind     [answer's words]  tail           CRC      board to host
 
 The CRC covers everything between SYNC and itself. Nothing here touches a port: the host client, the benches
@@ -15,6 +16,7 @@ from typing import Self, TypeAlias
 from qornn_hw.design import Design
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.fixed import IntFormat
+from qornn_hw.weight_image import LoadStatus, WeightFormat
 
 __all__ = [
     "CRC_INIT",
@@ -29,6 +31,7 @@ __all__ = [
     "FaultCode",
     "Garbled",
     "LinkFormat",
+    "Loaded",
     "Reply",
     "ReplyDecoder",
     "ReplyKind",
@@ -38,6 +41,8 @@ __all__ = [
     "encode_acknowledge",
     "encode_answer",
     "encode_fault",
+    "encode_load",
+    "encode_loaded",
     "encode_reset",
     "encode_reset_done",
     "encode_step",
@@ -54,10 +59,11 @@ BUFFER_BYTES_MIN = 512
 
 
 class Command(IntEnum):
-    """What a request asks for. 0x30 to 0x7F are kept for identify, self-test and error counters."""
+    """What a request asks for. 0x40 to 0x7F are kept for identify, self-test and error counters."""
 
     STEP = 0x10
     RESET = 0x20
+    LOAD = 0x30
 
 
 class StepFlag(IntFlag):
@@ -80,6 +86,7 @@ class ReplyKind(IntEnum):
     ACKNOWLEDGE = 0xA0
     RESET_DONE = 0xB0
     FAULT = 0xC0
+    LOADED = 0xD0
 
 
 class AnswerTail(IntFlag):
@@ -102,6 +109,7 @@ class FaultCode(IntEnum):
     BAD_COMMAND = 4
     OUT_OF_SEQUENCE = 5
     BAD_BYTE = 6
+    NOT_LOADED = 7
 
 
 def _bytes_for(bits: int) -> int:
@@ -117,6 +125,7 @@ class LinkFormat:
         word_format: format of such a word.
         words_per_answer: words of an answer.
         answer_bits: bits of such a word, which is signed.
+        weights: the image of weights that the board waits for, None where it has them.
 
     >>> LinkFormat(28, IntFormat(8, signed=False), 10, 20).step_bytes
     28
@@ -126,6 +135,7 @@ class LinkFormat:
     word_format: IntFormat
     words_per_answer: int
     answer_bits: int
+    weights: WeightFormat | None = None
 
     def __post_init__(self) -> None:
         for name in ("words_per_step", "words_per_answer", "answer_bits"):
@@ -140,6 +150,7 @@ class LinkFormat:
             word_format=design.network.input_format,
             words_per_answer=design.answer_words,
             answer_bits=design.answer_bits,
+            weights=WeightFormat.of(design),
         )
 
     @property
@@ -215,13 +226,20 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """The board has taken an image of weights, and found this."""
+
+    status: LoadStatus | int
+
+
+@dataclass(frozen=True)
 class Garbled:
     """Bytes from the board that make no valid reply."""
 
     data: bytes
 
 
-Reply: TypeAlias = Answer | Acknowledge | ResetDone | Fault | Garbled
+Reply: TypeAlias = Answer | Acknowledge | ResetDone | Fault | Loaded | Garbled
 
 
 def crc8(data: Iterable[int], crc: int = CRC_INIT) -> int:
@@ -275,6 +293,14 @@ def encode_reset() -> bytes:
     return _frame(bytes([Command.RESET]))
 
 
+def encode_load(image: bytes) -> bytes:
+    """Return the request that brings an image of weights (:func:`qornn_hw.weight_image.encode_image`).
+
+    The image ends with a checksum of its own. The board resets first, and says so, then takes the image.
+    """
+    return bytes([SYNC, Command.LOAD]) + image
+
+
 def encode_answer(form: LinkFormat, words: Sequence[int], *, last: bool = False) -> bytes:
     """Return the reply that brings an answer."""
     payload = b"".join(int(w).to_bytes(form.answer_word_bytes, "little", signed=True) for w in words)
@@ -294,6 +320,11 @@ def encode_reset_done() -> bytes:
 def encode_fault(code: FaultCode) -> bytes:
     """Return the reply that says why a request was dropped."""
     return _frame(bytes([ReplyKind.FAULT, code]))
+
+
+def encode_loaded(status: LoadStatus) -> bytes:
+    """Return the reply that says how an image of weights was."""
+    return _frame(bytes([ReplyKind.LOADED, status]))
 
 
 class ReplyDecoder:
@@ -365,4 +396,6 @@ class ReplyDecoder:
             return Acknowledge()
         if kind == ReplyKind.RESET_DONE:
             return ResetDone(tail)
+        if kind == ReplyKind.LOADED:
+            return Loaded(LoadStatus(tail) if tail in tuple(LoadStatus) else tail)
         return Fault(FaultCode(tail) if tail in tuple(FaultCode) else tail)

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, state_range
+from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import Activation, IntegerNetwork, OutputMode
@@ -139,6 +140,16 @@ class Schedule:
                 f"the network, not {self.elements!r}"
             )
 
+    @property
+    def engine(self) -> Engine:
+        """What multiplies; :class:`qornn_hw.dsp_schedule.DspSchedule` has the other one."""
+        return Engine.LUT
+
+    @property
+    def store(self) -> WeightStore:
+        """Where the weights are."""
+        return WeightStore.BLOCK_RAM
+
     # -- places -------------------------------------------------------------------------------------
 
     @property
@@ -216,6 +227,21 @@ class Schedule:
             _, element = self.place(word)
             result[element] = max(result[element], of_input if word < self.input_words else of_state)
         return tuple(result)
+
+    @property
+    def weight_banks(self) -> int:
+        """Large memories that hold weights."""
+        return 0
+
+    @property
+    def weight_depth(self) -> int:
+        """Words of each weight memory."""
+        return self.passes * self.rows
+
+    def weight_address(self, word: int, row: int) -> tuple[int, int]:
+        """Return ``(element, address)`` of the weights of a word in a row."""
+        column_pass, element = self.place(word)
+        return element, column_pass * self.rows + row
 
     @cached_property
     def element_columns(self) -> tuple[int, ...]:

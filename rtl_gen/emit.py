@@ -9,22 +9,31 @@ from amaranth._toolchain.yosys import YosysError
 from amaranth.back import verilog
 
 from qornn_hw.design import Design
+from qornn_hw.dsp_schedule import SPRAM_ADDR_BITS
 from qornn_hw.errors import ToolError
-from rtl_gen.core import Core
+from qornn_hw.weight_image import WeightFormat
+from rtl_gen.engines import make_core
 from rtl_gen.yosys import find_yosys, tool_cache
 
 __all__ = ["emit_core_verilog", "emit_verilog", "port_table"]
 
 
-def emit_verilog(component: Any, name: str) -> str:
+def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
     """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
+
+    Args:
+        component: what is emitted.
+        name: of the top module.
+        platform: anything but None makes vendor cells of :mod:`rtl_gen.primitives`, not their twins.
 
     Raises:
         ToolError: Yosys is missing or failed.
     """
     with _yosys_for_amaranth():
         try:
-            text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+            text = verilog.convert(
+                component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True
+            )
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()
@@ -36,9 +45,14 @@ def emit_verilog(component: Any, name: str) -> str:
     return body.lstrip("\n") if header.startswith("/*") else text
 
 
-def emit_core_verilog(design: Design, *, name: str = "qornn_core") -> str:
-    """Return the core of ``design`` as Verilog, ports as in :func:`port_table`."""
-    return emit_verilog(Core(design), name)
+def emit_core_verilog(design: Design, *, name: str = "qornn_core", vendor_cells: bool = False) -> str:
+    """Return the core of ``design`` as Verilog, ports as in :func:`port_table`.
+
+    With ``vendor_cells`` memories and multipliers that synthesis cannot infer are cells of the iCE40, else
+    logic for a simulation, whose weights are there from the start.
+    """
+    core = make_core(design, preloaded=not vendor_cells)
+    return emit_verilog(core, name, platform="ice40" if vendor_cells else None)
 
 
 def port_table(design: Design) -> str:
@@ -75,6 +89,13 @@ def port_table(design: Design) -> str:
         ("state__valid", "out", 1, False, "a new hidden unit is written in this cycle; may be left open"),
         ("state__data", "out", net.state_bits, True, "that hidden unit, in the order of the units"),
     ]
+    if (form := WeightFormat.of(design)) is not None:
+        rows += [
+            ("write__en", "in", form.banks, False, "a bit a memory: write a byte of its weights; hold `rst`"),
+            ("write__high", "in", 1, False, "the upper byte of the word, else the lower one"),
+            ("write__addr", "in", SPRAM_ADDR_BITS, False, "the word"),
+            ("write__data", "in", 8, False, "the byte"),
+        ]
     lines = ["| Port | Direction | Width | Signed | Meaning |", "|---|---|---|---|---|"]
     lines += [f"| `{n}` | {d} | {w} | {'yes' if s else 'no'} | {m} |" for n, d, w, s, m in rows]
     return "\n".join(lines) + "\n"

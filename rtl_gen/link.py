@@ -21,7 +21,21 @@ from qornn_hw.link_protocol import (
 from rtl_gen.uart import ReceivedByte
 from rtl_gen.words import answer_word_layout, input_word_layout
 
-__all__ = ["Link"]
+__all__ = ["Link", "load_signature"]
+
+
+def load_signature() -> wiring.Signature:
+    """Return the port to a :class:`rtl_gen.weight_loader.WeightLoader`, whose members these are."""
+    return wiring.Signature(
+        {
+            "start": Out(1),
+            "data": Out(8),
+            "valid": Out(1),
+            "loaded": In(1),
+            "done": In(1),
+            "status": In(3),
+        }
+    )
 
 
 def _crc_step(crc: Value, byte: Value) -> Value:
@@ -62,6 +76,8 @@ class Link(wiring.Component):
         faulty: Out(1): High from a fault to the next RESET.
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
+        load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
+            ``form.weights`` is set; steps are refused until the weights are loaded.
 
     Latency: A step's first word is offered 6 cycles after the frame's CRC byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
@@ -72,8 +88,10 @@ class Link(wiring.Component):
             raise ValueError(f"timeout_bits must be at least 1, not {timeout_bits!r}")
         self._form = form
         self._timeout_bits = timeout_bits
+        members: dict[str, Any] = {} if form.weights is None else {"load": Out(load_signature())}
         super().__init__(
-            {
+            members
+            | {
                 "i_bytes": In(stream.Signature(ReceivedByte, always_ready=True)),
                 "o_bytes": Out(stream.Signature(8)),
                 "o_step": Out(stream.Signature(input_word_layout(form.word_format))),
@@ -160,6 +178,8 @@ class Link(wiring.Component):
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
         m.d.sync += self.core_rst.eq(0)
+        if form.weights is not None:
+            m.d.sync += self.load.start.eq(0)
 
         with m.FSM(name="receive") as fsm:
             with m.State("hunt"):
@@ -175,6 +195,10 @@ class Link(wiring.Component):
                         m.next = "payload"
                     with m.Elif(byte == Command.RESET):
                         m.next = "crc"
+                    if form.weights is not None:
+                        with m.Elif(byte == Command.LOAD):
+                            m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
+                            m.next = "load"
                     with m.Else():
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
                         m.next = "hunt"
@@ -195,12 +219,20 @@ class Link(wiring.Component):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(is_reset):
                         m.d.sync += self.core_rst.eq(1)
+                    if form.weights is not None:
+                        with m.Elif(~self.load.loaded):
+                            m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
                     with m.Elif(self.broken & ~is_first):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
+            if form.weights is not None:
+                with m.State("load"):
+                    m.d.comb += [self.load.data.eq(byte), self.load.valid.eq(good)]
+                    with m.If(cut | self.load.done):
+                        m.next = "hunt"
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
         with m.If(~hunting & cut):
@@ -327,6 +359,10 @@ class Link(wiring.Component):
         word = extended.as_unsigned()
         acknowledge_pending = Signal()
         reset_pending = Signal()
+        loaded_pending = Signal()
+        if form.weights is not None:
+            with m.If(self.load.done):
+                m.d.sync += loaded_pending.eq(1)
         word_done = Signal()
         taken = Signal()
         there = Signal()
@@ -336,6 +372,7 @@ class Link(wiring.Component):
         aborted = tail[1]
         # A byte is known to be gone a cycle after it went; until then there is no other.
         offer = Signal()
+        gone = Signal()
         m.d.sync += sent.eq(out.valid & out.ready)
         m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
 
@@ -361,6 +398,10 @@ class Link(wiring.Component):
                 with m.Elif(fault_pending):
                     m.d.sync += fault_pending.eq(0)
                     start(ReplyKind.FAULT, fault_code)
+                if form.weights is not None:
+                    with m.Elif(loaded_pending):
+                        m.d.sync += loaded_pending.eq(0)
+                        start(ReplyKind.LOADED, self.load.status)
                 with m.Elif(acknowledge_pending):
                     m.d.sync += acknowledge_pending.eq(acknowledge)
                     start(ReplyKind.ACKNOWLEDGE, 0)
@@ -390,7 +431,7 @@ class Link(wiring.Component):
                 with m.If(sent):
                     m.next = "crc"
             with m.State("crc"):
-                m.d.comb += [offer.eq(1), out.payload.eq(crc)]
+                m.d.comb += [offer.eq(~gone), out.payload.eq(crc)]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -402,10 +443,13 @@ class Link(wiring.Component):
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
+        # The CRC takes a byte a cycle after it is known to be gone: much lies between its choice and it.
+        gone_byte = Signal(8)
+        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
         with m.If(in_sync):
             m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(sent):
-            m.d.sync += crc.eq(_crc_step(crc, out.payload))
+        with m.Elif(gone):
+            m.d.sync += crc.eq(_crc_step(crc, gone_byte))
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):

@@ -3,13 +3,14 @@
 from fractions import Fraction
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.link import Link
 from rtl_gen.uart import BitRate, UartReceiver, UartTransmitter
+from rtl_gen.weight_loader import WeightLoader
 
 __all__ = ["LinkedCore"]
 
@@ -29,10 +30,10 @@ class LinkedCore(wiring.Component):
         rx: In(1): Serial line from the host.
         tx: Out(1): Serial line to the host.
         busy: Out(1): As in :class:`rtl_gen.link.Link`.
-        faulty: Out(1): As in :class:`rtl_gen.link.Link`.
+        faulty: Out(1): As in :class:`rtl_gen.link.Link`; high, too, while weights are missing.
         tick: Out(1): As in :class:`rtl_gen.link.Link`.
 
-    Latency: From the end of a request to the start of its answer: the core's latency and about 15 cycles.
+    Latency: From the end of a request to the start of its answer: the core's latency and about 18 cycles.
     """
 
     def __init__(
@@ -62,7 +63,11 @@ class LinkedCore(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(phase_bits=phase_bits)
         m.submodules.transmitter = transmitter = UartTransmitter(phase_bits=phase_bits)
         m.submodules.link = link = Link(form=self._form, timeout_bits=self._timeout_bits)
-        m.submodules.core = ResetInserter(link.core_rst)(self._core)
+        core_rst, faulty = Signal(), Signal()
+        m.submodules.core = ResetInserter(core_rst)(self._core)
+        m.d.comb += [core_rst.eq(link.core_rst), faulty.eq(link.faulty)]
+        if self._form.weights is not None:
+            self._build_loader(m, link, core_rst, faulty)
         wiring.connect(m, receiver.o, link.i_bytes)
         wiring.connect(m, link.o_bytes, transmitter.i)
         wiring.connect(m, link.o_step, self._core.i)
@@ -73,7 +78,23 @@ class LinkedCore(wiring.Component):
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             self.busy.eq(link.busy),
-            self.faulty.eq(link.faulty),
+            self.faulty.eq(faulty),
             self.tick.eq(link.tick),
         ]
         return m
+
+    def _build_loader(self, m: Module, link: Any, core_rst: Signal, faulty: Signal) -> None:
+        """Weights from the link into the core, which waits for them."""
+        assert self._form.weights is not None
+        m.submodules.loader = loader = WeightLoader(self._form.weights)
+        wiring.connect(m, loader.write, self._core.write)
+        m.d.comb += [
+            loader.start.eq(link.load.start),
+            loader.data.eq(link.load.data),
+            loader.valid.eq(link.load.valid),
+            link.load.loaded.eq(loader.loaded),
+            link.load.done.eq(loader.done),
+            link.load.status.eq(loader.status),
+            core_rst.eq(link.core_rst | ~loader.loaded),
+            faulty.eq(link.faulty | ~loader.loaded),
+        ]

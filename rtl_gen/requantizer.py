@@ -6,10 +6,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.fixed import IntFormat, Rounding
+from qornn_hw.fixed import Rounding
 from qornn_hw.rom import RomImage
 from qornn_hw.schedule import DSP_OPERAND_BITS, requantizer_latency
 from rtl_gen.rom import Rom
+from rtl_gen.saturate import saturate
 
 __all__ = ["Requantizer"]
 
@@ -20,9 +21,6 @@ class Requantizer(wiring.Component):
     Equals :func:`qornn_hw.fixed.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A value
     of more than 16 bits is multiplied in two halves; up to 31 bits, and with factors of up to 15, each
     product fits a hard 16x16 multiplier.
-    Saturation looks at whether the bits above the result are all alike; a compare of the whole sum would
-    set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``: rounding is monotonic and keeps zero, so
-    that clamping after it is the same as before.
 
     Parameters:
         value_bits: bits of the signed value.
@@ -116,25 +114,9 @@ class Requantizer(wiring.Component):
                 high_product = register(register(high * factor, "high_product"), "high_held")
                 m.d.sync += total.eq((high_product << cut) + low_total)
 
-        shifted = Signal(signed(max(product_bits - self._shift, self._bits + 1)))
-        m.d.comb += shifted.eq(total >> self._shift)
-        rounded = Signal.like(shifted)
-        m.d.comb += rounded.eq(shifted)
-        if self._rounding is Rounding.HALF_EVEN and self._shift:
-            # The constant is in: a tie has left only zeros below the point. Its neighbour below is even.
-            tie = total[: self._shift] == 0
-            m.d.comb += rounded[0].eq(shifted[0] & ~tie)
-
-        form = IntFormat(self._bits, signed=True)
-        saturated = Signal(signed(self._bits))
-        above = shifted[self._bits - 1 :]
-        negative = shifted[-1]
-        m.d.comb += saturated.eq(rounded)
-        with m.If(~negative & above.any()):
-            m.d.comb += saturated.eq(form.max)
-        with m.Elif(negative & (1 if self._relu else ~above.all())):
-            m.d.comb += saturated.eq(0 if self._relu else form.min)
-
+        saturated = saturate(
+            m, total, shift=self._shift, rounding=self._rounding, bits=self._bits, relu=self._relu
+        )
         if self._table is None:
             result = Signal.like(self.result, reset_less=True)
             m.d.sync += result.eq(saturated)

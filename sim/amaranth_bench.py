@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from numpy.typing import ArrayLike
 
 from qornn_hw.design import Design
-from rtl_gen.core import Core
+from rtl_gen.engines import make_core
 from sim.core_simulation import Play, SimulationResult
 from sim.pauses import pauses
 
@@ -36,7 +36,7 @@ def simulate_core_in_python(
     """
     start = time.perf_counter()
     play = Play.of(design, sequences, idle, back_pressure, reset_after, seed)
-    core = Core(design)
+    core = make_core(design, preloaded=True)
     reset = Signal()
     record: dict[str, Any] = {"segments": [], "undefined": None, "cycles": 0}
 
@@ -59,7 +59,7 @@ def simulate_core_in_python(
 
 async def _play_segment(
     ctx: Any,
-    core: Core,
+    core: Any,
     plan: dict[str, Any],
     segment: dict[str, Any],
     seen: dict[str, list[int]],

@@ -19,6 +19,7 @@ from qornn_hw.design import Design
 from qornn_hw.errors import FormatError, MismatchError
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import IntegerNetwork, OutputMode
+from qornn_hw.weight_image import HEADER_BYTES, WeightFormat, encode_image
 from rtl_gen.emit import emit_core_verilog
 from sim.pauses import PATTERNS
 from sim.plan import PLAN_VARIABLE
@@ -239,6 +240,7 @@ def build_core(
     defines: Mapping[str, object] | None = None,
     name: str = CORE_NAME,
     traced: bool = False,
+    loaded: Design | None = None,
 ) -> CoreBuild:
     """Compile a core for a simulator.
 
@@ -251,6 +253,8 @@ def build_core(
         defines: Verilog macros.
         name: module of the core.
         traced: let runs write waves.
+        loaded: the design whose weights are loaded into ``sources`` where they are in SPRAM, if not
+            ``design``.
     """
     start = time.perf_counter()
     build_dir = build_dir.resolve()
@@ -259,8 +263,11 @@ def build_core(
         core = build_dir / f"{name}.v"
         core.write_text(emit_core_verilog(design, name=name))
         sources = [core]
+        loading = ""
+    else:
+        loading = _loading(loaded or design, build_dir)
     harness = build_dir / "core_harness.v"
-    harness.write_text(_harness(design, name))
+    harness.write_text(_harness(design, name, loading))
     bench = build_bench(
         simulator,
         sources=[*sources, harness],
@@ -381,7 +388,18 @@ def _unpack_answers(payloads: Sequence[int], bits: int) -> list[tuple[int, int]]
     return [(_signed(p & mask, bits), p >> bits) for p in payloads]
 
 
-def _harness(design: Design, name: str) -> str:
+def _loading(design: Design, folder: Path) -> str:
+    """Return Verilog that writes the weights before anything else, or nothing where they are there."""
+    form = WeightFormat.of(design)
+    if form is None:
+        return ""
+    weights = encode_image(design)[HEADER_BYTES : HEADER_BYTES + form.weight_bytes]
+    file = folder / "weights.hex"
+    file.write_text("".join(f"{byte:02x}\n" for byte in weights))
+    return _LOADING.format(file=file, count=form.weight_bytes, bank_bits=form.bank_bits, banks=form.banks)
+
+
+def _harness(design: Design, name: str, loading: str) -> str:
     """Return a module around the core that samples, at each rising edge, what goes in and out at it.
 
     Sampled in Verilog, it is the same in every simulator, whatever order it runs Python and logic in.
@@ -392,7 +410,36 @@ def _harness(design: Design, name: str) -> str:
         "a": design.answer_bits + 1,
         "u": design.network.state_bits,
     }
-    return _HARNESS.format(**values, w1=values["w"] + 1, w2=values["w"] + 2)
+    form = WeightFormat.of(design)
+    if not loading:
+        loading = "  wire loaded = 1'b1;\n"
+        if form is not None:
+            loading += _NO_LOADING.format(banks=form.banks)
+    values["write"] = "" if form is None else _WRITE_PORTS
+    return _HARNESS.format(**values, w1=values["w"] + 1, w2=values["w"] + 2, loading=loading)
+
+
+_WRITE_PORTS = """,
+    .write__en(write_en), .write__high(write_high), .write__addr(write_addr), .write__data(write_data)"""
+
+_NO_LOADING = """\
+  wire [{banks}-1:0] write_en = 0;
+  wire write_high = 0;
+  wire [13:0] write_addr = 0;
+  wire [7:0] write_data = 0;
+"""
+
+_LOADING = """\
+  reg [7:0] weights [0:{count}-1];
+  initial $readmemh("{file}", weights);
+  reg [31:0] at = 0;
+  wire loaded = at == {count};
+  wire [{banks}-1:0] write_en = loaded ? 0 : 1 << at[{bank_bits}:1];
+  wire write_high = at[0];
+  wire [13:0] write_addr = at >> ({bank_bits} + 1);
+  wire [7:0] write_data = weights[at];
+  always @(posedge clk) if (!loaded) at <= at + 1;
+"""
 
 
 _HARNESS = """\
@@ -408,14 +455,15 @@ module core_harness (
   wire i_ready, o_valid, state_valid;
   wire [{a}-1:0] o_payload;
   wire signed [{u}-1:0] state_data;
+{loading}  wire i_valid = drive[{w1}] & loaded;
   {name} core (
-    .clk(clk), .rst(drive[{w2}]),
-    .i__payload(drive[{w}-1:0]), .i__valid(drive[{w1}]), .i__ready(i_ready),
+    .clk(clk), .rst(drive[{w2}] | ~loaded),
+    .i__payload(drive[{w}-1:0]), .i__valid(i_valid), .i__ready(i_ready),
     .o__payload(o_payload), .o__valid(o_valid), .o__ready(drive[{w}]),
-    .state__valid(state_valid), .state__data(state_data)
+    .state__valid(state_valid), .state__data(state_data){write}
   );
   always @(posedge clk) begin
-    fired <= {{state_valid, o_valid & drive[{w}], drive[{w1}] & i_ready}};
+    fired <= {{state_valid, o_valid & drive[{w}], i_valid & i_ready}};
     word <= drive[{w}-1:0];
     answer <= o_payload;
     unit <= state_data;

@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qornn_hw.design import Design, with_image
+from qornn_hw.engine import Engine, MacSettings
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation
 from qornn_hw.rom import RomImage
 
 __all__ = ["Fault", "inject_faults"]
+
+# Half of the adder behind a hard multiplier.
+MAC_HALF_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,8 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
         faults.append(Fault(name, place, with_image(design, image.flip(address, bit))))
 
     def flip_weight(name: str, word: int, row: int) -> None:
-        column_pass, element = s.place(word)
-        flip(
-            name,
-            design.weight_images[element],
-            column_pass * s.rows + row,
-            s.weight_bits[element] - 1,
-        )
+        element, address = s.weight_address(word, row)
+        flip(name, design.weight_images[element], address, s.weight_bits[element] - 1)
 
     def change_all(name: str, image: RomImage, place: str, change: Callable[[int], int]) -> None:
         words = tuple(change(word) & (1 << image.width) - 1 for word in image.words)
@@ -87,9 +86,18 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
         faults.append(
             Fault("multiplier", f"bit {s.multiplier_bits - 1}", replace(design, multiplier=changed))
         )
-    # As if a wire between weights and selection were inverted: the sign of a plane of one column.
-    weights = design.weight_images[s.place(s.input_words)[1]]
-    change_all("sign_plane", weights, "bit 0 of every word", lambda word: word ^ 1)
+    if design.engine is Engine.DSP:
+        # They change the upper half of a sum alone: only where there is one are they faults.
+        if s.sum_bits > MAC_HALF_BITS:
+            faults += [
+                Fault("operand_sign", "of all multipliers", replace(design, mac=MacSettings(a_signed=False))),
+                Fault("weight_sign", "of all multipliers", replace(design, mac=MacSettings(b_signed=False))),
+                Fault("carry", "of all multipliers", replace(design, mac=MacSettings(carry=False))),
+            ]
+    else:
+        # As if a wire between weights and selection were inverted: the sign of a plane of one column.
+        weights = design.weight_images[s.place(s.input_words)[1]]
+        change_all("sign_plane", weights, "bit 0 of every word", lambda word: word ^ 1)
     if s.total_elements:
         # As if the total of the operands were one too large: a carry too many.
         low = (1 << s.constant_bits) - 1

@@ -19,12 +19,15 @@ from qornn_hw.link_protocol import (
     Answer,
     Garbled,
     LinkFormat,
+    Loaded,
     Reply,
     ReplyDecoder,
     ResetDone,
+    encode_load,
     encode_reset,
     encode_step,
 )
+from qornn_hw.weight_image import LoadStatus
 from sim.plan import CLOCK_NS, PLAN_VARIABLE
 
 __all__ = ["run_link"]
@@ -86,6 +89,17 @@ class Host:
                 return True
         return False
 
+    async def load(self, image: bytes) -> str | None:
+        """Load weights; return what is wrong with that, in words."""
+        start = len(self.replies)
+        await self.send(encode_load(image))
+        if not await self.wait_for(Loaded, start, bits=200):
+            return "the board must say how an image of weights was, and did not"
+        (reply,) = (r for r in self.replies[start:] if isinstance(r, Loaded))
+        if reply.status != LoadStatus.LOADED:
+            return f"the board must load its weights, and found {reply.status!r}"
+        return None
+
 
 @cocotb.test()
 async def run_link(dut: Any) -> None:
@@ -109,7 +123,12 @@ async def run_link(dut: Any) -> None:
     cocotb.start_soon(host.listen())
 
     record: dict[str, Any] = {"segments": [], "trouble": None}
-    for segment in plan["segments"]:
+    if plan["image"] is not None:
+        if await host.reset():
+            record["trouble"] = await host.load(bytes.fromhex(plan["image"]))
+        else:
+            record["trouble"] = "the board must answer a RESET, and did not"
+    for segment in plan["segments"] if record["trouble"] is None else []:
         seen: dict[str, Any] = {"steps": 0, "answers": [], "other": []}
         record["segments"].append(seen)
         if not await host.reset():

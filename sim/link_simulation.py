@@ -15,8 +15,9 @@ from qornn_hw.design import Design
 from qornn_hw.errors import FormatError, MismatchError
 from qornn_hw.link_protocol import LinkFormat
 from qornn_hw.network import OutputMode
-from rtl_gen.core import Core
+from qornn_hw.weight_image import encode_image
 from rtl_gen.emit import emit_verilog
+from rtl_gen.engines import make_core
 from rtl_gen.linked_core import LinkedCore
 from sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
 from sim.plan import CLOCK_NS, PLAN_VARIABLE
@@ -30,22 +31,35 @@ RTL_PORTS = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
 
 @dataclass(frozen=True)
 class LinkBuild:
-    """A design with UART pins compiled for a simulator; one build serves any number of runs."""
+    """A design with UART pins compiled for a simulator; one build serves any number of runs.
+
+    Attributes:
+        design: what the answers are compared with.
+        clocks_per_bit: cycles of the clock in a UART bit.
+        bench: the compiled hardware.
+        seconds: that it took to compile.
+        loaded: the design that the hardware was made of, if another: its weights are loaded.
+    """
 
     design: Design
     clocks_per_bit: Fraction | int
     bench: BenchBuild
     seconds: float
+    loaded: Design | None = None
 
     def run(
         self,
         sequences: Sequence[ArrayLike],
         *,
+        image: bytes | None = None,
         reset_after: int | None = None,
         waves: Path | None = None,
         run_dir: Path | None = None,
     ) -> SimulationResult:
-        """Play sequences and compare every answer; arguments as in :func:`simulate_link`."""
+        """Play sequences and compare every answer; arguments as in :func:`simulate_link`.
+
+        ``image`` is loaded instead of the design's own, where the weights are in SPRAM.
+        """
         start = time.perf_counter()
         design, net, s = self.design, self.design.network, self.design.schedule
         form = LinkFormat.of(design)
@@ -70,6 +84,8 @@ class LinkBuild:
         folder.mkdir(parents=True, exist_ok=True)
         plan_file, record_file = folder / "plan.json", folder / "record.json"
         record_file.unlink(missing_ok=True)
+        if form.weights is not None and image is None:
+            image = encode_image(self.loaded or design)
         plan = {
             "form": {
                 "words_per_step": form.words_per_step,
@@ -81,6 +97,7 @@ class LinkBuild:
             "bit_ps": round(self.clocks_per_bit * CLOCK_NS * 1000),
             "segments": segments,
             "silent_cycles": 4 * (s.passes * s.joint_period + s.step_gap) + 200,
+            "image": None if image is None else image.hex(),
             "record": str(record_file),
         }
         plan_file.write_text(json.dumps(plan))
@@ -120,7 +137,7 @@ class LinkBuild:
 
 def emit_linked_core(design: Design, *, clocks_per_bit: Fraction | int, name: str = "linked_core") -> str:
     """Return the core of ``design`` behind link and UART as Verilog, ports as in ``RTL_PORTS``."""
-    linked = LinkedCore(core=Core(design), form=LinkFormat.of(design), clocks_per_bit=clocks_per_bit)
+    linked = LinkedCore(core=make_core(design), form=LinkFormat.of(design), clocks_per_bit=clocks_per_bit)
     return emit_verilog(linked, name)
 
 
@@ -135,8 +152,12 @@ def build_link(
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
     traced: bool = False,
+    loaded: Design | None = None,
 ) -> LinkBuild:
-    """Compile a design with UART pins for a simulator; arguments as in :func:`simulate_link`."""
+    """Compile a design with UART pins for a simulator; arguments as in :func:`simulate_link`.
+
+    ``loaded`` is the design that the hardware was made of, if not ``design``.
+    """
     start = time.perf_counter()
     build_dir = build_dir.resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
@@ -150,7 +171,7 @@ def build_link(
         defines=defines,
         traced=traced,
     )
-    return LinkBuild(design, clocks_per_bit, bench, time.perf_counter() - start)
+    return LinkBuild(design, clocks_per_bit, bench, time.perf_counter() - start, loaded)
 
 
 def simulate_link(

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from qornn_hw.design import Design
+from qornn_hw.engine import Engine
 from qornn_hw.errors import ToolError
 from rtl_gen.emit import emit_core_verilog
 from rtl_gen.yosys import find_cells, find_yosys
@@ -24,8 +25,10 @@ def synthesize_core(design: Design, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     source, netlist, log = f"{CORE_NAME}.v", f"{CORE_NAME}_netlist.v", folder / "synthesis.log"
-    (folder / source).write_text(emit_core_verilog(design, name=CORE_NAME))
-    script = f"read_verilog {source}; synth_ice40 -dsp -top {CORE_NAME}; write_verilog -noattr {netlist}"
+    (folder / source).write_text(emit_core_verilog(design, name=CORE_NAME, vendor_cells=True))
+    # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to zero.
+    option = "" if design.engine is Engine.DSP else "-dsp"
+    script = f"read_verilog {source}; synth_ice40 {option} -top {CORE_NAME}; write_verilog -noattr {netlist}"
     command = [find_yosys(), "-q", "-p", script]
     with log.open("w") as file:
         code = subprocess.run(
@@ -62,4 +65,5 @@ def build_core_netlist(
         sources=[netlist, *find_cells()],
         defines=CELL_DEFINES,
         traced=traced,
+        loaded=synthesized,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from qornn_hw.errors import FormatError
 from qornn_hw.network import InputKind, OutputMode
+from qornn_hw.requantize import calibration_inputs
 from qornn_hw.training.tasks import (
     AddingTask,
     CopyTask,
@@ -103,6 +104,8 @@ def test_adding_curriculum():
     assert np.all((markers[:, :5] > 0).sum(axis=1) == 1) and np.all((markers[:, 5:] > 0).sum(axis=1) == 1)
     wanted = (numbers * (markers > 0)).sum(axis=1) / 256
     np.testing.assert_array_equal(task.training_batch(0, 3, 0).targets[:, 0], wanted)
+    # The range of the states is that of whole sequences.
+    assert calibration_inputs(task, 8).shape[1] == 200
     assert AddingTask(5, curriculum=100).steps_of_batch(0) == 5
     assert task.description() == AddingTask(200).description()
 

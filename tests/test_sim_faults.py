@@ -4,8 +4,10 @@ import pytest
 from simulators import DEFAULT, INSTALLED
 
 from qornn_hw.design import compile_network
+from qornn_hw.engine import Engine
 from qornn_hw.errors import MismatchError
 from qornn_hw.network import Activation, InputKind
+from qornn_hw.weight_image import HEADER_BYTES, encode_image
 from sim.amaranth_bench import simulate_core_in_python
 from sim.core_simulation import build_core
 from sim.faults import inject_faults
@@ -17,7 +19,7 @@ from sim.stimuli import random_network, random_sequences
 CLOCKS_PER_BIT = 8
 
 
-def make(activation, input_kind, shared_multiplier):
+def make(activation, input_kind, shared_multiplier, widths=None, **engine):
     """Return a small design and sequences that show every fault in it."""
     network = random_network(
         seed=1,
@@ -28,8 +30,9 @@ def make(activation, input_kind, shared_multiplier):
         input_kind=input_kind,
         shared_multiplier=shared_multiplier,
         index_bits=8,
+        **(widths or {}),
     )
-    design = compile_network(network, columns_per_element=2, elements=2)
+    design = compile_network(network, **(engine or {"columns_per_element": 2, "elements": 2}))
     return design, random_sequences(network, batch=2, steps=4, seed=1)
 
 
@@ -37,6 +40,16 @@ DESIGN, SEQUENCES = make(Activation.TANH, InputKind.ONE_HOT, False)
 FAULTS = {fault.name: fault for fault in inject_faults(DESIGN, SEQUENCES)}
 VECTOR_DESIGN, VECTOR_SEQUENCES = make(Activation.MODRELU, InputKind.VECTOR, True)
 VECTOR_FAULTS = {fault.name: fault for fault in inject_faults(VECTOR_DESIGN, VECTOR_SEQUENCES)}
+# Sums of more than 16 bits, half of what a multiplier adds: a wrong sign or carry changes the other half.
+DSP_DESIGN, DSP_SEQUENCES = make(
+    Activation.IDENTITY,
+    InputKind.VECTOR,
+    False,
+    widths={"weight_bits": 8, "state_bits": 12},
+    elements=2,
+    engine=Engine.DSP,
+)
+DSP_FAULTS = {fault.name: fault for fault in inject_faults(DSP_DESIGN, DSP_SEQUENCES)}
 COMMON = {
     "recurrent_weight",
     "output_weight",
@@ -77,6 +90,7 @@ def on_pins(hardware, design, sequences, folder):
         sources=[source],
         top="linked_core",
         clocks_per_bit=CLOCKS_PER_BIT,
+        loaded=hardware,
     ).run(sequences)
 
 
@@ -132,3 +146,50 @@ def test_a_wrong_input_weight_is_noticed_further_up(rung, tmp_path):
     """A weight of U, which a one-hot network keeps elsewhere, on the netlist and at the pins."""
     with pytest.raises(MismatchError, match=r"expected -?\d+, got -?\d+$"):
         RUNGS[rung](VECTOR_FAULTS["input_weight"].design, VECTOR_DESIGN, VECTOR_SEQUENCES, tmp_path)
+
+
+def test_the_dsp_engine_has_faults_of_its_own():
+    """Signs and carry of its multipliers beside the numbers."""
+    own = {"operand_sign", "weight_sign", "carry"}
+    assert set(DSP_FAULTS) >= own | {
+        "recurrent_weight",
+        "output_weight",
+        "input_weight",
+        "bias",
+        "multiplier",
+    }
+
+
+@pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
+def test_without_a_fault_every_rung_is_content_with_the_dsp_engine(rung, tmp_path):
+    """The right weights, loaded over the link at the pins and in the netlist."""
+    RUNGS[rung](DSP_DESIGN, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
+
+
+@pytest.mark.parametrize("name", DSP_FAULTS)
+def test_faults_are_noticed_with_the_dsp_engine(name, tmp_path):
+    """A wrong bit of a weight in SPRAM, of a constant, a wrong sign flag, a missing carry."""
+    with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
+        in_python(DSP_FAULTS[name].design, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["recurrent_weight", "weight_sign", "carry"])
+def test_faults_of_the_dsp_engine_are_noticed_in_the_netlist(name, tmp_path):
+    """The same in the vendor's models of memory and multiplier."""
+    with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
+        on_netlist(DSP_FAULTS[name].design, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
+
+
+def test_a_wrong_image_of_weights_is_refused(tmp_path):
+    """A bit of the weights, then of the checksum: the board says so, and the bench with it."""
+    source = tmp_path / "linked_core.v"
+    source.write_text(emit_linked_core(DSP_DESIGN, clocks_per_bit=CLOCKS_PER_BIT))
+    build = build_link(
+        DSP_DESIGN, DEFAULT, tmp_path, sources=[source], top="linked_core", clocks_per_bit=CLOCKS_PER_BIT
+    )
+    for at in (HEADER_BYTES + 3, -1):
+        image = bytearray(encode_image(DSP_DESIGN))
+        image[at] ^= 1
+        with pytest.raises(MismatchError, match=r"must load its weights, and found .*BAD_CHECKSUM"):
+            build.run(DSP_SEQUENCES, image=bytes(image))
+    assert build.run(DSP_SEQUENCES).mismatches == 0

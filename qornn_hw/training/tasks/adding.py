@@ -71,7 +71,7 @@ class AddingTask(Task):
 
     def __init__(self, steps: int = 200, input_bits: int = 8, curriculum: int = 0) -> None:
         self.steps = whole("steps", steps, 2, 1_000_000)
-        self.curriculum = whole("curriculum", curriculum, 0, 10_000_000)
+        self.curriculum = self.first_full_batch = whole("curriculum", curriculum, 0, 10_000_000)
         self.input_bits = whole("input_bits", input_bits, 1, 16)
         self.input_scale = 2.0**-self.input_bits
 

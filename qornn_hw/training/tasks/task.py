@@ -50,6 +50,7 @@ class Task(ABC):
         input_kind, inputs, outputs, output_mode: the interface of its network; m and p.
         input_bits, input_signed, input_scale: the format of an entry of a vector and the worth of its unit;
             of no meaning for one-hot inputs.
+        first_full_batch: index of the first training batch whose sequences are like those of the test.
     """
 
     name: ClassVar[str]
@@ -66,6 +67,7 @@ class Task(ABC):
     input_bits: int = 8
     input_signed: bool = False
     input_scale: float = 1.0
+    first_full_batch: int = 0
 
     @abstractmethod
     def description(self) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Chooses the engine, and the number of multipliers and the memory of the dsp engine."""
+
+from qornn_hw.design import Design, compile_schedule
+from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources, block_rams
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.engine import Engine, WeightStore
+from qornn_hw.errors import CapacityError, FormatError
+from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
+from qornn_hw.network import Activation, IntegerNetwork
+from qornn_hw.planner import plan
+
+__all__ = ["design_memory_blocks", "estimate_design", "estimate_dsp_core", "plan_dsp", "plan_engine"]
+
+# Fitted to builds: sequencer, input buffer, answer queue and requantizer; the loader of the weights; cells
+# for each bit of the accumulator.
+CONTROL_CELLS = 330
+LOADER_CELLS = 130
+CELLS_PER_BIT = 5
+
+
+def dsp_memory_shapes(s: DspSchedule) -> dict[str, tuple[int, int]]:
+    """Return ``name: (depth, width)`` of every block RAM memory of a core with the dsp engine."""
+    net, n = s.network, s.network.hidden_size
+    shared = {"operands", "symbols", "table", "answers"}
+    shapes = {name: shape for name, shape in memory_shapes(s).items() if name in shared}
+    shapes["sums"] = (2 << max(1, (s.rows - 1).bit_length()), s.waiting_sum_bits)
+    shapes["values"] = (2 << max(1, (n - 1).bit_length()), s.activated_bits)
+    if "symbols" in shapes:
+        shapes["symbols"] = (s.rows << net.input_format.bits, shapes["symbols"][1])
+    if not s.shares_multiplier:
+        shapes["factors"] = (n << max(1, (s.multiplier_bits - 1).bit_length()), 1)
+    if net.activation is Activation.MODRELU:
+        shapes["biases"] = (s.rows, s.bias_bits)
+    if s.store is WeightStore.BLOCK_RAM:
+        shapes["weights"] = (s.weight_depth, sum(s.weight_bits))
+    return shapes
+
+
+def _blocks(s: DspSchedule) -> dict[str, int]:
+    return {name: block_rams(*shape) for name, shape in dsp_memory_shapes(s).items()}
+
+
+def estimate_design(design: Design, family: Family = ICE40_ULTRAPLUS) -> Resources:
+    """Return what the core of a design takes, whatever its engine."""
+    s = design.schedule
+    return estimate_dsp_core(s) if isinstance(s, DspSchedule) else estimate_core(s, family)
+
+
+def design_memory_blocks(design: Design, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:
+    """Return the block RAMs of every memory of a design's core."""
+    s = design.schedule
+    return _blocks(s) if isinstance(s, DspSchedule) else memory_blocks(s, family)
+
+
+def estimate_dsp_core(s: DspSchedule) -> Resources:
+    """Return what a core with the dsp engine takes on an iCE40 UltraPlus; ``lut`` is a model."""
+    lut = CONTROL_CELLS + CELLS_PER_BIT * s.accumulator_bits
+    if s.store is WeightStore.SPRAM:
+        lut += LOADER_CELLS
+    if s.network.activation is Activation.MODRELU:
+        lut += 3 * s.activated_bits
+    bram = sum(_blocks(s).values())
+    return Resources(lut=lut, bram=bram, spram=s.weight_banks, dsp=s.elements)
+
+
+def plan_dsp(
+    network: IntegerNetwork,
+    available: Resources,
+    *,
+    name: str,
+    lanes: int | None = None,
+    family: Family = ICE40_ULTRAPLUS,
+) -> Design:
+    """Return the dsp design with the fewest cycles a step that fits; weights in block RAM where they fit.
+
+    Arguments as in :func:`qornn_hw.planner.plan`.
+
+    Raises:
+        CapacityError: the device has no such multipliers, or the network is too large; says what would fit.
+        FormatError: the multipliers cannot compute the network.
+    """
+    if lanes is not None and lanes < 1:
+        raise FormatError(f"lanes must be at least 1, not {lanes!r}")
+    if family is not ICE40_ULTRAPLUS:
+        raise CapacityError(
+            f"the dsp engine must have the multipliers and large memories of an iCE40 UltraPlus, {name} has "
+            "none; take the lut engine, or --board icebreaker"
+        )
+    words = DspSchedule(network, 1, 1).words
+    refusal: CapacityError | FormatError | None = None
+    for elements in range(min(available.dsp, words, lanes or available.dsp), 0, -1):
+        for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
+            schedule = DspSchedule(network, 1, elements, weight_store=store)
+            over = estimate_dsp_core(schedule).excess(available)
+            if over:
+                refusal = refusal or CapacityError(_refusal(over, name))
+                continue
+            try:
+                return compile_schedule(schedule)
+            except FormatError as error:
+                refusal = error
+    assert refusal is not None
+    raise refusal
+
+
+def plan_engine(
+    network: IntegerNetwork,
+    available: Resources,
+    *,
+    name: str,
+    lanes: int | None = None,
+    engine: Engine | None = None,
+    family: Family = ICE40_ULTRAPLUS,
+) -> Design:
+    """Return the design with ``engine``; where None with the lut engine, or if that does not fit with dsp.
+
+    Arguments and errors as in :func:`qornn_hw.planner.plan`; of two engines that do not fit the error is that
+    of lut.
+    """
+    if engine is Engine.DSP:
+        return plan_dsp(network, available, name=name, lanes=lanes, family=family)
+    try:
+        return plan(network, available, name=name, lanes=lanes, family=family)
+    except CapacityError as error:
+        if engine is not None or family is not ICE40_ULTRAPLUS:
+            raise
+        try:
+            return plan_dsp(network, available, name=name, lanes=lanes, family=family)
+        except (CapacityError, FormatError):
+            raise error from None
+
+
+def _refusal(over: dict[str, int], name: str) -> str:
+    label = {"lut": "logic cells", "bram": "block RAMs", "spram": "large RAMs", "dsp": "multipliers"}
+    parts = " and ".join(f"{count} {label[resource]}" for resource, count in over.items())
+    return (
+        f"network must fit {name} with the dsp engine, which lacks {parts}; take fewer hidden units or inputs"
+    )

@@ -1,0 +1,40 @@
+"""Names of the ways to build a core: what multiplies, and where the weights are."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Engine", "MacSettings", "WeightStore"]
+
+
+class Engine(StrEnum):
+    """What multiplies weights and operands.
+
+    LUT: logic cells, several columns an element. DSP: hard multipliers, one a column.
+    """
+
+    LUT = "lut"
+    DSP = "dsp"
+
+
+class WeightStore(StrEnum):
+    """Where the weights are.
+
+    BLOCK_RAM: in the bitstream. SPRAM: in the large memories of an iCE40 UltraPlus, loaded after start-up.
+    """
+
+    BLOCK_RAM = "block_ram"
+    SPRAM = "spram"
+
+
+@dataclass(frozen=True)
+class MacSettings:
+    """How a hard multiplier is set.
+
+    Attributes:
+        a_signed, b_signed: whether an operand is signed.
+        carry: whether the carry of the lower half of its adder reaches the upper half.
+    """
+
+    a_signed: bool = True
+    b_signed: bool = True
+    carry: bool = True

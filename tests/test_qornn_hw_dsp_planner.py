@@ -1,0 +1,62 @@
+"""Which engine, how many multipliers and which memory a network gets."""
+
+from dataclasses import replace
+
+import pytest
+
+from boards.icebreaker import BOARD
+from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.dsp_planner import plan_dsp, plan_engine
+from qornn_hw.engine import Engine, WeightStore
+from qornn_hw.errors import CapacityError
+from qornn_hw.network import OutputKind
+from sim.stimuli import random_network
+
+SMALL = random_network(seed=1, hidden_size=12, input_size=2, output_size=3)
+LARGE = random_network(
+    seed=1, hidden_size=128, input_size=1, output_size=10, weight_bits=8, output_kind=OutputKind.LOGITS
+)
+
+
+def test_lut_is_taken_where_it_fits():
+    """Nothing changes for a network that had a design before."""
+    assert plan_engine(SMALL, BOARD.for_core, name="icebreaker").engine is Engine.LUT
+
+
+def test_dsp_is_taken_where_lut_does_not_fit():
+    """128 units of 8 bits outgrow the block RAM."""
+    design = plan_engine(LARGE, BOARD.for_core, name="icebreaker")
+    assert (design.engine, design.lanes) == (Engine.DSP, 8)
+    assert design.schedule.store is WeightStore.SPRAM
+
+
+def test_dsp_on_request_keeps_its_weights_in_the_bitstream_where_they_fit():
+    """A small network needs no loading."""
+    design = plan_engine(SMALL, BOARD.for_core, name="icebreaker", engine=Engine.DSP)
+    assert (design.engine, design.schedule.store) == (Engine.DSP, WeightStore.BLOCK_RAM)
+    assert plan_dsp(SMALL, BOARD.for_core, name="icebreaker", lanes=3).lanes == 3
+
+
+def test_the_utilisation_of_the_lanes_is_at_least_nine_tenths():
+    """128 units, 8-bit weights and states, one input, ten outputs at every step."""
+    s = plan_dsp(LARGE, BOARD.for_core, name="icebreaker").schedule
+    assert LARGE.macs_per_step / (s.lanes * s.cycles_per_step) >= 0.9
+
+
+def test_the_copy_network_of_256_units_takes_less_than_200_us():
+    """At 48 MHz, from SPRAM."""
+    network = load_checkpoint("models/copy_256.npz").network
+    s = plan_engine(network, BOARD.for_core, name="icebreaker").schedule
+    assert s.store is WeightStore.SPRAM
+    assert s.cycles_per_step / 48 <= 200
+
+
+def test_what_cannot_be_is_refused():
+    """No multipliers, no large memories, too many units; with what would do."""
+    for without in ({"dsp": 0}, {"spram": 0}):
+        with pytest.raises(
+            CapacityError, match=r"^the dsp engine must have .* of an iCE40 UltraPlus, x has none"
+        ):
+            plan_dsp(SMALL, replace(BOARD.for_core, **without), name="x")
+    with pytest.raises(CapacityError, match=r"^network must fit x, .* would fit$"):
+        plan_engine(LARGE, BOARD.for_core, name="x", engine=Engine.LUT)
