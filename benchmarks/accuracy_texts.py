@@ -45,10 +45,10 @@ over all T0 + 20 steps; the best answer without any input gets 10 ln 8 / (T0 + 2
         "Adding task",
         """
 The sum of the two marked numbers of a sequence; mean square error. The best answer without any input gets
-0.167. W is held at its first matrix, `integrators`: half of the units have no memory and let through what
-they choose to, the other half adds it up; U, the bias and V are learned, on sequences that grow from 10
-steps to all. An orthogonal W is another memory: it is learned in floating point (last line), but quantized it
-forgets too much.
+0.167. W is held at its first matrix, `integrators`, with a step that keeps it exactly (`--norm-preserving`):
+half of the units have no memory and let through what they choose to, the other half adds it up; U, the bias
+and V are learned, on sequences that grow from 10 steps to all. An orthogonal W is another memory: it is
+learned in floating point (last line), but quantized it forgets too much.
 """,
     ),
     "pixels": (

@@ -99,9 +99,8 @@ def requantizer_latency(value_bits: int, multiplier: int | None) -> int:
     return 5 if value_bits > DSP_OPERAND_BITS else 4
 
 
-# The accumulator's register, then zeroing and the bias of modrelu; the other activations work in the
-# requantizer's saturation or table.
-MODRELU_LATENCY = 3
+# Zeroing and the bias of modrelu; the other activations work in the requantizer's saturation or table.
+MODRELU_LATENCY = 2
 
 # From an input's last word to the first launch, from a unit to its product in a logit, and out of the queue.
 READOUT_LATENCY = 12
@@ -474,8 +473,8 @@ class Schedule:
 
     @property
     def activation_latency(self) -> int:
-        """Cycles of the activation at accumulator precision."""
-        return MODRELU_LATENCY if self.network.activation is Activation.MODRELU else 0
+        """Cycles of the activation at accumulator precision, with the accumulator's register before it."""
+        return 1 + MODRELU_LATENCY if self.network.activation is Activation.MODRELU else 0
 
     @property
     def tail_latency(self) -> int:

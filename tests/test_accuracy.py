@@ -106,7 +106,8 @@ def test_steps_by_row_are_said(accuracy, report):
     assert "kB counts these n multipliers" in text
     # So do those of other scaled steps.
     scaled = {e.group for e in entries if e.jobs[0].config.norm_preserving}
-    assert scaled == {"pixels"} and "`--norm-preserving`" in report.TEXTS["pixels"][1]
+    assert scaled == {"pixels", "adding"}
+    assert all("--norm-preserving`" in " ".join(report.TEXTS[group][1].split()) for group in scaled)
 
 
 def test_choice_of_settings_is_said(accuracy, report):
@@ -136,7 +137,7 @@ def test_cells(accuracy, report):
     assert line_of(text, second.title)[3] == "1.0e-5"
     assert line_of(text, third.title)[2:] == ["failed", "failed", "failed", "-", "0 of 3, 1 failed", "-"]
     assert "4 are there" in text
-    assert "not run" in line_of(text, "200 steps, 128 units, k = 5, 12-bit states")
+    assert "not run" in line_of(text, "200 steps, 128 units, orthogonal W, float")
     worse = row(second, 0, metrics={"integer": {"cross_entropy": 3e-5}})
     assert "<= 2.0e-5: not reached" in line_of(report.page(entries, [worse]), second.title)
 
@@ -195,10 +196,10 @@ def test_run(accuracy, monkeypatch, tmp_path, capsys):
     arguments = ["accuracy.py", "--run", "--data", str(tmp_path), "--docs", str(docs)]
     monkeypatch.setattr(sys, "argv", [*arguments, "--only", "adding", "--workers", "3"])
     assert accuracy.main() == 2
-    assert asked == [(6, 3)]
+    assert asked == [(7, 3)]
     captured = capsys.readouterr()
-    assert "6 of 6 runs to do" in captured.out
-    assert captured.err == "accuracy.py: error: 2 of 6 runs failed, the first with: a bad day\n"
+    assert "7 of 7 runs to do" in captured.out
+    assert captured.err == "accuracy.py: error: 2 of 7 runs failed, the first with: a bad day\n"
     assert "1 failed" in (docs / "results.md").read_text()
     monkeypatch.setattr(sys, "argv", ["accuracy.py", "--docs", str(docs)])
     assert accuracy.main() == 0

@@ -211,7 +211,7 @@ def test_too_large_a_network_is_refused_before_any_tool_runs(run, tmp_path):
     """A network that does not fit is told by how much, and what would fit; no folder is made."""
     fields = network_fields(n=200, m=3, p=10)
     model = save(tmp_path / "model.npz", **(fields | {"weight_bits": WeightBits(8, 8, 8)}))
-    code, _, errors = run("build", model, "--out", tmp_path / "out")
+    code, _, errors = run("build", model, "--engine", "lut", "--out", tmp_path / "out")
     assert code == 2
     assert "network must fit icebreaker" in errors and "too many" in errors and "would fit" in errors
     assert not (tmp_path / "out").exists()
@@ -254,12 +254,12 @@ def test_estimate_as_table(run, no_tools):
     """`estimate` shows cycles and resources."""
     code, output, _ = run("estimate", MODELS / "mnist_rows.npz")
     assert code == 0
-    assert "192 cycles" in output and "5280" in output and "estimated" in output
+    assert "128 cycles" in output and "5280" in output and "estimated" in output
 
 
 def test_estimate_of_what_does_not_fit(run, no_tools):
     """What fits no board of that kind is refused as by `build`."""
-    code, _, errors = run("estimate", MODELS / "copy_256.npz")
+    code, _, errors = run("estimate", MODELS / "copy_256.npz", "--engine", "lut")
     assert code == 2
     assert "network must fit icebreaker" in errors
 
@@ -280,7 +280,8 @@ def test_boards_with_a_model(run, no_tools):
     code, output, _ = run("boards", MODELS / "copy_256.npz", "--json")
     facts = {f["board"]: f for f in json.loads(output)["boards"]}
     assert code == 0
-    assert facts["icebreaker"]["fits"] is False and "too many" in facts["icebreaker"]["reason"]
+    assert facts["tinyfpga-bx"]["fits"] is False and "too many" in facts["tinyfpga-bx"]["reason"]
+    assert facts["icebreaker"]["fits"] and facts["icebreaker"]["lanes"] == 8
     large = facts["ulx3s-85f"]
     assert large["fits"] and large["resources"]["lut"] < large["available"]["lut"]
     assert large["cycles_per_step"] < facts["ulx3s-25f"]["cycles_per_step"]
@@ -382,7 +383,7 @@ def test_sim_reports_a_mismatch(run, tmp_path, monkeypatch):
 
     def faulty(*arguments):
         design = original(*arguments)
-        return with_image(design, design.constant_image.flip(design.network.hidden_size, 0))
+        return with_image(design, design.constant_image.flip(0, 3))
 
     monkeypatch.setattr(cli, "_design", faulty)
     code, _, errors = run("sim", model, "--sequences", "1", "--steps", "3")

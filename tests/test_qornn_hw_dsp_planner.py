@@ -1,11 +1,10 @@
 """Which engine, how many multipliers and which memory a network gets."""
 
-from dataclasses import replace
-
 import pytest
 
 from boards.icebreaker import BOARD
 from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.device import ECP5, ICE40_HX_LP
 from qornn_hw.dsp_planner import plan_dsp, plan_engine
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError
@@ -52,11 +51,11 @@ def test_the_copy_network_of_256_units_takes_less_than_200_us():
 
 
 def test_what_cannot_be_is_refused():
-    """No multipliers, no large memories, too many units; with what would do."""
-    for without in ({"dsp": 0}, {"spram": 0}):
+    """Another family, too many units; with what would do."""
+    for family in (ICE40_HX_LP, ECP5):
         with pytest.raises(
             CapacityError, match=r"^the dsp engine must have .* of an iCE40 UltraPlus, x has none"
         ):
-            plan_dsp(SMALL, replace(BOARD.for_core, **without), name="x")
+            plan_dsp(SMALL, BOARD.for_core, name="x", family=family)
     with pytest.raises(CapacityError, match=r"^network must fit x, .* would fit$"):
         plan_engine(LARGE, BOARD.for_core, name="x", engine=Engine.LUT)

@@ -348,7 +348,8 @@ def test_rates_of_the_stages(monkeypatch):
     rates = {"learning_rate_recurrent": 1.0, "learning_rate_input": 2.0, "learning_rate_output": 4.0}
     factors = {"quantized_rate": 0.5, "quantized_recurrent_rate": 0.25, "finetune_rate": 0.125}
     counts = {"float_iterations": 1, "iterations": 1, "finetune_iterations": 1}
-    train(AddingConfig(steps=4, hidden=4, curriculum=0, **rates, **factors, **counts), quiet=True)
+    options = {"steps": 4, "hidden": 4, "curriculum": 0, "train_recurrent": True}
+    train(AddingConfig(**options, **rates, **factors, **counts), quiet=True)
     assert seen == {
         "real weights": [1.0, 2.0, 4.0],
         "quantized weights": [0.125, 1.0, 2.0],

@@ -58,7 +58,10 @@ def test_stages_have_batches_of_their_own(unmeasured, monkeypatch):
         return original(self, index, count, seed)
 
     monkeypatch.setattr(AddingTask, "training_batch", watched)
-    train(AddingConfig(**ADDING, float_iterations=5, iterations=6, finetune_iterations=4), quiet=True)
+    train(
+        AddingConfig(**ADDING, curriculum=0, float_iterations=5, iterations=6, finetune_iterations=4),
+        quiet=True,
+    )
     batches = [index for index in seen if index > 0]
     # The very first one, of index 0, is also what calibrates.
     assert len(batches) == len(set(batches)) == 5 + 6 + 4 - 1

@@ -1,0 +1,247 @@
+"""Build networks for boards and write what they take and how fast they are to docs/benchmarks.md.
+
+    python benchmarks/hardware.py                      the page, from benchmarks/hardware.jsonl
+    python benchmarks/hardware.py --run [NAME ...]     builds before it, all or those of these names
+    python benchmarks/hardware.py --list               the names
+
+A build is minutes. Every row is one: cycles counted in simulation, every hidden unit of it compared with the
+integer model, area and clock from the placed design. The last row of a name counts.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limit import limit_network
+
+from boards.build import build
+from boards.estimation import plan_for
+from boards.registry import find_board
+from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.engine import Engine
+from qornn_hw.errors import QornnError
+from qornn_hw.network import IntegerNetwork
+from sim.amaranth_bench import simulate_core_in_python
+from sim.stimuli import random_sequences
+
+REPOSITORY = Path(__file__).parents[1]
+ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+COUNTED_STEPS = 5
+
+# What a step's energy is modelled with, core rail only: a logic cell and the clock of an iCE40UP5K a cycle.
+# Both are slopes of the currents that tinyVision.ai measured (github.com/tinyvision-ai-inc/ice40_power) at
+# 1.2 V: an 8 x 8 multiplier in 180 cells at 12 MHz, and a counter at 6 to 48 MHz. Block RAM, SPRAM and
+# multipliers are not in it.
+PICOJOULE_A_CELL = 0.2
+PICOJOULE_A_CYCLE = 52.0
+# Bits that the memories of an iCE40UP5K give a cycle: 30 block RAMs of 16, 4 SPRAMs of 16.
+BLOCK_RAM_BITS, SPRAM_BITS = 480, 64
+MULTIPLIERS = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the page.
+
+    Attributes:
+        name: what --run takes.
+        title: what the page calls the network.
+        network: makes it.
+        board: for which.
+        engine: the planner's choice where None.
+        goal_us: the most microseconds a step that were aimed at.
+    """
+
+    name: str
+    title: str
+    network: Callable[[], IntegerNetwork]
+    board: str = "icebreaker"
+    engine: Engine | None = None
+    goal_us: float | None = None
+
+
+def _made(hidden: int, bits: int, output_bits: int = 4, state_bits: int = 8) -> Callable[[], IntegerNetwork]:
+    return lambda: limit_network(hidden, bits, output_bits, state_bits)
+
+
+def _shipped(name: str) -> Callable[[], IntegerNetwork]:
+    return lambda: load_checkpoint(REPOSITORY / "models" / f"{name}.npz").network
+
+
+CASES = (
+    Case("n64-k4", "64 units, k = 4, 8-bit states", _made(64, 4), goal_us=1.6),
+    Case("n128-k4", "128 units, k = 4, 8-bit states", _made(128, 4), goal_us=6.0),
+    Case("n128-k8-dsp", "128 units, k = 8, 8-bit states", _made(128, 8, 8), engine=Engine.DSP),
+    Case("mnist_rows", "`mnist_rows`, 64 units, k = 4", _shipped("mnist_rows")),
+    Case("copy", "`copy`, 64 units, k = 6, 10-bit states", _shipped("copy")),
+    Case("speech", "`speech`, 64 units, k = 4, V of 8 bits", _shipped("speech")),
+    Case("pmnist", "`pmnist`, 170 units, k = 4, 12-bit states", _shipped("pmnist"), goal_us=15.0),
+    Case("copy_256", "`copy_256`, 256 units, k = 5, 12-bit states", _shipped("copy_256"), goal_us=200.0),
+    Case("n128-k4-ecp5", "128 units, k = 4, 8-bit states", _made(128, 4), "ulx3s-25f", goal_us=1.2),
+    Case("n170-k4-ecp5", "170 units, k = 4, 8-bit states", _made(170, 4), "ulx3s-25f", goal_us=2.0),
+)
+
+HEAD = """# Benchmarks
+
+Written by `python benchmarks/hardware.py` from the rows of `benchmarks/hardware.jsonl`; no figure was typed
+in. `python benchmarks/hardware.py --run` builds them anew. Everything is in each figure: clock, UART, link,
+core. Cycles are those of a step in steady state, counted in simulation, in which every hidden unit was
+compared with the integer model's; clock and area are those of the placed design, the clock the fastest of
+the board's that it signs off. Nothing here has been measured on a physical board.
+
+"""
+NOTES = """
+*Bound*: the fewest cycles that the device leaves to such an engine, whatever the logic around it: with
+`lut` the bits of the weights over the {ebr} bits a cycle of all block RAMs, with `dsp` on an UltraPlus one
+weight a cycle for each of its {macs} multipliers, or the {spram} bits a cycle of its SPRAMs. With `lut`
+logic cells run out long before that: *cells x cycles / MAC* is what the engine makes of them. For the step
+of 64 units, 8 inputs and tanh that the others were measured with, a plain time-multiplexed engine takes 80,
+elasticai.creator 0.67 1400, NNgen 1.3.4 11,200, and da4ml 0.6.0, which unrolls the whole step into one slow
+cycle and fits no iCE40, about 7.
+
+*Energy*, modelled, of the iCE40UP5K's core rail: {cell} pJ a logic cell and {cycle} pJ of clock in each
+cycle, slopes of currents that tinyVision.ai measured; memories and multipliers are not in it.
+"""
+
+
+def run(case: Case, effort: int) -> dict[str, Any]:
+    """Build a case and return its row."""
+    network, board = case.network(), find_board(case.board)
+    design = plan_for(network, board, engine=case.engine)
+    sequences = random_sequences(network, batch=1, steps=COUNTED_STEPS, seed=0)
+    counted = simulate_core_in_python(design, sequences)
+    with tempfile.TemporaryDirectory() as folder:
+        report = build(
+            design, board, Path(folder) / "out", cycles_per_step=counted.cycles_per_step, effort=effort
+        )
+    report["seconds"] = round(sum(report["seconds"].values()), 1)
+    weights = network.weight_bits
+    n, m, p = network.hidden_size, network.input_size, network.output_size
+    vector = n * m * weights.input if network.vector_input else 0
+    bits = n * n * weights.recurrent + vector + p * n * weights.output
+    return {
+        "name": case.name,
+        "weight_memory_bits": bits,
+        "integers_compared": counted.integers_compared,
+    } | report
+
+
+def _bound(row: dict[str, Any]) -> float:
+    if row["engine"] == "dsp":
+        return max(row["macs_per_step"] / MULTIPLIERS, row["weight_memory_bits"] / SPRAM_BITS)
+    return float(row["weight_memory_bits"]) / BLOCK_RAM_BITS
+
+
+def _line(case: Case, row: dict[str, Any]) -> list[str]:
+    used, there = row["resources"], row["available"]
+    cycles, lut = row["cycles_per_step"], used["lut"]
+    goal = ""
+    if case.goal_us is not None:
+        goal = f"<= {case.goal_us:g}: {'reached' if row['step_us'] <= case.goal_us else 'not reached'}"
+    up5k = row["board"] == "icebreaker"
+    bound = _bound(row)
+    energy = cycles * (PICOJOULE_A_CELL * lut + PICOJOULE_A_CYCLE) / 1e6
+    return [
+        case.title,
+        row["board"],
+        f"{row['engine']}, {row['lanes']}",
+        f"{cycles:g}",
+        f"{row['clock_mhz']:g} ({row['fmax_mhz']:g})",
+        f"{row['step_us']:.2f}",
+        goal,
+        f"{lut} of {there['lut']}",
+        "/".join(str(used[kind]) for kind in ("bram", "spram", "dsp")),
+        f"{100 * row['utilisation']:.1f} %",
+        f"{lut * cycles / row['macs_per_step']:.0f}",
+        f"{bound:.0f} ({100 * bound / cycles:.0f} %)" if up5k else "-",
+        f"{energy:.2f}" if up5k else "-",
+        f"{row['seconds']:.0f} s",
+    ]
+
+
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    """Return docs/benchmarks.md."""
+    columns = [
+        "network",
+        "board",
+        "engine, lanes",
+        "cycles a step",
+        "clock (fmax), MHz",
+        "us a step",
+        "goal",
+        "logic cells",
+        "block RAM / SPRAM / DSP",
+        "lanes at work",
+        "cells x cycles / MAC",
+        "bound, cycles (share)",
+        "uJ a step",
+        "build",
+    ]
+    lines = [columns, ["---"] * len(columns)]
+    lines += [
+        _line(case, rows[case.name]) if case.name in rows else [case.title, case.board, "not run"] + [""] * 11
+        for case in CASES
+    ]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    notes = NOTES.format(
+        ebr=BLOCK_RAM_BITS,
+        spram=SPRAM_BITS,
+        macs=MULTIPLIERS,
+        cell=PICOJOULE_A_CELL,
+        cycle=PICOJOULE_A_CYCLE,
+    )
+    commands = "\n".join(f"- {case.title}, {case.board}: `--run {case.name}`" for case in CASES)
+    return (
+        HEAD
+        + table
+        + "\n"
+        + notes
+        + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
+        + commands
+        + "\n"
+    )
+
+
+def read_rows() -> dict[str, dict[str, Any]]:
+    """Return the last row of each name."""
+    lines = ROWS.read_text().splitlines() if ROWS.exists() else []
+    return {row["name"]: row for row in map(json.loads, lines)}
+
+
+def main() -> int:
+    """Build what is asked for and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--run", nargs="*", metavar="NAME", choices=[c.name for c in CASES])
+    parser.add_argument("--effort", type=int, default=1, help="seeds of place and route that are tried")
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(f"{case.name:16} {case.title}, {case.board}" for case in CASES))
+        return 0
+    failed = 0
+    for case in CASES if arguments.run is not None else ():
+        if arguments.run and case.name not in arguments.run:
+            continue
+        try:
+            row = run(case, arguments.effort)
+        except QornnError as error:
+            print(f"{case.name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        with ROWS.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(" | ".join(_line(case, row)), flush=True)
+        PAGE.write_text(page(read_rows()))
+    PAGE.write_text(page(read_rows()))
+    print(f"wrote {PAGE}")
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
