@@ -439,7 +439,7 @@ class Link(wiring.Component):
             in_payload = fsm.ongoing("payload")
             before_tail = in_sync | fsm.ongoing("kind") | in_payload
         # A cycle before the choice, so that neither decides and moves at once.
-        m.d.sync += asked.eq(reset_pending | fault_pending | acknowledge_pending | there)
+        m.d.sync += asked.eq(reset_pending | fault_pending | loaded_pending | acknowledge_pending | there)
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)

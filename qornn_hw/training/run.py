@@ -176,7 +176,7 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.recurrent_weight.zero_()
             for column in (0, config.hidden - half):
                 cell.recurrent_weight[config.hidden - half :, column : column + half] = torch.eye(half)
-            # What they would add up of the input in every step is nothing that was let through.
+            # Of input and bias they would add up every step's, which nobody has let through.
             cell.input_weight[config.hidden - half :] = 0.0
         if config.warm_start:
             _warm_start(cell, Path(config.warm_start))
