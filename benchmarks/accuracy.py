@@ -133,7 +133,7 @@ def _copy() -> list[Entry]:
 def _others(data: str) -> list[Entry]:
     found = [
         _entry(
-            "adding", f"{steps} steps, 64 units, k = 5, 12-bit states", AddingConfig(steps=steps), goal=1e-3
+            "adding", f"{steps} steps, 64 units, k = 8, 16-bit states", AddingConfig(steps=steps), goal=1e-3
         )
         for steps in ADDING_STEPS
     ]

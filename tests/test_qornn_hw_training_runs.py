@@ -317,7 +317,7 @@ def test_integrators_stay(hidden):
     wanted = np.zeros((hidden, hidden))
     wanted[hidden - half :, :half] = wanted[hidden - half :, hidden - half :] = np.eye(half)
     np.testing.assert_array_equal(checkpoint.float_weights["recurrent_weight"], wanted)
-    np.testing.assert_array_equal(checkpoint.network.recurrent_weight, 15 * wanted)
+    np.testing.assert_array_equal(checkpoint.network.recurrent_weight, 127 * wanted)
 
 
 def test_orthogonal_rounding_in_a_run(tmp_path):

@@ -300,18 +300,19 @@ class AddingConfig(_Generated):
     steps: int = 200
     curriculum: int = 600
     hidden: int = 64
-    bits: int = 5
+    bits: int = 8
+    state_bits: int = 16
     activation: str = "relu"
     method: str = "free"
     norm_preserving: bool = True
     first_matrix: str = "integrators"
     train_recurrent: bool = False
-    iterations: int = 2000
-    finetune_iterations: int = 500
-    finetune_rate: float = 0.05
+    iterations: int = 3000
+    finetune_iterations: int = 200
+    finetune_rate: float = 0.02
     multiplier_bits: int = 16
-    learning_rate_input: float = 3e-3
-    learning_rate_output: float = 3e-3
+    learning_rate_input: float = 1e-3
+    learning_rate_output: float = 1e-3
     output_kind: str = "logits"
 
     def task(self) -> Task:
