@@ -383,7 +383,8 @@ def test_sim_reports_a_mismatch(run, tmp_path, monkeypatch):
 
     def faulty(*arguments):
         design = original(*arguments)
-        return with_image(design, design.constant_image.flip(0, 3))
+        image = design.constant_image
+        return with_image(design, image.flip(0, image.width - 1))
 
     monkeypatch.setattr(cli, "_design", faulty)
     code, _, errors = run("sim", model, "--sequences", "1", "--steps", "3")
