@@ -14,7 +14,7 @@ from qornn_hw.engine import MacSettings
 from rtl_gen.emit import emit_verilog
 from rtl_gen.primitives.mac16 import Mac16
 from rtl_gen.primitives.spram import Spram
-from rtl_gen.yosys import find_ice40_cells
+from rtl_gen.yosys import find_cells
 from sim.netlist import CELL_DEFINES
 from sim.plan import PLAN_VARIABLE
 from sim.runner import build_bench
@@ -108,7 +108,7 @@ def recorded(tmp_path_factory):
     harness.write_text(HARNESS)
     bench = build_bench(
         DEFAULT,
-        sources=[*sources, find_ice40_cells(), harness],
+        sources=[*sources, *find_cells(), harness],
         top="harness",
         build_dir=folder / "build",
         defines=CELL_DEFINES,
