@@ -30,7 +30,6 @@ from qornn_hw.training.orthogonality import (
     predicted,
     predicted_growth_log10,
 )
-from qornn_hw.training.rounding import orthogonal_levels
 from qornn_hw.training.tasks import copy
 
 matplotlib.use("Agg")
@@ -94,18 +93,6 @@ def norm_preserving(w: Matrix, bits: int) -> Matrix:
     """Return q_k(W) with the Frobenius norm of W."""
     q = quantized(w, bits)
     return np.asarray(q * (np.linalg.norm(w) / np.linalg.norm(q)))
-
-
-def orthogonal(w: Matrix, bits: int) -> Matrix:
-    """Return levels near W whose rows are nearly orthogonal, as long as W as a whole."""
-    levels = orthogonal_levels(w, bits, weight_step(w, bits))
-    return np.asarray(levels * (np.linalg.norm(w) / np.linalg.norm(levels)))
-
-
-def orthogonal_rows(w: Matrix, bits: int) -> Matrix:
-    """Return the same with a step for each row, each row of length 1."""
-    levels = orthogonal_levels(w, bits, np.array([[weight_step(row, bits)] for row in w]))
-    return np.asarray(levels / np.linalg.norm(levels, axis=1, keepdims=True))
 
 
 def measure(w: Matrix, q: Matrix) -> dict[str, float]:
@@ -215,8 +202,6 @@ def kinds_table(n: int = 256) -> str:
         ("Haar, step by row", haar, per_row),
         ("Haar, power of two", haar, power_of_two),
         ("Haar, norm kept", haar, norm_preserving),
-        ("Haar, orthogonal rounding", haar, orthogonal),
-        ("Haar, the same by row", haar, orthogonal_rows),
         ("rotations, q_k", rotations, quantized),
         ("rotations, norm kept", rotations, norm_preserving),
         ("Hadamard, q_k", hadamard, quantized),
@@ -224,7 +209,7 @@ def kinds_table(n: int = 256) -> str:
     ]
     rows = []
     for name, make, quantizer in kinds:
-        for bits in (3, 4, 5, 6):
+        for bits in (4, 5, 6):
             matrices = [make(n, seed) for seed in range(4)]
             m = mean(measure(w, quantizer(w, bits)) for w in matrices)
             rows.append(
