@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from qornn_hw.device import ECP5, ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.network import Activation
-from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule
+from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, dot_product_latency
 
 __all__ = ["estimate_core", "memory_blocks", "memory_shapes"]
 
@@ -59,43 +59,47 @@ def memory_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, in
     return {name: block_rams(*shape, family) for name, shape in shapes.items()}
 
 
-def _dot_product_cells(columns: int, k: int, a: int, sum_bits: int, latency: int) -> int:
-    """Return the bits of all registers of a dot product, each with the logic before it in one cell.
+def _dot_product_registers(columns: int, k: int, a: int, sum_bits: int) -> Iterator[tuple[int, int]]:
+    """Yield (bits, values that are added up in them, 0 for a selection) of every register of a dot product.
 
     As :class:`rtl_gen.dot_product.PairSelectDotProduct` builds it; a register holds values of at most
-    ``reach`` in magnitude.
+    ``reach`` in magnitude. The last one is the sum.
     """
-    cells = 0
 
-    def register(reach: int, exponent: int) -> int:
-        nonlocal cells
-        cells += max(1, min(reach.bit_length(), sum_bits - exponent))
-        return reach
+    def bits(reach: int, exponent: int) -> int:
+        return max(1, min(reach.bit_length(), sum_bits - exponent))
 
     reaches = [1 << a] * (columns // 2) + [1 << (a - 1)] * (columns % 2)
-    planes = [[register(r, b) for r in reaches] for b in range(k)]
-    used = 1
-    while len(planes[0]) > 1:
-        planes = [[register(sum(p[i : i + 2]), b) for i in range(0, len(p), 2)] for b, p in enumerate(planes)]
-        used += 1
-    terms = [p[0] for p in planes]
-    distance = 1
+    yield from ((bits(reach, b), 0) for b in range(k) for reach in reaches)
+    while len(reaches) > 1:
+        groups = [reaches[i : i + 2] for i in range(0, len(reaches), 2)]
+        reaches = [sum(group) for group in groups]
+        yield from (
+            (bits(reach, b), len(group))
+            for b in range(k)
+            for reach, group in zip(reaches, groups, strict=True)
+        )
+    terms, distance = reaches * k, 1
     while len(terms) > 1:
-        pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
-        terms = [
-            register(sum(r << (at * distance) for at, r in enumerate(pair)), 2 * i * distance)
-            for i, pair in enumerate(pairs)
-        ]
+        groups = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+        terms = [sum(r << (at * distance) for at, r in enumerate(group)) for group in groups]
+        for i, (reach, group) in enumerate(zip(terms, groups, strict=True)):
+            yield bits(reach, 2 * i * distance), len(group)
         distance *= 2
-        used += 1
-    return cells + (latency - used) * min(terms[0].bit_length(), sum_bits)
+
+
+def _dot_product_of(s: Schedule, element: int) -> list[tuple[int, int]]:
+    c, k, a = s.element_columns[element], s.weight_bits[element], s.element_operand_bits[element]
+    return list(_dot_product_registers(c, k, a, s.dot_bits[element]))
 
 
 def _element_cells(s: Schedule, element: int) -> int:
-    """Return the logic cells of one element."""
-    c, k, a = s.element_columns[element], s.weight_bits[element], s.element_operand_bits[element]
+    """Return the logic cells of one element: a register's logic is in the cells of its flip-flops."""
+    c, a = s.element_columns[element], s.element_operand_bits[element]
     operands = c // 2 * 2 * (a + 1) + c % 2 * a
-    dot = _dot_product_cells(c, k, a, s.dot_bits[element], s.dot_product_latency)
+    registers = _dot_product_of(s, element)
+    waits = s.dot_product_latency - dot_product_latency(c, s.weight_bits[element])
+    dot = sum(bits for bits, _ in registers) + waits * registers[-1][0]
     # Address and token move on, but for the last element.
     addr = max(1, (s.passes * s.rows - 1).bit_length())
     travels = addr + TOKEN_BITS if element + 1 < s.elements else 0
@@ -151,38 +155,24 @@ def _ice40_cells(s: Schedule) -> int:
     return round(PLACEMENT_FACTOR * (cells + _total_cells(s) + tail + _readout_cells(s) + CONTROL_CELLS))
 
 
-# ECP5: what synthesis leaves of gates and adders, whose carry cells come in pairs of bits, and everything
-# else; fitted to synthesized cores. A lone flip-flop needs no LUT there.
+# ECP5: what synthesis leaves of selections and adders, whose carry cells come in pairs of bits, and of the
+# rest; fitted to synthesized cores. A lone flip-flop needs no LUT there.
 ECP5_LOGIC_FACTOR = 0.962
-ECP5_CONTROL_LUTS = 507
+ECP5_CONTROL_LUTS = 500
 
 
 def _ecp5_luts(s: Schedule) -> int:
-    logic = 0
+    logic = _total_cells(s)
     for element in range(s.elements):
-        c, k, a = s.columns_per_element, s.weight_bits[element], s.operand_bits
-        logic += c * k * a + sum(_even(bits) for bits in _adders(c, k, a))
+        for bits, added in _dot_product_of(s, element):
+            logic += bits if added == 0 else _even(bits) if added > 1 else 0
         logic += _even(s.partial_sum_bits[element])
     modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
-    return round(ECP5_LOGIC_FACTOR * logic + ECP5_CONTROL_LUTS + modrelu)
+    return round(ECP5_LOGIC_FACTOR * (logic + _readout_cells(s)) + ECP5_CONTROL_LUTS + modrelu)
 
 
 def _even(bits: int) -> int:
     return bits + bits % 2
-
-
-def _adders(columns: int, weight_bits: int, operand_bits: int) -> Iterator[int]:
-    """Yield the bits of every adder of a dot product: over the columns, plane by plane, then the planes."""
-    width = operand_bits
-    while columns > 1:
-        width += 1
-        yield from [width] * (weight_bits * (columns // 2))
-        columns = -(-columns // 2)
-    planes, step = weight_bits, 1
-    while planes > 1:
-        width += step
-        yield from [width] * (planes // 2)
-        planes, step = -(-planes // 2), 2 * step
 
 
 # Without hard multipliers the requantizer's product is made of logic cells: so many for each bit of the value

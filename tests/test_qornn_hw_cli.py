@@ -238,7 +238,8 @@ def test_estimate_as_json(run, no_tools):
     assert (value["board"], value["family"], value["lanes"]) == ("ulx3s-25f", "ecp5", 32)
     assert value["cycles_per_step"] == 192 and value["step_us"] == 2.56
     assert value["resources"]["bram"] == sum(value["memories"].values())
-    assert 3000 < value["resources"]["lut"] < 3700
+    # 2656 were built.
+    assert 2400 < value["resources"]["lut"] < 2900
     assert value["available"]["lut"] == 24288
 
 

@@ -75,7 +75,7 @@ def test_ecp5_block_rams(depth, width, blocks):
 
 @pytest.mark.parametrize(
     ("columns", "elements", "luts", "ecp5", "ice40"),
-    [(8, 4, 2811, 8, 15), (4, 4, 1663, 7, 13), (4, 23, 6984, 25, 27)],
+    [(8, 4, 1919, 8, 15), (4, 4, 1210, 7, 13), (4, 23, 4166, 25, 27)],
 )
 def test_estimate_is_near_what_synthesis_made(columns, elements, luts, ecp5, ice40):
     """Of the digit reader, synthesized for both families: blocks exactly, LUTs of ECP5 within 5 %."""
