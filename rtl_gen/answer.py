@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -75,17 +75,12 @@ class Answer(wiring.Component):
                 queue.w_en.eq(self.valid),
             ]
         if kind.has_argmax:
-            best, index = Signal.like(self.logit), Signal(range(net.output_size))
+            largest = self._index_of_largest(m, row, at_start)
             done, done_last = Signal(), Signal()
-            # Strictly larger: the lowest index wins among equals. As a sign, because synthesis gives a
-            # difference a carry chain and a comparison a tree of LUTs.
-            larger = (best - self.logit)[-1]
-            with m.If(self.valid & (at_start | larger)):
-                m.d.sync += [best.eq(self.logit), index.eq(row)]
             m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
             # No logit can come in this cycle: the sequencer keeps answers a cycle apart.
             with m.If(done):
-                m.d.comb += [word.data.eq(index), word.last.eq(done_last), queue.w_en.eq(1)]
+                m.d.comb += [word.data.eq(largest), word.last.eq(done_last), queue.w_en.eq(1)]
         output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.r_data)
         m.d.comb += [
             self.o.payload.eq(output),
@@ -93,3 +88,29 @@ class Answer(wiring.Component):
             queue.r_en.eq(self.o.ready),
         ]
         return m
+
+    def _index_of_largest(self, m: Module, row: Value, at_start: Value) -> Value:
+        """Return the lowest index of the largest logit so far, a cycle after that logit.
+
+        A logit is compared while the one before it is still to be judged, with both that it may have to beat;
+        a cycle later it is known which of the two counts. So no cycle has more than a carry chain.
+        """
+        best, previous = Signal.like(self.logit), Signal.like(self.logit)
+        index, previous_row = Signal.like(row), Signal.like(row)
+        came, was_first, won = Signal(), Signal(), Signal()
+        beats_best, beats_previous = Signal(), Signal()
+        wins = came & (was_first | Mux(won, beats_previous, beats_best))
+        m.d.sync += [
+            previous.eq(self.logit),
+            previous_row.eq(row),
+            came.eq(self.valid),
+            was_first.eq(at_start),
+            won.eq(wins),
+            # Strictly larger: the lowest index wins among equals. As signs, because synthesis gives a
+            # difference a carry chain and a comparison a tree of LUTs.
+            beats_best.eq((best - self.logit)[-1]),
+            beats_previous.eq((previous - self.logit)[-1]),
+        ]
+        with m.If(wins):
+            m.d.sync += [best.eq(previous), index.eq(previous_row)]
+        return Mux(wins, previous_row, index)

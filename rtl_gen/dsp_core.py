@@ -114,20 +114,25 @@ class DspCore(wiring.Component):
             sums.w_addr.eq(row),
             sums.w_data.eq(chain.o_sum),
             sums.w_en.eq((is_unit | is_logit) & ~current.final),
-            sums.r_addr.eq(sequencer.row[: half.bit_length() - 1] | Mux(sequencer.first_pass, half, 0)),
+            sums.r_addr.eq(sequencer.next_row[: half.bit_length() - 1] | Mux(sequencer.next_first, half, 0)),
         ]
-        start: Any = sums.r_data.as_signed()
+        # What the memories hold is chosen among several blocks: a register stands before the addition.
+        start: Any = Signal(signed(s.waiting_sum_bits), reset_less=True)
+        m.d.sync += start.eq(sums.r_data)
         if design.symbol_image is not None:
             m.submodules.symbols = symbols = Rom(_with_zeros(design))
             symbol = operands.symbol
             if s.passes == 1:  # the next input may take its place before the last row is in
                 symbol = Signal.like(operands.symbol)
-                with m.If(sequencer.launch):
-                    m.d.sync += symbol.eq(operands.symbol)
+                held = Signal.like(operands.symbol)
+                m.d.sync += held.eq(symbol)
+                m.d.comb += symbol.eq(Mux(sequencer.launch, operands.symbol, held))
             is_first = Signal()
-            m.d.sync += is_first.eq(sequencer.first_pass)
-            m.d.comb += symbols.addr.eq(Cat(symbol, sequencer.row))
-            start += Mux(is_first, symbols.data.as_signed() << net.input_shift, 0)
+            m.d.sync += is_first.eq(sequencer.next_first)
+            m.d.comb += symbols.addr.eq(Cat(symbol, sequencer.next_row))
+            drive = Signal(signed(len(symbols.data) + net.input_shift), reset_less=True)
+            m.d.sync += drive.eq(Mux(is_first, symbols.data.as_signed() << net.input_shift, 0))
+            start = start + drive
         m.d.comb += chain.i_sum.eq(start)
 
         # -- out --------------------------------------------------------------------------------------------

@@ -46,8 +46,8 @@ class DspSequencer(wiring.Component):
         word: Out; word to read from the operand memory: element e's is read e cycles after the launch.
         initial: Out; the state words come from the initial state.
         addr: Out; address of the weights of the row that enters.
-        row: Out; that row; nothing is wanted of one beyond the last.
-        first_pass: Out; that row's sum begins.
+        next_row: Out; the row that enters in the next cycle; nothing is wanted of one beyond the last.
+        next_first: Out; that row's sum begins.
         current: Out; see :func:`pass_layout`; of the pass since its first address.
 
     Latency: decision to launch 1 cycle.
@@ -69,8 +69,8 @@ class DspSequencer(wiring.Component):
                 "word": Out(range(s.operand_half)),
                 "initial": Out(1),
                 "addr": Out(max(1, (s.weight_depth - 1).bit_length())),
-                "row": Out(range(max(s.joint_period, s.step_gap))),
-                "first_pass": Out(1),
+                "next_row": Out(range(max(s.joint_period, s.step_gap))),
+                "next_first": Out(1),
                 "current": Out(pass_layout()),
             }
         )
@@ -122,18 +122,22 @@ class DspSequencer(wiring.Component):
                 ]
 
         # -- rows -------------------------------------------------------------------------------------
+        row, first_pass = Signal.like(self.next_row), Signal()
+        m.d.comb += [
+            self.next_row.eq(Mux(self.launch, 0, row + 1)),
+            self.next_first.eq(Mux(self.launch, of_step, first_pass)),
+        ]
         # The compare is a cycle before the decision.
         m.d.sync += [
-            at_end.eq(~final & (self.row == s.joint_period - 3)),
-            step_end.eq(final & (self.row == s.step_gap - 3)),
+            at_end.eq(~final & (row == s.joint_period - 3)),
+            step_end.eq(final & (row == s.step_gap - 3)),
         ]
-        m.d.sync += [self.row.eq(self.row + 1), self.addr.eq(self.addr + 1)]
+        m.d.sync += [row.eq(self.next_row), first_pass.eq(self.next_first), self.addr.eq(self.addr + 1)]
         with m.If(self.launch):
             # The count runs on while there is nothing to do: what it says then does not count.
-            m.d.sync += [self.row.eq(0), running.eq(1), at_end.eq(0), step_end.eq(0)]
+            m.d.sync += [running.eq(1), at_end.eq(0), step_end.eq(0)]
             m.d.sync += [
                 pass_index.eq(Mux(of_step, 0, pass_index + 1)),
-                self.first_pass.eq(of_step),
                 final.eq(Mux(of_step, s.passes == 1, pass_index == s.passes - 2)),
             ]
             with m.If(of_step):
