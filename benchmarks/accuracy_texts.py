@@ -46,9 +46,10 @@ over all T0 + 20 steps; the best answer without any input gets 10 ln 8 / (T0 + 2
         """
 The sum of the two marked numbers of a sequence; mean square error. The best answer without any input gets
 0.167. W is held at its first matrix, `integrators`, with a step that keeps it exactly (`--norm-preserving`):
-half of the units have no memory and let through what they choose to, the other half adds it up; U, the bias
-and V are learned, on sequences that grow from 10 steps to all. An orthogonal W is another memory: it is
-learned in floating point (last line), but quantized it forgets too much.
+half of the units have no memory and begin as detectors of inputs that come together, the other half adds up
+what they say and hears nothing else. That much of the task is given; what is learned, on sequences that grow
+from 10 steps to all, is what the detectors let through, and V. An orthogonal W is given nothing: it is learned
+in floating point (last line), but quantized it forgets too much.
 """,
     ),
     "pixels": (

@@ -17,7 +17,7 @@ from qornn_hw.evaluate import evaluate
 from qornn_hw.training import AddingConfig, CopyConfig, MnistConfig, run, train, trainer
 from qornn_hw.training.baseline_run import train_baseline
 from qornn_hw.training.config import ArraysConfig, CharactersConfig, PermutedMnistConfig
-from qornn_hw.training.tasks import mnist
+from qornn_hw.training.tasks import AddingTask, mnist
 
 WEIGHTS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias")
 
@@ -310,7 +310,7 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("hidden", [1, 2, 7, 8])
 def test_integrators_stay(hidden):
-    """W is 0 0 / 1 1 by blocks, in integers too, and is not moved where it is not trained."""
+    """W is 0 0 / 1 1 by blocks, in integers too, and no training moves it or lets an input into the sums."""
     config = AddingConfig(steps=4, hidden=hidden, batch=4, curriculum=0, iterations=3, finetune_iterations=3)
     checkpoint = train(config, quiet=True)
     half = hidden // 2
@@ -318,6 +318,17 @@ def test_integrators_stay(hidden):
     wanted[hidden - half :, :half] = wanted[hidden - half :, hidden - half :] = np.eye(half)
     np.testing.assert_array_equal(checkpoint.float_weights["recurrent_weight"], wanted)
     np.testing.assert_array_equal(checkpoint.network.recurrent_weight, 127 * wanted)
+    for name in ("input_weight", "bias"):
+        assert not checkpoint.float_weights[name][hidden - half :].any()
+        assert checkpoint.float_weights[name][: hidden - half].any()
+
+
+def test_detectors_of_integrators_begin_silent():
+    """One input alone, as large as it may be, wakes no unit of the first half; all of them wake each."""
+    cell = run._cell(AddingConfig(steps=4, hidden=9), AddingTask(4))
+    weight, bias = cell.input_weight[:5].detach(), cell.bias[:5].detach()
+    assert (weight.amax(dim=1) + bias <= 0).all()
+    assert (weight.sum(dim=1) + bias > 0).all()
 
 
 def test_orthogonal_rounding_in_a_run(tmp_path):

@@ -101,7 +101,8 @@ class RunConfig:
             orthogonal, and hold its step; not for projunn and ptq, nor for 1 bit.
         first_matrix: the W that training begins with: haar, a random orthogonal matrix; identity; or
             integrators, for which the first half of the units has no memory and the second half adds up what
-            the first one says, unit by unit, ``[[0, 0], [I, I]]``. The last is not orthogonal: only for free.
+            the first one says, unit by unit, ``[[0, 0], [I, I]]``, and hears nothing else. The first half
+            begins silent unless inputs come together. This W is not orthogonal: only for free and penalty.
         train_recurrent: whether W is trained; if not, it stays what first_matrix says.
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.

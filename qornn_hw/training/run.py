@@ -172,18 +172,36 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
         if config.first_matrix == "identity":
             nn.init.eye_(cell.recurrent_weight)
         elif config.first_matrix == "integrators":
-            half = config.hidden // 2
-            cell.recurrent_weight.zero_()
-            for column in (0, config.hidden - half):
-                cell.recurrent_weight[config.hidden - half :, column : column + half] = torch.eye(half)
-            # Of input and bias they would add up every step's, which nobody has let through.
-            cell.input_weight[config.hidden - half :] = 0.0
+            _make_integrators(cell, config.hidden)
         if config.warm_start:
             _warm_start(cell, Path(config.warm_start))
         elif config.linear_start:
             cell.initial_state.fill_(config.linear_start)
             cell.bias.copy_(cell.initial_state - cell.quantized().recurrent @ cell.initial_state)
     return cell
+
+
+def _make_integrators(cell: QORNN, hidden: int) -> None:
+    """Let the first half of the units notice inputs that come together, the second half add up what they say.
+
+    A unit of the first half, of no memory, begins with positive weights of the input and a bias that takes
+    the largest of them back: one input alone, of 0 to 1, never wakes it. What woke it by a hair in each of T
+    steps, a weight a level too high, say, would be in the sum T fold. For the same reason no input and no
+    bias goes into the second half, ever: a step of the optimizer would be in the sum T fold, too.
+    """
+    half = hidden // 2
+    detectors = hidden - half
+    cell.recurrent_weight.zero_()
+    for column in (0, detectors):
+        cell.recurrent_weight[detectors:, column : column + half] = torch.eye(half)
+    cell.input_weight[detectors:] = 0.0
+    cell.input_weight[:detectors].abs_()
+    trained = torch.zeros(hidden)
+    trained[:detectors] = 1.0
+    cell.input_weight.register_hook(lambda gradient: gradient * trained[:, None])
+    if cell.bias.requires_grad:
+        cell.bias[:detectors] = -cell.input_weight[:detectors].amax(dim=1)
+        cell.bias.register_hook(lambda gradient: gradient * trained)
 
 
 def _warm_start(cell: QORNN, path: Path) -> None:
