@@ -48,8 +48,8 @@ The sum of the two marked numbers of a sequence; mean square error. The best ans
 0.167. W is held at its first matrix, `integrators`, with a step that keeps it exactly (`--norm-preserving`):
 half of the units have no memory and begin as detectors of inputs that come together, the other half adds up
 what they say and hears nothing else. That much of the task is given; what is learned, on sequences that grow
-from 10 steps to all, is what the detectors let through, and V. An orthogonal W is given nothing: it is learned
-in floating point (last line), but quantized it forgets too much.
+from 10 steps to all, is what the detectors let through, and V. An orthogonal W is given nothing; it is
+learned in floating point (last line), but quantized it forgets too much.
 """,
     ),
     "pixels": (
