@@ -88,6 +88,8 @@ class Design:
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
             (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
+        if s.input_lanes:
+            facts = (*facts, s.input_lanes)
         if self.engine is Engine.DSP:
             facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -116,6 +118,7 @@ def compile_network(
     columns_per_element: int = 1,
     elements: int,
     readout_lanes: int = 0,
+    input_lanes: int = 0,
     engine: Engine = Engine.LUT,
     store: WeightStore | None = None,
 ) -> Design:
@@ -125,7 +128,7 @@ def compile_network(
         network: what to build.
         columns_per_element: columns in an element; 1 with the dsp engine.
         elements: elements in the chain.
-        readout_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
+        readout_lanes, input_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
         engine: what multiplies.
         store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
 
@@ -138,7 +141,7 @@ def compile_network(
         return compile_schedule(DspSchedule(network, columns_per_element, elements, weight_store=store))
     if store is WeightStore.SPRAM:
         raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
-    return compile_schedule(Schedule(network, columns_per_element, elements, readout_lanes))
+    return compile_schedule(Schedule(network, columns_per_element, elements, readout_lanes, input_lanes))
 
 
 def compile_schedule(schedule: Schedule) -> Design:
@@ -186,6 +189,8 @@ def _constant_image(s: Schedule) -> RomImage:
         fields.append((np.concatenate([net.bias, none]), s.bias_bits))
     if not s.shares_multiplier:
         fields.append((np.concatenate([net.multiplier, none]), s.multiplier_bits))
+    if s.input_lanes:
+        fields.append((np.concatenate([net.input_weight[:, 0], none]), s.input_weight_bits))
     widths = [width for _, width in fields]
     words = [pack_fields(values, widths) for values in zip(*(v.tolist() for v, _ in fields), strict=True)]
     return RomImage("constants", sum(widths), tuple(words))

@@ -19,6 +19,8 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
     constant = s.constant_bits + (0 if s.shares_multiplier else s.multiplier_bits)
     if net.activation is Activation.MODRELU:
         constant += s.bias_bits
+    if s.input_lanes:
+        constant += s.input_weight_bits
     shapes["constants"] = (s.rows, constant)
     shapes["operands"] = (2 * s.operand_half, s.columns_per_element * s.operand_bits)
     if not net.vector_input:
@@ -140,11 +142,20 @@ def estimate_core(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> Resources:
     factors M of up to 15, beyond which synthesis takes more; ``lut`` is a model.
     """
     lut = _ecp5_luts(s) if family is ECP5 else _ice40_cells(s)
-    multipliers = _multipliers(s) + s.readout_lanes
+    multipliers = _multipliers(s) + s.readout_lanes + s.input_lanes
     if not family.has_multipliers:
         lut += round(PRODUCT_CELLS * s.activated_bits * s.multiplier_bits) if multipliers else 0
         multipliers = 0
     return Resources(lut=lut, bram=sum(memory_blocks(s, family).values()), dsp=multipliers)
+
+
+def _input_cells(s: Schedule) -> int:
+    """Return the logic cells of an input behind the chain: three registers, the constant's, and an adder."""
+    return 3 * s.network.input_format.bits + s.constant_bits + s.sum_bits if s.input_lanes else 0
+
+
+def _beside_cells(s: Schedule) -> int:
+    return _readout_cells(s) + _input_cells(s)
 
 
 def _ice40_cells(s: Schedule) -> int:
@@ -152,7 +163,7 @@ def _ice40_cells(s: Schedule) -> int:
     tail = TAIL_CELLS_PER_BIT * s.accumulator_bits
     if s.network.activation is Activation.MODRELU:
         tail += 3 * s.activated_bits
-    return round(PLACEMENT_FACTOR * (cells + _total_cells(s) + tail + _readout_cells(s) + CONTROL_CELLS))
+    return round(PLACEMENT_FACTOR * (cells + _total_cells(s) + tail + _beside_cells(s) + CONTROL_CELLS))
 
 
 # ECP5: what synthesis leaves of selections and adders, whose carry cells come in pairs of bits, and of the
@@ -168,7 +179,7 @@ def _ecp5_luts(s: Schedule) -> int:
             logic += bits if added == 0 else _even(bits) if added > 1 else 0
         logic += _even(s.partial_sum_bits[element])
     modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
-    return round(ECP5_LOGIC_FACTOR * (logic + _readout_cells(s)) + ECP5_CONTROL_LUTS + modrelu)
+    return round(ECP5_LOGIC_FACTOR * (logic + _beside_cells(s)) + ECP5_CONTROL_LUTS + modrelu)
 
 
 def _even(bits: int) -> int:

@@ -41,18 +41,23 @@ def _schedules(network: IntegerNetwork, multipliers: int = 0) -> Iterator[Schedu
     """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
 
     Each with the rows of V in the chain, and with each readout of up to ``multipliers`` lanes that no smaller
-    one equals in sweeps.
+    one equals in sweeps; a single input in the chain and, where there is a multiplier for it, behind it.
     """
     outputs = network.output_size
-    most = min(multipliers, outputs)
-    readouts = sorted({-(-outputs // sweeps) for sweeps in range(1, outputs + 1)} & set(range(1, most + 1)))
-    for columns in range(1, MAX_COLUMNS_PER_ELEMENT + 1):
-        words = Schedule(network, columns, 1).words
-        elements = None
-        for passes in range(1, words + 1):
-            if elements != (elements := -(-words // passes)):
-                for readout in (0, *readouts):
-                    yield Schedule(network, columns, elements, readout)
+    alone = network.vector_input and network.input_size == 1
+    for behind in range(1 + (alone and multipliers > 0)):
+        most = min(multipliers - behind, outputs)
+        sweeps = {-(-outputs // count) for count in range(1, outputs + 1)}
+        for columns in range(1, MAX_COLUMNS_PER_ELEMENT + 1):
+            try:
+                words = Schedule(network, columns, 1, input_lanes=behind).words
+            except FormatError:  # too few columns for it
+                continue
+            elements = None
+            for passes in range(1, words + 1):
+                if elements != (elements := -(-words // passes)):
+                    for readout in (0, *sorted(sweeps & set(range(1, most + 1)))):
+                        yield Schedule(network, columns, elements, readout, behind)
 
 
 def plan(
@@ -98,6 +103,7 @@ def plan(
             columns_per_element=best.columns_per_element,
             elements=best.elements,
             readout_lanes=best.readout_lanes,
+            input_lanes=best.input_lanes,
         )
     assert smallest is not None
     raise CapacityError(_refusal(smallest[1], available, name, lanes, family))

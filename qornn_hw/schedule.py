@@ -116,12 +116,15 @@ class Schedule:
         elements: elements in the chain, at least 1.
         readout_lanes: multipliers beside the chain that compute the logits (:mod:`rtl_gen.readout`); with 0
             the rows of V ride in the chain.
+        input_lanes: 1 for a multiplier behind the chain that adds U x of a network of one input; with 0 the
+            input has columns in the chain.
     """
 
     network: IntegerNetwork
     columns_per_element: int
     elements: int
     readout_lanes: int = 0
+    input_lanes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
@@ -132,6 +135,17 @@ class Schedule:
             raise FormatError(
                 f"readout_lanes must be 0 to {self.network.output_size}, the outputs of the network, "
                 f"not {self.readout_lanes!r}"
+            )
+        alone = self.network.vector_input and self.network.input_size == 1
+        if not 0 <= self.input_lanes <= alone:
+            raise FormatError(
+                f"input_lanes must be 0{' or 1' if alone else ', of a network without a single input'}, not "
+                f"{self.input_lanes!r}"
+            )
+        if self.input_lanes and self.dot_product_latency < self.addend_latency:
+            raise FormatError(
+                "input_lanes must be 0 where an element has one or two columns of one bit, not "
+                f"{self.input_lanes!r}"
             )
         if self.elements > self.words:
             raise FormatError(
@@ -153,13 +167,15 @@ class Schedule:
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates that chain and readout can do in a cycle."""
-        return self.elements * self.columns_per_element + self.readout_lanes
+        """Multiply-accumulates that chain, input and readout can do in a cycle."""
+        return self.elements * self.columns_per_element + self.readout_lanes + self.input_lanes
 
     @property
     def input_words(self) -> int:
-        """Words that hold columns of U; none for a one-hot input, which has a table instead."""
-        return -(-self.network.input_size // self.columns_per_element) if self.network.vector_input else 0
+        """Words that hold columns of U; none for a one-hot input, or one that does not go into the chain."""
+        if not self.network.vector_input or self.input_lanes:
+            return 0
+        return -(-self.network.input_size // self.columns_per_element)
 
     @property
     def state_words(self) -> int:
@@ -306,7 +322,7 @@ class Schedule:
     def operand_bits(self) -> int:
         """Bits of an element's signed operand: a state, or an input shifted to the state's grid."""
         net = self.network
-        if not net.vector_input:
+        if not self.input_words:
             return net.state_bits
         return max(net.state_bits, net.input_format.signed_bits + net.input_shift)
 
@@ -407,6 +423,11 @@ class Schedule:
         return min(self.sum_bits, bits_for_range(min(self.row_constants), max(self.row_constants)))
 
     @property
+    def input_weight_bits(self) -> int:
+        """Bits of a weight of U in the multiplier behind the chain: two for -1 and +1."""
+        return max(2, self.network.weight_bits.input)
+
+    @property
     def bias_bits(self) -> int:
         """Bits of the widest b, where it is the activation's."""
         return bits_for_range(int(self.network.bias.min()), int(self.network.bias.max()))
@@ -462,6 +483,15 @@ class Schedule:
     def dot_product_latency(self) -> int:
         """Cycles of the dot product, the same in every element: that of the widest."""
         return dot_product_latency(self.columns_per_element, max(self.weight_bits))
+
+    @property
+    def addend_latency(self) -> int:
+        """Cycles from a row's constant out of its memory to what is added behind the chain.
+
+        The constant and the total are one addition; U x, of a symbol or a multiplier, is one more.
+        """
+        apart = self.input_lanes > 0 or (not self.network.vector_input and self.total_elements > 0)
+        return 1 + apart
 
     @property
     def chain_latency(self) -> int:
@@ -604,4 +634,4 @@ class Schedule:
         A word a cycle, and for a vector, which shares the operand memory's write port with the state, one
         more for each hidden unit.
         """
-        return self.network.input_size + self.network.hidden_size if self.network.vector_input else 1
+        return self.network.input_size + self.network.hidden_size if self.input_words else 1

@@ -97,8 +97,7 @@ class Core(wiring.Component):
                 value = register
             return value
 
-        # A symbol's drive beside the total is one addition more.
-        addends = 2 if design.symbol_image is not None and s.total_elements else 1
+        addends = s.addend_latency
         early = delay(chain.o_token, s.dot_product_latency - addends, "tail_token")
         token = Signal(token_layout())
         running = Signal(pass_layout())
@@ -130,8 +129,8 @@ class Core(wiring.Component):
         ]
 
         # -- the row's constant, its symbol and the total ---------------------------------------------
-        fields = iter(_fields(constants.data, design.schedule))
-        summand: Any = next(fields).as_signed()
+        fields = _fields(constants.data, design.schedule)
+        summand: Any = fields.pop(0).as_signed()
         if s.total_elements:
             m.submodules.total = total = OperandTotal(design)
             m.d.comb += [
@@ -141,18 +140,24 @@ class Core(wiring.Component):
                 total.take.eq(token.start),
             ]
             summand -= total.total
-        if design.symbol_image is not None:
-            m.submodules.symbols = symbols = Rom(design.symbol_image)
+        if design.symbol_image is not None or s.input_lanes:
             # The next input may be launched before the last rows of this one leave the chain. The buffer
-            # keeps the symbol up to the last cycle but one of a period; the first row is here by then.
+            # keeps the input up to the last cycle but one of a period; the first row is here by then.
             symbol = Signal.like(operands.symbol)
             with m.If(early.start):
                 m.d.sync += symbol.eq(operands.symbol)
-            m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
-            drive = Mux(read.unit, symbols.data.as_signed() << (net.input_shift + s.scale - 1), 0)
+            if s.input_lanes:
+                x = symbol.as_signed() if net.input_format.signed else symbol
+                # The weight of a row of V is zero.
+                drive: Any = fields.pop().as_signed() * x
+            else:
+                m.submodules.symbols = symbols = Rom(design.symbol_image)
+                m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
+                drive = Mux(read.unit, symbols.data.as_signed(), 0)
             if addends == 2:
+                # Shifted behind the register: of a product that is the multiplier's own.
                 summand, drive = (delay(v, 1, n, reset_less=True) for v, n in ((summand, "s"), (drive, "d")))
-            summand += drive
+            summand += drive << (net.input_shift + s.scale - 1)
         addend = Signal(signed(s.sum_bits), reset_less=True)
         m.d.sync += addend.eq(summand)
         sum_here = Signal(signed(s.sum_bits))
@@ -178,7 +183,7 @@ class Core(wiring.Component):
             )
             m.d.comb += [
                 modrelu.z.eq(accumulator),
-                modrelu.bias.eq(delay(next(fields), 1 + addends, "bias", reset_less=True)),
+                modrelu.bias.eq(delay(fields.pop(0), 1 + addends, "bias", reset_less=True)),
             ]
             activated = modrelu.result
             latency += s.activation_latency
@@ -195,7 +200,7 @@ class Core(wiring.Component):
         )
         m.d.comb += requantizer.value.eq(activated)
         if design.multiplier is None:
-            m.d.comb += requantizer.multiplier.eq(delay(next(fields), latency, "factor", reset_less=True))
+            m.d.comb += requantizer.multiplier.eq(delay(fields.pop(0), latency, "factor", reset_less=True))
         done = delay(leave, s.tail_latency, "done")
         if s.readout_lanes:
             m.submodules.readout = readout = Readout(design)
@@ -218,11 +223,13 @@ class Core(wiring.Component):
 
 
 def _fields(word: Any, s: Schedule) -> list[Any]:
-    """Return the fields of a word of constants: the row's, then b of modrelu, then M."""
+    """Return the fields of a word of constants: the row's, then b of modrelu, then M, then U of one input."""
     widths = [s.constant_bits]
     if s.network.activation is Activation.MODRELU:
         widths.append(s.bias_bits)
     if not s.shares_multiplier:
         widths.append(s.multiplier_bits)
+    if s.input_lanes:
+        widths.append(s.input_weight_bits)
     ends = list(accumulate(widths, initial=0))
     return [word[low:high] for low, high in pairwise(ends)]

@@ -65,9 +65,11 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
         flip_weight("output_weight", s.input_words, net.hidden_size)
     else:
         flip("output_weight", design.readout_image, 0, s.readout_weight_bits - 1)
-    if net.vector_input:
-        flip_weight("input_weight", 0, 0)
     constants = design.constant_image
+    if s.input_lanes:
+        flip("input_weight", constants, 0, constants.width - 1)
+    elif net.vector_input:
+        flip_weight("input_weight", 0, 0)
     # The row's constant is at the chain's scale: its lowest bit that counts is that of the scale.
     if design.readout_image is None:
         flip("output_bias", constants, net.hidden_size, s.scale - 1)
@@ -80,7 +82,7 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
     else:
         flip("bias", constants, 0, s.constant_bits - 2)
     if design.multiplier is None:
-        flip("multiplier", constants, 0, constants.width - 1)
+        flip("multiplier", constants, 0, constants.width - 1 - s.input_lanes * s.input_weight_bits)
     else:
         changed = design.multiplier ^ 1 << (s.multiplier_bits - 1)
         faults.append(

@@ -8,7 +8,7 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from qornn_hw.design import compile_network
-from qornn_hw.fixed import Rounding
+from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
 from rtl_gen.core import Core
@@ -83,6 +83,36 @@ def test_every_shape_of_readout(hidden_size, output_size, columns, elements, rea
             activation=Activation.MODRELU if bits == 1 else Activation.RELU,
         )
         assert result.cycles_per_step == design.schedule.cycles_per_step
+
+
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+@pytest.mark.parametrize("form", [IntFormat(8, signed=True), IntFormat(8, signed=False), IntFormat(1, False)])
+@pytest.mark.parametrize(
+    ("columns", "elements", "readout", "bits", "activation"),
+    [
+        (4, 1, 0, WeightBits(4, 4, 4), Activation.RELU),
+        (4, 2, 2, WeightBits(4, 8, 4), Activation.MODRELU),
+        (2, 1, 0, WeightBits(2, 1, 2), Activation.IDENTITY),
+        (3, 3, 1, WeightBits(1, 1, 1), Activation.TANH),
+    ],
+)
+def test_single_input_behind_the_chain(columns, elements, readout, bits, activation, form, output_mode):
+    """U x of one input in a multiplier: it takes no column, and its word waits for no state."""
+    network = random_network(
+        seed=4, hidden_size=9, input_size=1, output_size=2, activation=activation, weight_bits=bits,
+        input_format=form, output_mode=output_mode, shared_multiplier=columns == 4,
+    )  # fmt: skip
+    design = compile_network(
+        network, columns_per_element=columns, elements=elements, readout_lanes=readout, input_lanes=1
+    )
+    sequences = [
+        *random_sequences(network, batch=2, steps=5, seed=1),
+        *corner_sequences(network, steps=2).values(),
+    ]
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    for pattern in PATTERNS:
+        simulate_core_in_python(design, sequences, idle=pattern, back_pressure=pattern, reset_after=2)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
