@@ -88,8 +88,8 @@ class Design:
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
             (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
-        if s.input_lanes:
-            facts = (*facts, s.input_lanes)
+        if s.input_lanes or s.weight_register:
+            facts = (*facts, s.input_lanes, s.weight_register)
         if self.engine is Engine.DSP:
             facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -119,6 +119,7 @@ def compile_network(
     elements: int,
     readout_lanes: int = 0,
     input_lanes: int = 0,
+    weight_register: bool = False,
     engine: Engine = Engine.LUT,
     store: WeightStore | None = None,
 ) -> Design:
@@ -128,7 +129,9 @@ def compile_network(
         network: what to build.
         columns_per_element: columns in an element; 1 with the dsp engine.
         elements: elements in the chain.
-        readout_lanes, input_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
+        readout_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
+        input_lanes: likewise.
+        weight_register: likewise.
         engine: what multiplies.
         store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
 
@@ -141,7 +144,8 @@ def compile_network(
         return compile_schedule(DspSchedule(network, columns_per_element, elements, weight_store=store))
     if store is WeightStore.SPRAM:
         raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
-    return compile_schedule(Schedule(network, columns_per_element, elements, readout_lanes, input_lanes))
+    schedule = Schedule(network, columns_per_element, elements, readout_lanes, input_lanes, weight_register)
+    return compile_schedule(schedule)
 
 
 def compile_schedule(schedule: Schedule) -> Design:

@@ -1,6 +1,6 @@
 """Device families: what an FPGA is made of, and the shapes of its block RAM."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 __all__ = ["ECP5", "FAMILIES", "ICE40_HX_LP", "ICE40_ULTRAPLUS", "Family", "Resources", "block_rams"]
 
@@ -46,6 +46,8 @@ class Family:
             alone are rounded up to it.
         has_multipliers: whether there are hard multipliers; else a product costs logic cells.
         has_lut_ram: whether logic cells can be a small memory, so that synthesis makes no flip-flops of one.
+        has_slow_ram: whether block RAM takes longer to give its word than a word takes through an adder, so
+            that it sets the clock unless nothing but a register follows it.
     """
 
     name: str
@@ -53,21 +55,25 @@ class Family:
     ram_enable_bits: int
     has_multipliers: bool
     has_lut_ram: bool
+    has_slow_ram: bool
 
 
 # SB_RAM40_4K: 4096 bits in these shapes, a write enable for every bit (Lattice FPGA-TN-02002, iCE40 memory
 # usage guide).
 _ICE40_RAM_SHAPES = ((16, 256), (8, 512), (4, 1024), (2, 2048))
-ICE40_ULTRAPLUS = Family("ice40", _ICE40_RAM_SHAPES, 1, has_multipliers=True, has_lut_ram=False)
-ICE40_HX_LP = Family("ice40", _ICE40_RAM_SHAPES, 1, has_multipliers=False, has_lut_ram=False)
+ICE40_ULTRAPLUS = Family(
+    "ice40", _ICE40_RAM_SHAPES, 1, has_multipliers=True, has_lut_ram=False, has_slow_ram=False
+)
+ICE40_HX_LP = replace(ICE40_ULTRAPLUS, has_multipliers=False)
 # DP16KD: 18 kbit, of which shapes of less than 9 bits use 16 (Lattice FPGA-TN-02204, ECP5 memory usage
-# guide).
+# guide). Without its output register 5.6 ns from clock to word in speed grade 6 (nextpnr's table of timings).
 ECP5 = Family(
     "ecp5",
     ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)),
     9,
     has_multipliers=True,
     has_lut_ram=True,
+    has_slow_ram=True,
 )
 FAMILIES = (ICE40_ULTRAPLUS, ICE40_HX_LP, ECP5)
 

@@ -37,7 +37,9 @@ def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
     return best.columns_per_element, best.elements
 
 
-def _schedules(network: IntegerNetwork, multipliers: int = 0) -> Iterator[Schedule]:
+def _schedules(
+    network: IntegerNetwork, multipliers: int = 0, weight_register: bool = False
+) -> Iterator[Schedule]:
     """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
 
     Each with the rows of V in the chain, and with each readout of up to ``multipliers`` lanes that no smaller
@@ -57,7 +59,7 @@ def _schedules(network: IntegerNetwork, multipliers: int = 0) -> Iterator[Schedu
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
                     for readout in (0, *sorted(sweeps & set(range(1, most + 1)))):
-                        yield Schedule(network, columns, elements, readout, behind)
+                        yield Schedule(network, columns, elements, readout, behind, weight_register)
 
 
 def plan(
@@ -84,7 +86,7 @@ def plan(
     smallest: tuple[float, Schedule] | None = None
     if lanes is not None and lanes < 1:
         raise FormatError(f"lanes must be at least 1, not {lanes!r}")
-    candidates = _schedules(network, multipliers=available.dsp)
+    candidates = _schedules(network, available.dsp, family.has_slow_ram)
     for schedule in sorted(candidates, key=lambda s: (s.cycles_per_step, s.lanes)):
         if lanes is not None and schedule.lanes > lanes:
             continue
@@ -104,6 +106,7 @@ def plan(
             elements=best.elements,
             readout_lanes=best.readout_lanes,
             input_lanes=best.input_lanes,
+            weight_register=best.weight_register,
         )
     assert smallest is not None
     raise CapacityError(_refusal(smallest[1], available, name, lanes, family))

@@ -118,6 +118,8 @@ class Schedule:
             the rows of V ride in the chain.
         input_lanes: 1 for a multiplier behind the chain that adds U x of a network of one input; with 0 the
             input has columns in the chain.
+        weight_register: whether a register follows the weight memory of each element, where block RAM takes
+            half a cycle to give its word.
     """
 
     network: IntegerNetwork
@@ -125,6 +127,7 @@ class Schedule:
     elements: int
     readout_lanes: int = 0
     input_lanes: int = 0
+    weight_register: bool = False
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
@@ -481,8 +484,8 @@ class Schedule:
 
     @property
     def dot_product_latency(self) -> int:
-        """Cycles of the dot product, the same in every element: that of the widest."""
-        return dot_product_latency(self.columns_per_element, max(self.weight_bits))
+        """Cycles of the dot product, in every element that of the widest, with the register before it."""
+        return self.weight_register + dot_product_latency(self.columns_per_element, max(self.weight_bits))
 
     @property
     def addend_latency(self) -> int:

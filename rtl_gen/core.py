@@ -151,6 +151,7 @@ class Core(wiring.Component):
                 # The weight of a row of V is zero.
                 drive: Any = fields.pop().as_signed() * x
             else:
+                assert design.symbol_image is not None
                 m.submodules.symbols = symbols = Rom(design.symbol_image)
                 m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
                 drive = Mux(read.unit, symbols.data.as_signed(), 0)

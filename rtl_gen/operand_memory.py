@@ -31,8 +31,8 @@ class OperandMemory(wiring.Component):
         state_valid: In; there is one. It takes the write port; the input stream waits for that cycle.
         input_ready, input_first, input_last: Out; see :class:`rtl_gen.sequencer.Sequencer`.
         input_taken: In; likewise.
-        symbol: Out; the complete input where it has no columns in the chain, the index of a symbol or the bits
-            of a number, up to the cycle after ``input_taken``.
+        symbol: Out; the complete input where it has no columns in the chain, the index of a symbol or the
+            bits of a number, up to the cycle after ``input_taken``.
         word, initial: In; likewise.
         bus: Out; the operands of word ``word`` of two cycles before, and the sums and differences of their
             pairs, from registers: computed once here, and not in every element.

@@ -44,7 +44,8 @@ class ProcessingElement(wiring.Component):
 
     For the row whose token arrives in cycle t: ``o_sum(t + 2 + dot_latency) = i_sum(t + 1 + dot_latency) +
     dot << dot_shift``, dot that of :class:`rtl_gen.dot_product.PairSelectDotProduct` for the weights of the
-    row and the operands that were on ``bus`` at the last token with ``start``; modulo ``2**o_sum_bits``.
+    row and the operands that were on ``bus`` at the last token with ``start``, or with a register behind the
+    weight memory a cycle after it; modulo ``2**o_sum_bits``.
 
     Parameters:
         image: the weight memory, ``columns`` weights a word.
@@ -55,12 +56,14 @@ class ProcessingElement(wiring.Component):
         dot_bits: bits of the dot product, proved to hold it.
         dot_shift: puts the dot product to the chain's scale.
         i_sum_bits, o_sum_bits: bits of the partial sums in and out.
-        dot_latency: cycles of the dot product, the same all along the chain.
+        dot_latency: cycles from the weight memory to the dot product, the same all along the chain.
+        weight_register: whether a register follows the weight memory.
 
     Members:
         i_token, o_token: token in, and a cycle later out.
         i_addr, o_addr: address of the row in the weight memory, with the token.
-        bus: In; a word of operands, taken in a cycle in which ``i_token.start`` is high.
+        bus: In; a word of operands, taken in a cycle in which ``i_token.start`` is high; with a register
+            behind the weight memory in the cycle after it.
         i_sum, o_sum: partial sums.
 
     Latency: 1 cycle from token to token, ``2 + dot_latency`` from token to partial sum.
@@ -81,6 +84,7 @@ class ProcessingElement(wiring.Component):
         i_sum_bits: int,
         o_sum_bits: int,
         dot_latency: int,
+        weight_register: bool = False,
     ) -> None:
         self._image = image
         self._columns = columns
@@ -89,6 +93,7 @@ class ProcessingElement(wiring.Component):
         self._dot_bits = dot_bits
         self._dot_shift = dot_shift
         self._dot_latency = dot_latency
+        self._weight_register = weight_register
         addr_bits = max(1, (image.depth - 1).bit_length())
         super().__init__(
             {
@@ -111,13 +116,17 @@ class ProcessingElement(wiring.Component):
             weight_bits=self._weight_bits,
             operand_bits=self._operand_bits,
             sum_bits=self._dot_bits,
-            latency=self._dot_latency,
+            latency=self._dot_latency - self._weight_register,
         )
         # Data needs no reset: nothing reads it before a token has marked it valid.
         pairs = Signal(pair_layout(self._operand_bits, self._columns), reset_less=True)
         addr = Signal.like(self.i_addr, reset_less=True)
         partial_sum = Signal.like(self.o_sum, reset_less=True)
-        with m.If(self.i_token.start):
+        row, load = weights.data, self.i_token.start
+        if self._weight_register:
+            row, load = Signal.like(weights.data, reset_less=True), self.o_token.start
+            m.d.sync += row.eq(weights.data)
+        with m.If(load):
             for i in range(-(-self._columns // 2)):
                 m.d.sync += [
                     pairs[i].sum.eq(self.bus.pairs[i].sum),
@@ -132,7 +141,7 @@ class ProcessingElement(wiring.Component):
             self.o_addr.eq(addr),
             self.o_sum.eq(partial_sum),
             weights.addr.eq(self.i_addr),
-            dot_product.weights.eq(weights.data),
+            dot_product.weights.eq(row),
             dot_product.pairs.eq(pairs),
         ]
         return m

@@ -66,6 +66,10 @@ class SystolicChain(wiring.Component):
         carried = Signal(signed(s.waiting_sum_bits))
         if s.passes > 1:
             self._build_waiting_sums(m, carried)
+        bus = self.bus
+        if s.weight_register:
+            bus = Signal.like(self.bus, reset_less=True)
+            m.d.sync += bus.eq(self.bus)
         token, addr, partial_sum = self.i_token, self.i_addr, carried
         for e in range(s.elements):
             element = ProcessingElement(
@@ -81,13 +85,14 @@ class SystolicChain(wiring.Component):
                 i_sum_bits=len(partial_sum),
                 o_sum_bits=sum_bits[e],
                 dot_latency=s.dot_product_latency,
+                weight_register=s.weight_register,
             )
             m.submodules[f"element_{e}"] = element
             m.d.comb += [
                 element.i_token.eq(token),
                 element.i_addr.eq(addr),
                 element.i_sum.eq(partial_sum),
-                element.bus.eq(self.bus),
+                element.bus.eq(bus),
             ]
             if e == s.elements - 1:
                 m.d.comb += self.o_token.eq(token)

@@ -11,6 +11,7 @@ from qornn_hw.design import compile_network
 from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
+from qornn_hw.schedule import Schedule
 from rtl_gen.core import Core
 from sim import core_simulation
 from sim.amaranth_bench import simulate_core_in_python
@@ -113,6 +114,23 @@ def test_single_input_behind_the_chain(columns, elements, readout, bits, activat
     assert result.cycles_per_step == design.schedule.cycles_per_step
     for pattern in PATTERNS:
         simulate_core_in_python(design, sequences, idle=pattern, back_pressure=pattern, reset_after=2)
+
+
+@pytest.mark.parametrize("input_kind", list(InputKind))
+@pytest.mark.parametrize("columns", [1, 4])
+@pytest.mark.parametrize(("hidden_size", "passes"), [(1, 1), (9, 1), (9, 2), (16, 3)])
+@pytest.mark.parametrize("bits", [1, 4])
+def test_register_behind_the_weight_memory(hidden_size, passes, columns, bits, input_kind):
+    """Operands follow the weights, which come a cycle later."""
+    network = random_network(
+        seed=2, hidden_size=hidden_size, input_size=2, output_size=2, input_kind=input_kind, weight_bits=bits
+    )
+    elements = -(-Schedule(network, columns, 1).words // passes)
+    design = compile_network(network, columns_per_element=columns, elements=elements, weight_register=True)
+    sequences = random_sequences(network, batch=3, steps=4, seed=1)
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    simulate_core_in_python(design, sequences, idle="random", back_pressure="random", reset_after=3)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -198,10 +198,12 @@ def _make_integrators(cell: QORNN, hidden: int) -> None:
     cell.input_weight[:detectors].abs_()
     trained = torch.zeros(hidden)
     trained[:detectors] = 1.0
-    cell.input_weight.register_hook(lambda gradient: gradient * trained[:, None])
+    hook: Any = cell.input_weight.register_hook  # torch gives it no types
+    hook(lambda gradient: gradient * trained[:, None])
     if cell.bias.requires_grad:
         cell.bias[:detectors] = -cell.input_weight[:detectors].amax(dim=1)
-        cell.bias.register_hook(lambda gradient: gradient * trained)
+        hook = cell.bias.register_hook
+        hook(lambda gradient: gradient * trained)
 
 
 def _warm_start(cell: QORNN, path: Path) -> None:
