@@ -36,15 +36,16 @@ REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "accuracy.jsonl"
 
 # All that is tuned: what differs from the defaults of `qornn-hw train`. A change makes other runs.
+COPY_ROUNDED = {"orthogonal_rounding": True, "quantized_recurrent_rate": 0.1}
 COPY: dict[tuple[int, int], dict[str, Any]] = {  # by hidden units and bits
     (256, 5): {"iterations": 900, "finetune_iterations": 250},
     (256, 4): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
-    (256, 3): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
-    (256, 2): {"iterations": 1200, "finetune_iterations": 800, "per_row": True},
+    (256, 3): {"iterations": 1200, "finetune_iterations": 800, "per_row": True} | COPY_ROUNDED,
+    (256, 2): {"iterations": 1200, "finetune_iterations": 800, "per_row": True} | COPY_ROUNDED,
     (128, 8): {"iterations": 1500, "finetune_iterations": 700},
     (128, 6): {"iterations": 1500, "finetune_iterations": 700},
     (128, 5): {"iterations": 2000, "finetune_iterations": 1000, "per_row": True},
-    (128, 4): {"iterations": 3000, "finetune_iterations": 1500, "per_row": True},
+    (128, 4): {"iterations": 3000, "finetune_iterations": 1500, "per_row": True} | COPY_ROUNDED,
 }
 COPY_LONG = {"blank": 5000, "iterations": 1000, "finetune_iterations": 500}
 COPY_SHORT = {"blank": 200, "hidden": 128, "state_bits": 12, "iterations": 1000, "finetune_iterations": 400}
