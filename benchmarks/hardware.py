@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardware_plots import Point, draw_roofline
 from limit import limit_network
 
 from boards.build import build
@@ -32,6 +33,7 @@ from sim.stimuli import random_sequences
 REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PLOT = REPOSITORY / "docs" / "benchmarks_roofline.svg"
 COUNTED_STEPS = 5
 
 # What a step's energy is modelled with, core rail only: a logic cell and the clock of an iCE40UP5K a cycle.
@@ -97,6 +99,8 @@ the board's that it signs off. Nothing here has been measured on a physical boar
 
 """
 NOTES = """
+![Time of a step against logic cells, and its bound]({plot})
+
 *Bound*: the fewest cycles that the device leaves to such an engine, whatever the logic around it: with
 `lut` the bits of the weights over the {ebr} bits a cycle of all block RAMs, with `dsp` on an UltraPlus one
 weight a cycle for each of its {macs} multipliers, or the {spram} bits a cycle of its SPRAMs. With `lut`
@@ -195,6 +199,7 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         macs=MULTIPLIERS,
         cell=PICOJOULE_A_CELL,
         cycle=PICOJOULE_A_CYCLE,
+        plot=PLOT.name,
     )
     commands = "\n".join(f"- {case.title}, {case.board}: `--run {case.name}`" for case in CASES)
     return (
@@ -202,10 +207,66 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         + table
         + "\n"
         + notes
+        + _microcontrollers(rows)
         + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
         + commands
         + "\n"
     )
+
+
+# A step on a microcontroller, its cycles for a multiply-accumulate: estimates, not measured here.
+MICROCONTROLLERS = (
+    (
+        "Cortex-M4F, 80 MHz (STM32L4)",
+        80,
+        3.3,
+        "about what ST's runtime takes on MLPerf Tiny's keyword spotting",
+    ),
+    ("Cortex-M0+, 133 MHz (RP2040)", 133, 8.0, "no SIMD"),
+    ("ESP32 (LX6), 240 MHz", 240, 5.0, "scalar multiply and add, with loads"),
+)
+COMPARED = "n128-k4"
+
+
+def _microcontrollers(rows: dict[str, dict[str, Any]]) -> str:
+    if COMPARED not in rows:
+        return ""
+    row = rows[COMPARED]
+    title = next(case.title for case in CASES if case.name == COMPARED)
+    macs = row["macs_per_step"]
+    lines = [
+        "| device | cycles / MAC | us a step | times as long |",
+        "| --- | --- | --- | --- |",
+    ]
+    ours = f"{row['cycles_per_step'] / macs:.3f} | {row['step_us']:.2f} | 1 |"
+    lines.append(f"| {row['board']}, {row['clock_mhz']:g} MHz | {ours}")
+    for name, mhz, cycles, source in MICROCONTROLLERS:
+        us = macs * cycles / mhz
+        lines.append(f"| {name} | {cycles:g}: {source} | {us:.0f} | {us / row['step_us']:.0f} |")
+    return (
+        f"\n**Microcontrollers**, for the {macs} multiply-accumulates of a step of the network of {title} on "
+        "8-bit operands.\nTheir cycles for one are rough estimates; nobody measured them here.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def _draw(rows: dict[str, dict[str, Any]]) -> None:
+    points = []
+    for case in CASES:
+        row = rows.get(case.name)
+        if row is not None and row["board"] == "icebreaker":
+            bound = _bound(row) / row["clock_mhz"]
+            points.append(Point(case.name, row["engine"], row["resources"]["lut"], row["step_us"], bound))
+    if points:
+        draw_roofline(points, rows[COMPARED]["available"]["lut"] if COMPARED in rows else 5280, PLOT)
+
+
+def write() -> None:
+    """Write page and picture from the rows."""
+    rows = read_rows()
+    PAGE.write_text(page(rows))
+    _draw(rows)
 
 
 def read_rows() -> dict[str, dict[str, Any]]:
@@ -237,8 +298,8 @@ def main() -> int:
         with ROWS.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(" | ".join(_line(case, row)), flush=True)
-        PAGE.write_text(page(read_rows()))
-    PAGE.write_text(page(read_rows()))
+        write()
+    write()
     print(f"wrote {PAGE}")
     return 2 if failed else 0
 
