@@ -67,19 +67,26 @@ def _path_ns(
     """Return the length of the longest path through or in a multiplier."""
     cell = cells[name]
     parameters = {key: int(value, 2) for key, value in cell["parameters"].items() if set(value) <= set("01")}
-    inside = MULTIPLY_8_NS if parameters.get("MODE_8x8") else MULTIPLY_16_NS
-    if parameters.get("PIPELINE_16x16_MULT_REG1") or parameters.get("TOP_8x8_MULT_REG"):
-        inside = MULTIPLY_PIPELINED_NS
     selects = {parameters.get(f"{half}OUTPUT_SELECT", 0) for half in ("TOP", "BOT")}
     # 0 and 1 are the adder without and with register, 2 and 3 the product.
-    if selects & {0, 1}:
-        inside += ADD_NS
+    adds = bool(selects & {0, 1})
+    behind = ADD_NS if adds else 0.0
+    if selects != {1}:
+        behind += _out_ns(cell, cells, sinks, arrivals)
     unregistered = {port for port in "ABCD" if not parameters.get(f"{port}_REG")}
-    into = max(
-        (ns for end, port, ns in arrivals if end == f"{name}_DSP" and port.split("_")[0] in unregistered),
-        default=0.0,
-    )
-    return into + inside + (0.0 if selects == {1} else _out_ns(cell, cells, sinks, arrivals))
+
+    def into(ports: str) -> float:
+        wanted = unregistered & set(ports)
+        found = (ns for end, port, ns in arrivals if end == f"{name}_DSP" and port.split("_")[0] in wanted)
+        return max(found, default=0.0)
+
+    paths = [into("CD") + behind] if adds else []
+    if parameters.get("PIPELINE_16x16_MULT_REG1") or parameters.get("TOP_8x8_MULT_REG"):
+        # What stands before the register in the middle is four products of 8x8.
+        paths += [into("AB") + MULTIPLY_8_NS, MULTIPLY_PIPELINED_NS + behind]
+    else:
+        paths.append(into("AB") + (MULTIPLY_8_NS if parameters.get("MODE_8x8") else MULTIPLY_16_NS) + behind)
+    return max(paths)
 
 
 def _out_ns(

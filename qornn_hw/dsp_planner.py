@@ -25,8 +25,6 @@ def dsp_memory_shapes(s: DspSchedule) -> dict[str, tuple[int, int]]:
     shapes = {name: shape for name, shape in memory_shapes(s).items() if name in shared}
     shapes["sums"] = (2 << max(1, (s.rows - 1).bit_length()), s.waiting_sum_bits)
     shapes["values"] = (2 << max(1, (n - 1).bit_length()), s.activated_bits)
-    if "symbols" in shapes:
-        shapes["symbols"] = (s.rows << net.input_format.bits, shapes["symbols"][1])
     if not s.shares_multiplier:
         shapes["factors"] = (n << max(1, (s.multiplier_bits - 1).bit_length()), 1)
     if net.activation is Activation.MODRELU:

@@ -28,7 +28,13 @@ def netlist(**parameters):
     }
 
 
-ENDS = [("m_DSP", "A_0", 5.0), ("m_DSP", "B_3", 1.0), ("b_LC", "I0", 4.0), ("other_LC", "I1", 30.0)]
+ENDS = [
+    ("m_DSP", "A_0", 5.0),
+    ("m_DSP", "B_3", 1.0),
+    ("m_DSP", "C_1", 0.5),
+    ("b_LC", "I0", 4.0),
+    ("other_LC", "I1", 30.0),
+]
 
 
 def mhz(tmp_path, cells, ends=ENDS):
@@ -51,12 +57,24 @@ def mhz(tmp_path, cells, ends=ENDS):
         # The adder behind the product, without and with a register.
         ({"TOPOUTPUT_SELECT": "00", "BOTOUTPUT_SELECT": "00"}, 5 + 9.05 + 2 + 4),
         ({"TOPOUTPUT_SELECT": "01", "BOTOUTPUT_SELECT": "01", "A_REG": "1", "B_REG": "1"}, 9.05 + 2),
-        ({"PIPELINE_16x16_MULT_REG1": "1"}, 5 + 4.77 + 4),
+        # A register in the middle: the longer of the paths before and behind it.
+        ({"PIPELINE_16x16_MULT_REG1": "1"}, 5 + 5.86),
+        ({"PIPELINE_16x16_MULT_REG1": "1", "A_REG": "1"}, 4.77 + 4),
+        ({"TOP_8x8_MULT_REG": "1", "A_REG": "1", "TOPOUTPUT_SELECT": "00"}, 4.77 + 2 + 4),
     ],
 )
 def test_path_is_the_sum_of_its_parts(parameters, ns, tmp_path):
     """What enters, the block, and what leaves, each left out where a register of the block cuts it off."""
     assert mhz(tmp_path, netlist(**parameters)) == pytest.approx(1000 / ns)
+
+
+def test_addend_goes_around_the_multiplier(tmp_path):
+    """C and D come to the adder alone."""
+    registered = {"TOPOUTPUT_SELECT": "01", "BOTOUTPUT_SELECT": "01", "A_REG": "1", "B_REG": "1"}
+    cells = netlist(**registered)
+    assert mhz(tmp_path, cells, [*ENDS, ("m_DSP", "D_7", 20.0)]) == pytest.approx(1000 / (20 + 2))
+    cells = netlist(**registered, D_REG="1")
+    assert mhz(tmp_path, cells, [*ENDS, ("m_DSP", "D_7", 20.0)]) == pytest.approx(1000 / (9.05 + 2))
 
 
 def test_unknown_ends_count_as_the_slowest(tmp_path):
