@@ -97,6 +97,7 @@ class LinkBuild:
             "bit_ps": round(self.clocks_per_bit * CLOCK_NS * 1000),
             "segments": segments,
             "silent_cycles": 4 * (s.passes * s.joint_period + s.step_gap) + 200,
+            "identity": LinkFormat.of(self.loaded or design).identity.constant.hex(),
             "image": None if image is None else image.hex(),
             "record": str(record_file),
         }
