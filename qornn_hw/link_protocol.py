@@ -578,6 +578,15 @@ class ReplyDecoder:
         """Forget an incomplete reply, as after a silence of the board."""
         self._pending.clear()
 
+    def give_up(self) -> list[Reply]:
+        """Take the incomplete reply for garbage, as after a silence; return what may lie behind its start."""
+        replies: list[Reply] = []
+        while self._pending:
+            replies.append(Garbled(bytes(self._pending[:1])))
+            del self._pending[:1]
+            replies += self.feed(b"")
+        return replies
+
     def feed(self, data: bytes) -> list[Reply]:
         """Take bytes and return the replies that they complete."""
         self._pending += data

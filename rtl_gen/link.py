@@ -424,21 +424,27 @@ class Link(wiring.Component):
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
-        # A byte is known to be gone a cycle after it went; until then there is no other.
+        # A byte waits for the line in flip-flops: its choice and the line together are a long path.
+        # It is known to be there a cycle after it came; until then there is no other.
         offer = Signal()
+        chosen = Signal(8)
+        load = Signal()
         gone = Signal()
         # From the first FAULT to the RESET.
         reported = Signal()
-        count_it = Signal()
+        # The two cycles after the choice of a FAULT that is counted: its counter is looked at, and increased.
+        counting, increase = Signal(), Signal()
         counter_at = Signal(range(len(FaultCode) + 1))
         counter = Signal(4)
         identity = Signal(8)
-        m.d.comb += [
-            counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
-            identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
-        ]
-        m.d.sync += sent.eq(out.valid & out.ready)
-        m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
+        # From flip-flops: behind these tables, the choice of the payload would be the longest path.
+        info = Signal(8)
+        m.d.comb += [extended.eq(answer.payload.data), load.eq(offer & ~out.valid & ~sent)]
+        m.d.sync += [sent.eq(load), gone.eq(sent)]
+        with m.If(load):
+            m.d.sync += [out.payload.eq(chosen), out.valid.eq(1)]
+        with m.Elif(out.ready):
+            m.d.sync += out.valid.eq(0)
 
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
@@ -447,6 +453,7 @@ class Link(wiring.Component):
             m.d.sync += [kind.eq(reply), tail.eq(content)]
             m.next = "sync"
 
+        m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
                 with m.If(asked & ~self.core_rst):
@@ -462,7 +469,7 @@ class Link(wiring.Component):
                 with m.Elif(self._fault_pending):
                     m.d.sync += [self._fault_pending.eq(0), reported.eq(1)]
                     # What follows the first fault up to the RESET is its consequence, and not counted.
-                    m.d.comb += count_it.eq(~reported)
+                    m.d.sync += counting.eq(~reported)
                     start(ReplyKind.FAULT, self._fault_code)
                 with m.Elif(self._info_pending):
                     m.d.sync += self._info_pending.eq(0)
@@ -481,17 +488,17 @@ class Link(wiring.Component):
                 with m.Elif(there):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
-                m.d.comb += [offer.eq(1), out.payload.eq(SYNC)]
+                m.d.comb += [offer.eq(1), chosen.eq(SYNC)]
                 with m.If(sent):
                     m.next = "kind"
             with m.State("kind"):
-                m.d.comb += [offer.eq(1), out.payload.eq(kind)]
+                m.d.comb += [offer.eq(1), chosen.eq(kind)]
                 with m.If(sent):
                     m.next = "number"
             with m.State("number"):
                 m.d.comb += [
                     offer.eq(1),
-                    out.payload.eq(Mux(kind == ReplyKind.RESET_DONE, self._tag, number)),
+                    chosen.eq(Mux(kind == ReplyKind.RESET_DONE, self._tag, number)),
                 ]
                 with m.If(sent):
                     m.next = "tail"
@@ -505,30 +512,26 @@ class Link(wiring.Component):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
                     offer.eq(there | aborted),
-                    out.payload.eq(word.word_select(byte_at, 8)),
+                    chosen.eq(word.word_select(byte_at, 8)),
                     word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
                 with m.If(word_done & (words_left == 0)):
                     m.next = "tail"
             with m.State("info"):
-                with m.If(kind == ReplyKind.STATUS):
-                    m.d.comb += out.payload.eq(self._status_byte(info_at, counter))
-                with m.Else():
-                    m.d.comb += out.payload.eq(identity)
-                m.d.comb += offer.eq(1)
+                m.d.comb += [offer.eq(~gone), chosen.eq(info)]
                 with m.If(sent & info_at.all()):
                     m.next = "tail"
             with m.State("tail"):
-                m.d.comb += [offer.eq(1), out.payload.eq(tail)]
+                m.d.comb += [offer.eq(1), chosen.eq(tail)]
                 with m.If(sent):
                     m.next = "high"
             # Sending the CRC's first byte moves its second to the same place.
             with m.State("high"):
-                m.d.comb += [offer.eq(~gone & ~crc.busy), out.payload.eq(crc.crc[8:])]
+                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
                     m.next = "low"
             with m.State("low"):
-                m.d.comb += [offer.eq(~gone & ~crc.busy), out.payload.eq(crc.crc[8:])]
+                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -546,18 +549,22 @@ class Link(wiring.Component):
             | there
         )
         # One place to look at a counter serves both.
-        m.d.comb += counter_at.eq(Mux(in_info, info_at[:3], self._fault_code))
+        m.d.comb += [
+            counter_at.eq(Mux(counting, tail, info_at[:3])),
+            counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
+            identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
+        ]
+        m.d.sync += [info.eq(self._status_byte(info_at, counting, counter)), increase.eq(counting)]
+        with m.If(kind == ReplyKind.IDENTITY):
+            m.d.sync += info.eq(identity)
         for code, one in self._counters.items():
-            with m.If(count_it & (self._fault_code == code) & ~counter.all()):
+            with m.If(increase & (tail == code) & ~info[:4].all()):
                 # No adder: a carry chain costs more than these four bits.
-                m.d.sync += one.eq(counter ^ Cat(1, *(counter[:n].all() for n in range(1, len(counter)))))
+                m.d.sync += one.eq(info[:4] ^ Cat(1, *(info[:n].all() for n in range(1, 4))))
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
-        # The CRC takes a byte a cycle after it is known to be gone: much lies between its choice and it.
-        gone_byte = Signal(8)
-        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
-        m.d.comb += [crc.clear.eq(in_sync), crc.valid.eq(gone), crc.byte.eq(gone_byte)]
+        m.d.comb += [crc.clear.eq(in_sync), crc.valid.eq(sent & ~in_sync), crc.byte.eq(out.payload)]
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):
@@ -580,9 +587,9 @@ class Link(wiring.Component):
             ]
             with m.If(before_tail & is_answer):
                 m.d.sync += tail.eq(AnswerTail.ABORTED)
-        return ~idle
+        return ~idle | out.valid
 
-    def _status_byte(self, at: Value, counter: Value) -> Value:
+    def _status_byte(self, at: Value, counting: Value, counter: Value) -> Value:
         """Return a byte of what a STATUS brings, as :attr:`qornn_hw.link_protocol.Status.content`."""
         steps = Mux(at[1:3] == 0, self._steps.word_select(at[0], 8), 0)
-        return Mux(at[3], counter, steps)
+        return Mux(at[3] | counting, counter, steps)

@@ -23,7 +23,7 @@ from sim.core_simulation import SimulationResult, check_sequence, input_words, w
 from sim.plan import CLOCK_NS, PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
-__all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "simulate_link"]
+__all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "harness", "simulate_link"]
 
 BENCH = "sim.link_bench"
 RTL_PORTS = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
@@ -163,7 +163,7 @@ def build_link(
     build_dir = build_dir.resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
     harness = build_dir / "link_harness.v"
-    harness.write_text(_harness(top, ports or RTL_PORTS))
+    harness.write_text(harness(top, ports or RTL_PORTS))
     bench = build_bench(
         simulator,
         sources=[*sources, harness],
@@ -224,7 +224,8 @@ def simulate_link(
         return build.run(sequences, reset_after=reset_after, waves=waves)
 
 
-def _harness(top: str, ports: Mapping[str, str]) -> str:
+def harness(top: str, ports: Mapping[str, str]) -> str:
+    """Return the module ``link_harness`` around a design with UART pins: ports clk, rst, rx and tx."""
     pins = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
     # A netlist's pins are bidirectional: each gets a wire of its own, which Verilator cannot give an input.
     wires = "".join(f"  wire {pin}_pin;\n" for pin in pins.values())
