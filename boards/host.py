@@ -707,7 +707,7 @@ class _Exchange:
             step = self._frame_at + at
             assert self._frames is not None
             words = self._sequences[self._next_sequence].reshape(len(self._frames), -1)[step : step + 1]
-            flags = self._flags[step : step + 1] | StepFlag.ACKNOWLEDGE
+            flags = self._flags[step : step + 1] | np.uint8(StepFlag.ACKNOWLEDGE)
             frames = frames.copy()
             frames[at] = encode_steps(self._form, words, flags, self._sent + at)[0]
             self._asked = self._sent + at

@@ -265,10 +265,10 @@ def netlist_script(family: Family, source_file: str, verilog_file: str, *, synth
         verilog_file: what is written.
         synthesized: all is one module of cells.
     """
-    read = (f"read_json {source_file}", f"select {NETLIST_TOP}")
+    read = [f"read_json {source_file}", f"select {NETLIST_TOP}"]
     if not synthesized:
         # As Amaranth itself writes Verilog.
-        read = (f"read_rtlil {source_file}", "proc -nomux -norom", "memory_collect")
+        read = [f"read_rtlil {source_file}", "proc -nomux -norom", "memory_collect"]
     return "\n".join(
         (
             *read,

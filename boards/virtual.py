@@ -22,7 +22,7 @@ SLOWEST_HZ = 18_000_000
 
 
 def simulated_hz(board: Board) -> int:
-    """Return a clock of the board at which a bit of its fastest rate has few cycles: what is simulated fast."""
+    """Return a clock of the board at which a bit of its fastest rate has few cycles, to be simulated fast."""
     wanted = CLOCKS_PER_BIT_MIN * board.baud_rates[0]
     settings = fastest_settings(board.clock_source, board.oscillator_hz, max(wanted, SLOWEST_HZ))
     return round(settings.output_hz(board.oscillator_hz))

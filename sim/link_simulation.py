@@ -162,11 +162,11 @@ def build_link(
     start = time.perf_counter()
     build_dir = build_dir.resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
-    harness = build_dir / "link_harness.v"
-    harness.write_text(harness(top, ports or RTL_PORTS))
+    wrapper = build_dir / "link_harness.v"
+    wrapper.write_text(harness(top, ports or RTL_PORTS))
     bench = build_bench(
         simulator,
-        sources=[*sources, harness],
+        sources=[*sources, wrapper],
         top="link_harness",
         build_dir=build_dir / simulator.name,
         defines=defines,
