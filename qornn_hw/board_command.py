@@ -91,9 +91,7 @@ def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")],
     port: Annotated[
         str | None,
-        typer.Option(
-            metavar="PORT", help="The board's serial port; else the one that is found by its USB ids."
-        ),
+        typer.Option(metavar="PORT", help="The board's serial port; else it is found by its USB ids."),
     ] = None,
     board: BoardOption = "icebreaker",
     build: BuildOption = None,
@@ -131,7 +129,7 @@ def run(
     ] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run sequences on a board and show what it makes of them: the task's test set, a file, or random ones."""
+    """Run sequences on a board and show what it makes of them: the test set, a file, or random ones."""
     from boards.host import Host, check_answers, find_port, model_answers, open_port
     from qornn_hw.checkpoint import load_checkpoint
     from qornn_hw.weight_image import encode_image
@@ -186,6 +184,7 @@ def run(
     s = host.statistics
     if out is not None:
         _write_answers(out, answers)
+    metrics = None if score is None else score(answers)
     value = {
         "model": str(model),
         "board": found.name,
@@ -195,7 +194,7 @@ def run(
         "steps": s.steps,
         "integers_compared": sum(a.size for a in answers) if check else 0,
         "mismatches": 0 if check else None,
-        "metrics": None if score is None else score(answers),
+        "metrics": metrics,
         "seconds": round(seconds, 3),
         "steps_per_second": round(s.steps / s.seconds, 1) if s.seconds else None,
         "resets": s.resets,
@@ -208,8 +207,8 @@ def run(
         f"{s.sequences} sequences, {s.steps} steps in {s.seconds:.2f} s, "
         f"{s.steps / max(s.seconds, 1e-9):.0f} steps a second"
     )
-    if value["metrics"]:
-        print(", ".join(f"{key} {number:.6g}" for key, number in value["metrics"].items()))
+    if metrics:
+        print(", ".join(f"{key} {number:.6g}" for key, number in metrics.items()))
     if check:
         print(f"{value['integers_compared']} integers compared with the integer model, 0 mismatches")
     if s.resets:
@@ -225,7 +224,8 @@ def _read_array(path: Path) -> NDArray[np.int64]:
         raise DataError(f"--input must be a .npy file of integers, {path} is not: {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" or array.ndim not in (2, 3):
         raise DataError(
-            f"--input must be a .npy file of integers, (count, steps) or (count, steps, inputs), {path} is not"
+            "--input must be a .npy file of integers, (count, steps) or (count, steps, inputs), "
+            f"{path} is not"
         )
     return array.astype(np.int64)
 
@@ -325,8 +325,8 @@ def program(
         raise ToolError(f"{command[0]} could not start from {path}: {error.strerror}") from error
     if code != 0:
         raise ToolError(
-            f"{command[0]} must load the bitstream, and failed with exit code {code}; check that the board is "
-            "connected, and that you may use its USB device"
+            f"{command[0]} must load the bitstream, and failed with exit code {code}; check that the board "
+            "is connected, and that you may use its USB device"
         )
 
 
@@ -342,8 +342,7 @@ def simulate_board(
     through: Annotated[
         str,
         typer.Option(
-            help="rtl: the board's design as it is before synthesis. netlist: the netlist of --build, as it is "
-            "placed."
+            help="rtl: the board's design before synthesis. netlist: the netlist of --build, as it is placed."
         ),
     ] = "rtl",
     as_json: JsonOption = False,

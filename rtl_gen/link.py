@@ -340,7 +340,9 @@ class Link(wiring.Component):
         waiting = Signal()
         # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
         complete = Signal()
-        final = words_left == 0
+        # From a flip-flop, too: two words are two cycles apart.
+        final = Signal()
+        m.d.sync += final.eq(words_left == 0)
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
         m.d.comb += [
