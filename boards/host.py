@@ -510,13 +510,15 @@ class Host:
         silence is tried, longer each time.
         """
         silence = SILENCE_SECONDS
-        for attempt in range(self._retries):
+        # A port with nothing behind it is to be told soon; but the first replies may be lost.
+        waits = [0.25, 0.25, 0.5, 1.0, 1.0] if first else [1.0] * self._retries
+        for attempt, wait in enumerate(waits):
             if attempt:
                 self._silence(silence)
                 silence = min(2 * silence, self._timeout)
             self._tag = (self._tag + 1) % NUMBERS
             self._write(flush_bytes(self._form) + encode_reset(self._tag))
-            deadline = time.monotonic() + self._timeout
+            deadline = time.monotonic() + wait * self._timeout
             while (left := deadline - time.monotonic()) > 0:
                 for reply in self._read(left):
                     if isinstance(reply, ResetDone) and reply.number == self._tag:
@@ -527,9 +529,6 @@ class Host:
                                 "bitstream anew"
                             )
                         return
-            # A port with nothing behind it is told soon.
-            if first and attempt == 2:
-                break
         raise LinkError(self._no_answer())
 
     def run(

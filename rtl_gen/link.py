@@ -109,7 +109,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 15 cycles after the frame's last byte. A word of b bytes
+    Latency: A step's first word is offered 17 cycles after the frame's last byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -176,7 +176,6 @@ class Link(wiring.Component):
     def _receive(self, m: Module, write: Any, write_at: Signal, commit_at: Signal, read_at: Signal) -> Value:
         """Bytes into the buffer; commit or take back behind the CRC."""
         form = self._form
-        byte, strobe, error = self.i_bytes.payload.data, self.i_bytes.valid, self.i_bytes.payload.error
         m.submodules.receive_crc = crc = _Crc()
         count = Signal(range(form.step_bytes))
         # Bits 4 to 6 of the command, which tell all of them apart.
@@ -187,8 +186,9 @@ class Link(wiring.Component):
         other_number = Signal()
         overflow = Signal()
         late = Signal()
-        good = Signal()
-        cut = Signal()
+        # The byte, and what it or the lack of it means, from flip-flops: the receiver of the UART lies before.
+        byte = Signal(8)
+        good, bad, cut = Signal(), Signal(), Signal()
         store = Signal()
         fail = Signal()
         commit = Signal()
@@ -197,15 +197,20 @@ class Link(wiring.Component):
         full = Signal()
         m.d.comb += [
             next_at.eq(write_at + 1),
-            good.eq(strobe & ~error),
-            cut.eq(Mux(strobe, error, self.tick & late)),
             write.addr.eq(write_at),
             write.data.eq(byte),
             write.en.eq(store & ~full),
         ]
         # Some cycles late, which is short of the many between two bytes.
         m.d.sync += full.eq(next_at == read_at)
-        with m.If(strobe):
+        arrived, error = self.i_bytes.valid, self.i_bytes.payload.error
+        m.d.sync += [
+            byte.eq(self.i_bytes.payload.data),
+            good.eq(arrived & ~error),
+            bad.eq(arrived & error),
+            cut.eq(Mux(arrived, error, self.tick & late)),
+        ]
+        with m.If(arrived):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
@@ -221,7 +226,7 @@ class Link(wiring.Component):
                 with m.If(good & (byte == SYNC)):
                     m.next = "command"
             with m.State("command"):
-                with m.If(strobe):
+                with m.If(good):
                     m.d.sync += [order.eq(byte[4:7]), is_first.eq((byte & StepFlag.FIRST) != 0)]
                 with m.If(good):
                     m.next = "number"
@@ -288,9 +293,9 @@ class Link(wiring.Component):
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
             judging = fsm.ongoing("verdict")
-        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(strobe & ~hunting), crc.byte.eq(byte)]
+        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.byte.eq(byte)]
         with m.If(~hunting & ~judging & cut):
-            m.d.comb += [fail.eq(1), code.eq(Mux(strobe, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
+            m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
         with m.If(starting):
             m.d.sync += count.eq(form.step_bytes - 1)

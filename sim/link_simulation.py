@@ -224,8 +224,12 @@ def simulate_link(
         return build.run(sequences, reset_after=reset_after, waves=waves)
 
 
-def harness(top: str, ports: Mapping[str, str]) -> str:
-    """Return the module ``link_harness`` around a design with UART pins: ports clk, rst, rx and tx."""
+def harness(top: str, ports: Mapping[str, str], *, public: bool = True) -> str:
+    """Return the module ``link_harness`` around a design with UART pins: ports clk, rst, rx and tx.
+
+    ``public`` lets a bench under Verilator see them, which costs speed.
+    """
+    write, read = (f" /*verilator public_flat_{how}*/" if public else "" for how in ("rw", "rd"))
     pins = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
     # A netlist's pins are bidirectional: each gets a wire of its own, which Verilator cannot give an input.
     wires = "".join(f"  wire {pin}_pin;\n" for pin in pins.values())
@@ -236,8 +240,7 @@ def harness(top: str, ports: Mapping[str, str]) -> str:
     return (
         "`timescale 1ns/1ps\n"
         "module link_harness (\n"
-        "  input clk /*verilator public_flat_rw*/, input rst /*verilator public_flat_rw*/,\n"
-        "  input rx /*verilator public_flat_rw*/, output tx /*verilator public_flat_rd*/\n"
+        f"  input clk{write}, input rst{write}, input rx{write}, output tx{read}\n"
         ");\n"
         f"{wires}{inputs}  assign tx = tx_pin;\n"
         f"  {top} dut ({connections});\n"

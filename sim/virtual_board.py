@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from qornn_hw.errors import ToolError
 from sim.link_simulation import RTL_PORTS, harness
-from sim.runner import find_simulator
+from sim.runner import copy_objects, find_simulator, keep_objects, verilator_runtime
 
 __all__ = ["Statistics", "VirtualBoard", "VirtualBoardBuild", "build_virtual_board"]
 
@@ -162,7 +162,7 @@ def build_virtual_board(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wrapper = folder / "link_harness.v"
-    wrapper.write_text(harness(top, ports or RTL_PORTS))
+    wrapper.write_text(harness(top, ports or RTL_PORTS, public=False))
     options = [
         *("--cc", "--exe", "--build", "--no-timing", "-O3", "-Wno-fatal", "-Wno-lint"),
         *("--x-assign", "fast", "--x-initial", "fast", "--timescale", "1ns/1ps"),
@@ -170,6 +170,10 @@ def build_virtual_board(
         *("-LDFLAGS", "-lutil"),
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
     ]
+    made = folder / "virtual_board"
+    made.mkdir(exist_ok=True)
+    runtime = verilator_runtime(found, f"virtual board {MAKEFLAGS}")
+    copy_objects(runtime, made)
     log = folder / "compile.log"
     kept = [flag for flag in found.makeflags.split() if not flag.startswith("OPT_")]
     environment = os.environ | {
@@ -186,7 +190,8 @@ def build_virtual_board(
             stderr=subprocess.STDOUT,
             check=False,
         ).returncode
-    program = folder / "virtual_board" / "virtual_board"
+    program = made / "virtual_board"
     if code != 0 or not program.is_file():
         raise ToolError(f"verilator could not compile {top}, exit code {code}", log)
+    keep_objects(made, runtime)
     return VirtualBoardBuild(program, hz, baud, time.perf_counter() - start)
