@@ -50,7 +50,11 @@ class Board:
         leds: (name, number) of up to two LEDs in the platform: state, and fault. One LED shows both.
         baud_rates: rates that the board's USB bridge can do, the fastest first.
         link: the way to the UART, in words.
-        programmer: the command that loads a bitstream, for the user's eyes.
+        programmer: the command that loads a bitstream, whose name follows.
+        other_programmers: commands that can be taken instead.
+        usb: (vendor, product) of the USB bridges that the board's UART may have; none where the link is an
+            adapter of the user's own.
+        usb_interface: the bridge's interface that is the UART, counted from 0; None where it has but one.
         high_pins: (name, number) of outputs of the platform that are held at their active level.
     """
 
@@ -70,6 +74,9 @@ class Board:
     programmer: str
     uart: tuple[str, int] = ("uart", 0)
     baud_rates: tuple[int, ...] = BAUD_RATES
+    other_programmers: tuple[str, ...] = ()
+    usb: tuple[tuple[int, int], ...] = ()
+    usb_interface: int | None = None
     high_pins: tuple[tuple[str, int], ...] = ()
 
     @property

@@ -44,6 +44,8 @@ BOARD = Board(
     leds=(("led", 0),),
     link="DAPLink of the extension board; rx H18, tx J17",
     programmer="ecpdap program --freq 5000",
+    other_programmers=("openFPGALoader -b colorlight-i5",),
+    usb=((0x0D28, 0x0204),),
     # What every DAPLink firmware can do.
     baud_rates=(115_200,),
 )

@@ -35,4 +35,7 @@ BOARD = Board(
     leds=(("led", 0), ("led", 1)),
     link="FT2232H channel B; rx B10, tx B12",
     programmer="iceprog -S",
+    # FT2232H; the first interface is the flash's.
+    usb=((0x0403, 0x6010),),
+    usb_interface=1,
 )

@@ -23,4 +23,8 @@ BOARD = Board(
     leds=(("led_g", 0), ("led_r", 0)),
     link="FT2232H channel B; rx 6, tx 9",
     programmer="iceprog",
+    other_programmers=("openFPGALoader -b ice40_generic",),
+    # FT2232H; the first interface is the flash's.
+    usb=((0x0403, 0x6010),),
+    usb_interface=1,
 )

@@ -9,7 +9,7 @@ from qornn_hw.device import Family
 from qornn_hw.errors import BoardError
 from rtl_gen.yosys import find_cells
 
-__all__ = ["NETLIST_TOP", "Netlist", "boundary_models", "find_netlist", "netlist_script"]
+__all__ = ["NETLIST_TOP", "Netlist", "boundary_models", "find_netlist", "netlist_of", "netlist_script"]
 
 NETLIST_TOP = "top"
 
@@ -92,6 +92,20 @@ module {name} (B, O);
   input B;
   output O;
   assign O = B;
+endmodule
+"""
+_ECP5_PAD_INPUT = """
+module {name} (I, O);
+  input I;
+  output O;
+  assign O = I;
+endmodule
+"""
+_ECP5_PAD_OUTPUT = """
+module {name} (O, I, T);
+  output O;
+  input I, T;
+  assign O = T ? 1'bz : I;
 endmodule
 """
 _ECP5_OUTPUT = """
@@ -202,6 +216,9 @@ _MODELS: dict[str, dict[str, str]] = {
         "t:EHXPLLL": _ECP5_PLL,
         "t:TRELLIS_IO r:DIR=INPUT %i": _ECP5_INPUT,
         "t:TRELLIS_IO r:DIR=OUTPUT %i": _ECP5_OUTPUT,
+        # Before synthesis.
+        "t:IB": _ECP5_PAD_INPUT,
+        "t:OBZ": _ECP5_PAD_OUTPUT,
         "t:MULT18X18D": _ECP5_MULTIPLIER,
         "t:DP16KD": _ECP5_RAM,
     },
@@ -239,14 +256,24 @@ def boundary_models(family: Family) -> str:
     return "".join(text.format(name=_model_name(cells)) for cells, text in _MODELS[family.name].items())
 
 
-def netlist_script(family: Family, json_file: str, verilog_file: str) -> str:
-    """Return the yosys script that turns the netlist which nextpnr places into Verilog."""
+def netlist_script(family: Family, source_file: str, verilog_file: str, *, synthesized: bool = True) -> str:
+    """Return the yosys script that makes Verilog of the netlist which nextpnr places, or of its source.
+
+    Args:
+        family: of the device.
+        source_file: the netlist as JSON, or RTLIL where it is not ``synthesized``.
+        verilog_file: what is written.
+        synthesized: all is one module of cells.
+    """
+    read = [f"read_json {source_file}", f"select {NETLIST_TOP}"]
+    if not synthesized:
+        # As Amaranth itself writes Verilog.
+        read = [f"read_rtlil {source_file}", "proc -nomux -norom", "memory_collect"]
     return "\n".join(
         (
-            f"read_json {json_file}",
-            f"select {NETLIST_TOP}",
+            *read,
             *(f"chtype -set {_model_name(cells)} {cells}" for cells in _MODELS[family.name]),
-            f"write_verilog -noattr -selected {verilog_file}",
+            f"write_verilog -noattr{' -selected' if synthesized else ' -norename'} {verilog_file}",
             "",
         )
     )
@@ -263,10 +290,15 @@ def find_netlist(out_dir: Path, board: Board) -> Netlist:
             f"the board must have a clock pin for its netlist to be simulated, {board.name} has its "
             "oscillator on the chip"
         )
+    return netlist_of(out_dir / "netlist.v", board)
+
+
+def netlist_of(path: Path, board: Board) -> Netlist:
+    """Return the Verilog of a board's design with all that a simulator needs besides."""
     uart = "{}_{}".format(*board.uart)
     leds = zip(("led_state", "led_fault"), board.leds, strict=False)
     return Netlist(
-        sources=(out_dir / "netlist.v", *find_cells(board.family.name)),
+        sources=(path, *find_cells(board.family.name)),
         top=NETLIST_TOP,
         defines=_DEFINES[board.family.name],
         ports={

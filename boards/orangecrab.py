@@ -41,6 +41,7 @@ def _board(size: str) -> Board:
         leds=(("led_g", 0), ("led_r", 0)),
         link="3.3 V adapter at the header; rx pin 0 (N17), tx pin 1 (M18)",
         programmer="dfu-util -a 0 -D",
+        other_programmers=("openFPGALoader -b orangeCrab",),
     )
 
 

@@ -42,6 +42,8 @@ def _board(size: str) -> Board:
         leds=(("led", 0), ("led", 1)),
         link="FT231X; rx M1, tx L4",
         programmer="openFPGALoader -b ulx3s",
+        other_programmers=("fujprog",),
+        usb=((0x0403, 0x6015),),
     )
 
 

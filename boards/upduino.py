@@ -44,6 +44,7 @@ def _board(name: str, clock: str, source: ClockSource, hz: int, resource: str) -
         leds=(("led_g", 0), ("led_r", 0)),
         link="FT232H; rx 15, tx 14",
         programmer="iceprog",
+        usb=((0x0403, 0x6014),),
         high_pins=(("flash_off", 0),),
     )
 

@@ -1,4 +1,4 @@
-"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build`.
+"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build | ...`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw import sweep_command, train_command
+from qornn_hw import board_command, sweep_command, train_command
 from qornn_hw.errors import (
     CapacityError,
     FormatError,
@@ -572,3 +572,8 @@ def build(
         print(f"wrote {folder / report['files']['bitstream']} and {folder / 'report.json'}")
         if weights := report["files"].get("weights"):
             print(f"wrote {folder / weights}: load it over the link after each start (docs/link.md, LOAD)")
+
+
+# -- run, program, simulate-board -------------------------------------------------------------------
+
+board_command.add_to(app)

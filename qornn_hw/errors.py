@@ -5,7 +5,8 @@
     ├── CheckpointError  (ValueError)   a model file is absent, unreadable, incomplete or inconsistent
     ├── DataError        (ValueError)   a data set is absent or malformed
     ├── TrainingError    (RuntimeError) a training came to nothing
-    ├── BoardError       (ValueError)   a board is not known
+    ├── BoardError       (ValueError)   a board is not known, not there, or holds another design
+    ├── LinkError        (OSError)      a port cannot be used, or the board behind it does not answer
     ├── CapacityError    (ValueError)   the network does not fit what it was asked to fit
     ├── TimingError      (RuntimeError) the placed design does not reach its clock
     ├── ToolError        (RuntimeError) an external tool is missing, died, or gave no output
@@ -24,6 +25,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "FormatError",
+    "LinkError",
     "MismatchError",
     "OutputError",
     "QornnError",
@@ -62,7 +64,11 @@ class TrainingError(QornnError, RuntimeError):
 
 
 class BoardError(QornnError, ValueError):
-    """A board is not known."""
+    """A board is not known, not there, or not the right one."""
+
+
+class LinkError(QornnError, OSError):
+    """A port cannot be used, or the board behind it does not answer."""
 
 
 class CapacityError(QornnError, ValueError):

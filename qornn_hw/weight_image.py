@@ -17,7 +17,15 @@ from qornn_hw.design import Design
 from qornn_hw.dsp_schedule import LANES_PER_SPRAM, DspSchedule
 from qornn_hw.engine import WeightStore
 
-__all__ = ["HEADER_BYTES", "MAGIC", "LoadStatus", "WeightFormat", "check_image", "encode_image"]
+__all__ = [
+    "DIGEST_BYTES",
+    "HEADER_BYTES",
+    "MAGIC",
+    "LoadStatus",
+    "WeightFormat",
+    "check_image",
+    "encode_image",
+]
 
 MAGIC = b"QHWW"
 VERSION = 1

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import (
     CRC_INIT,
     CRC_POLYNOMIAL,
+    INFO_BYTES,
     PROTOCOL_VERSION,
     SYNC,
     AnswerTail,
@@ -21,7 +22,10 @@ from qornn_hw.link_protocol import (
 from rtl_gen.uart import ReceivedByte
 from rtl_gen.words import answer_word_layout, input_word_layout
 
-__all__ = ["Link", "load_signature"]
+__all__ = ["BYTE_CYCLES_MIN", "Link", "load_signature"]
+
+# The CRC takes a bit a cycle: bytes of the fastest UART are 80 cycles apart.
+BYTE_CYCLES_MIN = 12
 
 
 def load_signature() -> wiring.Signature:
@@ -38,48 +42,74 @@ def load_signature() -> wiring.Signature:
     )
 
 
-def _crc_step(crc: Value, byte: Value) -> Value:
-    """Return the CRC after one more byte, all eight bits of it at once."""
-    bits = list(crc ^ byte)
-    for _ in range(8):
-        out = bits[7]
-        bits = [out if CRC_POLYNOMIAL & 1 else 0, *bits[:7]]
-        for at in range(1, 8):
-            if CRC_POLYNOMIAL >> at & 1:
-                bits[at] = bits[at] ^ out
-    return Cat(*bits)
+class _Crc(wiring.Component):
+    """The CRC of bytes, a bit a cycle: a third of the logic of a whole byte at once.
+
+    Members:
+        clear: In(1): The next byte is a frame's first.
+        valid: In(1): There is a byte; not while busy.
+        byte: In(8): The byte.
+        busy: Out(1): The byte before is not in yet.
+        crc: Out(16): The CRC of the bytes since ``clear``; zero behind a frame's own CRC.
+
+    Latency: 9 cycles from ``valid`` to ``crc``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"clear": In(1), "valid": In(1), "byte": In(8), "busy": Out(1), "crc": Out(16, init=CRC_INIT)}
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
+        m = Module()
+        byte, left = Signal(8), Signal(range(8))
+        out = self.crc[-1] ^ byte[-1]
+        with m.If(self.busy):
+            m.d.sync += [
+                byte.eq(byte << 1),
+                left.eq(left - 1),
+                self.busy.eq(left != 0),
+                self.crc.eq((self.crc << 1) ^ Mux(out, CRC_POLYNOMIAL, 0)),
+            ]
+        with m.If(self.valid):
+            m.d.sync += [byte.eq(self.byte), left.eq(7), self.busy.eq(1)]
+        with m.If(self.clear):
+            m.d.sync += [self.crc.eq(CRC_INIT), self.busy.eq(0)]
+        return m
 
 
 class Link(wiring.Component):
     """Frames from a byte stream to a core, and the core's answers back into frames.
 
-    A step's bytes go into a ring buffer at once, and are released to the core when the frame's CRC is found
-    good; otherwise the write pointer goes back and nothing of the frame remains. So a bad frame never
-    reaches the core, and the next frame is received while the core works on this one. A dropped request is
-    answered by a FAULT and breaks its sequence: steps are refused from then on until one with FIRST, because
-    a step on a state that lacks another would be wrong without a sign.
+    A step's bytes go into a ring buffer at once, and are released to the core when the frame's CRC and number
+    are found good; otherwise the write pointer goes back and nothing of the frame remains. So a bad frame
+    never reaches the core, and the next frame is received while the core works on this one. A dropped request
+    is answered by a FAULT, and steps are refused from then on until a RESET: a step on a state that lacks
+    another would be wrong without a sign. Steps and answers are numbered from a RESET on, modulo 256, without
+    a gap: a step that is lost or comes twice has another number than the next one, and so is a fault.
 
     Parameters:
-        form: Words of a step and of an answer.
+        form: Words of a step and of an answer, and what IDENTIFY tells.
         timeout_bits: A pause of 1 to 2 times ``2 ** timeout_bits`` cycles between two bytes of a frame ends
             it.
 
     Members:
-        i_bytes: In(stream.Signature(ReceivedByte, always_ready=True)): Bytes from the host.
+        i_bytes: In(stream.Signature(ReceivedByte, always_ready=True)): Bytes from the host, at least 12
+            cycles apart.
         o_bytes: Out(stream.Signature(8)): Bytes to the host.
         o_step: Out(stream), see :func:`rtl_gen.words.input_word_layout`: A step's words. ``first`` only with
             the first word of a sequence, ``last`` only with its last.
         i_answer: In(stream), see :func:`rtl_gen.words.answer_word_layout`: An answer's words.
         core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
             emptied with it.
-        broken: Out(1): High from power-up, a RESET or a fault to the next accepted step with FIRST.
-        faulty: Out(1): High from a fault to the next RESET.
+        faulty: Out(1): High from a fault to the next RESET; steps are refused.
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 6 cycles after the frame's CRC byte. A word of b bytes
+    Latency: A step's first word is offered 17 cycles after the frame's last byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -88,6 +118,16 @@ class Link(wiring.Component):
             raise ValueError(f"timeout_bits must be at least 1, not {timeout_bits!r}")
         self._form = form
         self._timeout_bits = timeout_bits
+        # Requests that were found good and wait for their reply, and the reasons for refusals.
+        self._fault_pending = Signal()
+        self._fault_code = Signal(FaultCode)
+        self._info_pending = Signal()
+        self._info_is_status = Signal()
+        # Number of the latest RESET; steps since then, of which the lower half is the number of the next one.
+        self._tag = Signal(8)
+        self._steps = Signal(16)
+        # Incidents by kind of fault, since power-up.
+        self._counters = {code: Signal(4, name=f"{code.name}_count") for code in FaultCode}
         members: dict[str, Any] = {} if form.weights is None else {"load": Out(load_signature())}
         super().__init__(
             members
@@ -97,7 +137,6 @@ class Link(wiring.Component):
                 "o_step": Out(stream.Signature(input_word_layout(form.word_format))),
                 "i_answer": In(stream.Signature(answer_word_layout(form.answer_bits))),
                 "core_rst": Out(1),
-                "broken": Out(1, init=1),
                 "faulty": Out(1),
                 "busy": Out(1),
                 "tick": Out(1),
@@ -122,41 +161,34 @@ class Link(wiring.Component):
         write_at = Signal(range(depth))
         commit_at = Signal(range(depth))
         read_at = Signal(range(depth))
-        fault_pending = Signal()
-        fault_code = Signal(FaultCode)
         timer = Signal(self._timeout_bits)
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
         acknowledge, feeding = self._feed_core(m, read, read_at, commit_at)
-        sending = self._send(m, acknowledge, fault_pending, fault_code)
+        sending = self._send(m, acknowledge)
         # Last, so that a fault in the cycle in which another is taken stays pending.
-        receiving = self._receive(m, write, write_at, commit_at, read_at, fault_pending, fault_code)
+        receiving = self._receive(m, write, write_at, commit_at, read_at)
         m.d.comb += self.busy.eq(receiving | sending | feeding)
         with m.If(self.core_rst):
-            m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0)]
+            m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0), self._steps.eq(0)]
         return m
 
-    def _receive(
-        self,
-        m: Module,
-        write: Any,
-        write_at: Signal,
-        commit_at: Signal,
-        read_at: Signal,
-        fault_pending: Signal,
-        fault_code: Signal,
-    ) -> Value:
-        """Bytes into the buffer; commit or take back at the CRC."""
+    def _receive(self, m: Module, write: Any, write_at: Signal, commit_at: Signal, read_at: Signal) -> Value:
+        """Bytes into the buffer; commit or take back behind the CRC."""
         form = self._form
-        byte, strobe, error = self.i_bytes.payload.data, self.i_bytes.valid, self.i_bytes.payload.error
-        crc = Signal(8)
+        m.submodules.receive_crc = crc = _Crc()
         count = Signal(range(form.step_bytes))
-        is_reset = Signal()
+        # Bits 4 to 6 of the command, which tell all of them apart.
+        order = Signal(3)
         is_first = Signal()
+        # From a RESET to the first step, which must have FIRST.
+        fresh = Signal(init=1)
+        other_number = Signal()
         overflow = Signal()
         late = Signal()
-        good = Signal()
-        cut = Signal()
+        # The byte, and what it or the lack of it means, from flip-flops: the receiver of the UART lies before.
+        byte = Signal(8)
+        good, bad, cut = Signal(), Signal(), Signal()
         store = Signal()
         fail = Signal()
         commit = Signal()
@@ -165,21 +197,28 @@ class Link(wiring.Component):
         full = Signal()
         m.d.comb += [
             next_at.eq(write_at + 1),
-            good.eq(strobe & ~error),
-            cut.eq(Mux(strobe, error, self.tick & late)),
             write.addr.eq(write_at),
             write.data.eq(byte),
             write.en.eq(store & ~full),
         ]
         # Some cycles late, which is short of the many between two bytes.
         m.d.sync += full.eq(next_at == read_at)
-        with m.If(strobe):
+        arrived, error = self.i_bytes.valid, self.i_bytes.payload.error
+        m.d.sync += [
+            byte.eq(self.i_bytes.payload.data),
+            good.eq(arrived & ~error),
+            bad.eq(arrived & error),
+            cut.eq(Mux(arrived, error, self.tick & late)),
+        ]
+        with m.If(arrived):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
         m.d.sync += self.core_rst.eq(0)
+        orders = [Command.RESET, Command.IDENTIFY, Command.STATUS]
         if form.weights is not None:
             m.d.sync += self.load.start.eq(0)
+            orders.append(Command.LOAD)
 
         with m.FSM(name="receive") as fsm:
             with m.State("hunt"):
@@ -187,44 +226,62 @@ class Link(wiring.Component):
                 with m.If(good & (byte == SYNC)):
                     m.next = "command"
             with m.State("command"):
-                with m.If(strobe):
-                    m.d.sync += [is_reset.eq(byte[5]), is_first.eq((byte & StepFlag.FIRST) != 0)]
                 with m.If(good):
+                    m.d.sync += [order.eq(byte[4:7]), is_first.eq((byte & StepFlag.FIRST) != 0)]
+                with m.If(good):
+                    m.next = "number"
                     with m.If(byte[3:] == Command.STEP >> 3):
                         m.d.comb += store.eq(1)
-                        m.next = "payload"
-                    with m.Elif(byte == Command.RESET):
-                        m.next = "crc"
-                    if form.weights is not None:
-                        with m.Elif(byte == Command.LOAD):
-                            m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
-                            m.next = "load"
-                    with m.Else():
+                    with m.Elif(~byte.matches(*orders)):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
                         m.next = "hunt"
+                with m.If(cut):
+                    m.next = "hunt"
+            with m.State("number"):
+                with m.If(good):
+                    m.d.sync += other_number.eq(byte != self._steps[:8])
+                    m.next = "high"
+                    with m.If(order == Command.STEP >> 4):
+                        m.next = "payload"
+                    with m.If(order[1]):
+                        m.d.sync += self._tag.eq(byte)
                 with m.If(cut):
                     m.next = "hunt"
             with m.State("payload"):
                 with m.If(good):
                     m.d.comb += store.eq(1)
                     with m.If(count == 0):
-                        m.next = "crc"
+                        m.next = "high"
                 with m.If(cut):
                     m.next = "hunt"
-            with m.State("crc"):
-                with m.If(strobe | cut):
-                    m.next = "hunt"
+            with m.State("high"):
                 with m.If(good):
-                    with m.If(byte != crc):
+                    m.next = "low"
+                with m.If(cut):
+                    m.next = "hunt"
+            with m.State("low"):
+                with m.If(good):
+                    m.next = "verdict"
+                with m.If(cut):
+                    m.next = "hunt"
+            with m.State("verdict"):
+                with m.If(~crc.busy):
+                    m.next = "hunt"
+                    with m.If(crc.crc != 0):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
-                    with m.Elif(is_reset):
+                    with m.Elif(order == Command.RESET >> 4):
                         m.d.sync += self.core_rst.eq(1)
+                    with m.Elif(order[2]):
+                        m.d.sync += [self._info_pending.eq(1), self._info_is_status.eq(order[0])]
                     if form.weights is not None:
+                        with m.Elif(order[1]):
+                            m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
+                            m.next = "load"
                         with m.Elif(~self.load.loaded):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
-                    with m.Elif(self.broken & ~is_first):
+                    with m.Elif(self.faulty | other_number | (fresh & ~is_first)):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
@@ -235,13 +292,11 @@ class Link(wiring.Component):
                         m.next = "hunt"
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
-        with m.If(~hunting & cut):
-            m.d.comb += [fail.eq(1), code.eq(Mux(strobe, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
+            judging = fsm.ongoing("verdict")
+        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.byte.eq(byte)]
+        with m.If(~hunting & ~judging & cut):
+            m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
-        with m.If(hunting):
-            m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(strobe):
-            m.d.sync += crc.eq(_crc_step(crc, byte))
         with m.If(starting):
             m.d.sync += count.eq(form.step_bytes - 1)
         with m.Elif(store):
@@ -260,14 +315,14 @@ class Link(wiring.Component):
         with m.Elif(stored):
             m.d.sync += write_at.eq(next_at)
         with m.If(committed):
-            m.d.sync += [commit_at.eq(write_at), self.broken.eq(0)]
+            m.d.sync += [commit_at.eq(write_at), fresh.eq(0), self._steps.eq(self._steps + 1)]
         with m.If(failed):
-            m.d.sync += [fault_pending.eq(1), self.broken.eq(1), self.faulty.eq(1)]
+            m.d.sync += [self._fault_pending.eq(1), self.faulty.eq(1)]
             # The first of several faults is the one that explains the others.
-            with m.If(~fault_pending):
-                m.d.sync += fault_code.eq(failed_code)
+            with m.If(~self._fault_pending):
+                m.d.sync += self._fault_code.eq(failed_code)
         with m.If(self.core_rst):
-            m.d.sync += [self.broken.eq(1), self.faulty.eq(0)]
+            m.d.sync += [fresh.eq(1), self.faulty.eq(0)]
         return ~hunting
 
     def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
@@ -290,7 +345,9 @@ class Link(wiring.Component):
         waiting = Signal()
         # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
         complete = Signal()
-        final = words_left == 0
+        # From a flip-flop, too: two words are two cycles apart.
+        final = Signal()
+        m.d.sync += final.eq(words_left == 0)
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
         m.d.comb += [
@@ -342,17 +399,21 @@ class Link(wiring.Component):
             m.d.sync += [words_left.eq(words_left - 1), first.eq(0)]
         return word_done & final & wants_acknowledge, waiting | ~idle
 
-    def _send(self, m: Module, acknowledge: Value, fault_pending: Signal, fault_code: Signal) -> Value:
+    def _send(self, m: Module, acknowledge: Value) -> Value:
         """Replies: faults first, answers last, because the core can wait."""
         form = self._form
         answer = self.i_answer
         out = self.o_bytes
+        m.submodules.send_crc = crc = _Crc()
         # Only bits that differ between the kinds become flip-flops.
         kind = Signal(8, init=ReplyKind.ANSWER)
         tail = Signal(3)
-        crc = Signal(8)
+        # Number of the next answer.
+        number = Signal(8)
         words_left = Signal(range(form.words_per_answer))
         byte_at = Signal(range(form.answer_word_bytes))
+        # Not from 0 on, so that it moves: Icarus Verilog looks at a table only when its address changes.
+        info_at = Signal(range(INFO_BYTES), init=INFO_BYTES - 1)
         extended = Signal(signed(8 * form.answer_word_bytes))
         # Unsigned before a byte is picked: yosys 0.70 drops the copies of the sign from a signed operand of
         # a variable part select (its wreduce pass, on a $shift cell).
@@ -370,19 +431,36 @@ class Link(wiring.Component):
         sent = Signal()
         is_answer = kind == ReplyKind.ANSWER
         aborted = tail[1]
-        # A byte is known to be gone a cycle after it went; until then there is no other.
+        # A byte waits for the line in flip-flops: its choice and the line together are a long path.
+        # It is known to be there a cycle after it came; until then there is no other.
         offer = Signal()
+        chosen = Signal(8)
+        load = Signal()
         gone = Signal()
-        m.d.sync += sent.eq(out.valid & out.ready)
-        m.d.comb += [extended.eq(answer.payload.data), out.valid.eq(offer & ~sent)]
+        # From the first FAULT to the RESET.
+        reported = Signal()
+        # The two cycles after the choice of a FAULT that is counted: its counter is looked at, and increased.
+        counting, increase = Signal(), Signal()
+        counter_at = Signal(range(len(FaultCode) + 1))
+        counter = Signal(4)
+        identity = Signal(8)
+        # From flip-flops: behind these tables, the choice of the payload would be the longest path.
+        info = Signal(8)
+        m.d.comb += [extended.eq(answer.payload.data), load.eq(offer & ~out.valid & ~sent)]
+        m.d.sync += [sent.eq(load), gone.eq(sent)]
+        with m.If(load):
+            m.d.sync += [out.payload.eq(chosen), out.valid.eq(1)]
+        with m.Elif(out.ready):
+            m.d.sync += out.valid.eq(0)
 
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
 
-        def start(reply: ReplyKind, content: Any) -> None:
+        def start(reply: Any, content: Any) -> None:
             m.d.sync += [kind.eq(reply), tail.eq(content)]
             m.next = "sync"
 
+        m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
                 with m.If(asked & ~self.core_rst):
@@ -395,9 +473,18 @@ class Link(wiring.Component):
                 with m.Elif(reset_pending):
                     m.d.sync += reset_pending.eq(0)
                     start(ReplyKind.RESET_DONE, PROTOCOL_VERSION)
-                with m.Elif(fault_pending):
-                    m.d.sync += fault_pending.eq(0)
-                    start(ReplyKind.FAULT, fault_code)
+                with m.Elif(self._fault_pending):
+                    m.d.sync += [self._fault_pending.eq(0), reported.eq(1)]
+                    # What follows the first fault up to the RESET is its consequence, and not counted.
+                    m.d.sync += counting.eq(~reported)
+                    start(ReplyKind.FAULT, self._fault_code)
+                with m.Elif(self._info_pending):
+                    m.d.sync += self._info_pending.eq(0)
+                    loaded = 1 if form.weights is None else self.load.loaded
+                    start(
+                        Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY),
+                        Cat(loaded, self.faulty),
+                    )
                 if form.weights is not None:
                     with m.Elif(loaded_pending):
                         m.d.sync += loaded_pending.eq(0)
@@ -408,48 +495,83 @@ class Link(wiring.Component):
                 with m.Elif(there):
                     start(ReplyKind.ANSWER, AnswerTail.NONE)
             with m.State("sync"):
-                m.d.comb += [offer.eq(1), out.payload.eq(SYNC)]
+                m.d.comb += [offer.eq(1), chosen.eq(SYNC)]
                 with m.If(sent):
                     m.next = "kind"
             with m.State("kind"):
-                m.d.comb += [offer.eq(1), out.payload.eq(kind)]
+                m.d.comb += [offer.eq(1), chosen.eq(kind)]
+                with m.If(sent):
+                    m.next = "number"
+            with m.State("number"):
+                m.d.comb += [
+                    offer.eq(1),
+                    chosen.eq(Mux(kind == ReplyKind.RESET_DONE, self._tag, number)),
+                ]
                 with m.If(sent):
                     m.next = "tail"
                     with m.If(is_answer):
                         m.next = "payload"
+                        with m.If(~aborted):
+                            m.d.sync += number.eq(number + 1)
+                    with m.If((kind == ReplyKind.IDENTITY) | (kind == ReplyKind.STATUS)):
+                        m.next = "info"
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.
                 m.d.comb += [
                     offer.eq(there | aborted),
-                    out.payload.eq(word.word_select(byte_at, 8)),
+                    chosen.eq(word.word_select(byte_at, 8)),
                     word_done.eq(sent & (byte_at == form.answer_word_bytes - 1)),
                 ]
                 with m.If(word_done & (words_left == 0)):
                     m.next = "tail"
+            with m.State("info"):
+                m.d.comb += [offer.eq(~gone), chosen.eq(info)]
+                with m.If(sent & info_at.all()):
+                    m.next = "tail"
             with m.State("tail"):
-                m.d.comb += [offer.eq(1), out.payload.eq(tail)]
+                m.d.comb += [offer.eq(1), chosen.eq(tail)]
                 with m.If(sent):
-                    m.next = "crc"
-            with m.State("crc"):
-                m.d.comb += [offer.eq(~gone), out.payload.eq(crc)]
+                    m.next = "high"
+            # Sending the CRC's first byte moves its second to the same place.
+            with m.State("high"):
+                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
+                with m.If(sent):
+                    m.next = "low"
+            with m.State("low"):
+                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")
-            before_tail = in_sync | fsm.ongoing("kind") | in_payload
+            in_info = fsm.ongoing("info")
+            before_tail = in_sync | fsm.ongoing("kind") | fsm.ongoing("number") | in_payload
         # A cycle before the choice, so that neither decides and moves at once.
-        m.d.sync += asked.eq(reset_pending | fault_pending | loaded_pending | acknowledge_pending | there)
+        m.d.sync += asked.eq(
+            reset_pending
+            | self._fault_pending
+            | self._info_pending
+            | loaded_pending
+            | acknowledge_pending
+            | there
+        )
+        # One place to look at a counter serves both.
+        m.d.comb += [
+            counter_at.eq(Mux(counting, tail, info_at[:3])),
+            counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
+            identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
+        ]
+        m.d.sync += [info.eq(self._status_byte(info_at, counting, counter)), increase.eq(counting)]
+        with m.If(kind == ReplyKind.IDENTITY):
+            m.d.sync += info.eq(identity)
+        for code, one in self._counters.items():
+            with m.If(increase & (tail == code) & ~info[:4].all()):
+                # No adder: a carry chain costs more than these four bits.
+                m.d.sync += one.eq(info[:4] ^ Cat(1, *(info[:n].all() for n in range(1, 4))))
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
-        # The CRC takes a byte a cycle after it is known to be gone: much lies between its choice and it.
-        gone_byte = Signal(8)
-        m.d.sync += [gone.eq(sent & ~in_sync), gone_byte.eq(out.payload)]
-        with m.If(in_sync):
-            m.d.sync += crc.eq(CRC_INIT)
-        with m.Elif(gone):
-            m.d.sync += crc.eq(_crc_step(crc, gone_byte))
+        m.d.comb += [crc.clear.eq(in_sync), crc.valid.eq(sent & ~in_sync), crc.byte.eq(out.payload)]
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):
@@ -458,8 +580,23 @@ class Link(wiring.Component):
             m.d.sync += byte_at.eq(0)
         with m.Elif(sent & in_payload):
             m.d.sync += byte_at.eq(byte_at + 1)
+        with m.If(idle):
+            m.d.sync += info_at.eq(0)
+        with m.Elif(sent & in_info):
+            m.d.sync += info_at.eq(info_at + 1)
         with m.If(self.core_rst):
-            m.d.sync += [reset_pending.eq(1), fault_pending.eq(0), acknowledge_pending.eq(0)]
+            m.d.sync += [
+                reset_pending.eq(1),
+                self._fault_pending.eq(0),
+                acknowledge_pending.eq(0),
+                reported.eq(0),
+                number.eq(0),
+            ]
             with m.If(before_tail & is_answer):
                 m.d.sync += tail.eq(AnswerTail.ABORTED)
-        return ~idle
+        return ~idle | out.valid
+
+    def _status_byte(self, at: Value, counting: Value, counter: Value) -> Value:
+        """Return a byte of what a STATUS brings, as :attr:`qornn_hw.link_protocol.Status.content`."""
+        steps = Mux(at[1:3] == 0, self._steps.word_select(at[0], 8), 0)
+        return Mux(at[3] | counting, counter, steps)

@@ -15,14 +15,17 @@ from cocotb.triggers import FallingEdge, Timer
 
 from qornn_hw.fixed import IntFormat
 from qornn_hw.link_protocol import (
+    NUMBERS,
     Acknowledge,
     Answer,
     Garbled,
+    Identity,
     LinkFormat,
     Loaded,
     Reply,
     ReplyDecoder,
     ResetDone,
+    encode_identify,
     encode_load,
     encode_reset,
     encode_step,
@@ -89,6 +92,17 @@ class Host:
                 return True
         return False
 
+    async def identify(self, constant: bytes) -> str | None:
+        """Ask the board what it is; return what is wrong with that, in words."""
+        start = len(self.replies)
+        await self.send(encode_identify())
+        if not await self.wait_for(Identity, start, bits=20 * self.form.answer_frame_bytes + 500):
+            return "the board must say what it is, and did not"
+        (reply,) = (r for r in self.replies[start:] if isinstance(r, Identity))
+        if reply.constant != constant:
+            return f"the board must be {constant.hex()}, and says it is {reply.constant.hex()}"
+        return None
+
     async def load(self, image: bytes) -> str | None:
         """Load weights; return what is wrong with that, in words."""
         start = len(self.replies)
@@ -123,11 +137,12 @@ async def run_link(dut: Any) -> None:
     cocotb.start_soon(host.listen())
 
     record: dict[str, Any] = {"segments": [], "trouble": None}
-    if plan["image"] is not None:
-        if await host.reset():
-            record["trouble"] = await host.load(bytes.fromhex(plan["image"]))
-        else:
-            record["trouble"] = "the board must answer a RESET, and did not"
+    if not await host.reset():
+        record["trouble"] = "the board must answer a RESET, and did not"
+    else:
+        record["trouble"] = await host.identify(bytes.fromhex(plan["identity"]))
+    if plan["image"] is not None and record["trouble"] is None:
+        record["trouble"] = await host.load(bytes.fromhex(plan["image"]))
     for segment in plan["segments"] if record["trouble"] is None else []:
         seen: dict[str, Any] = {"steps": 0, "answers": [], "other": []}
         record["segments"].append(seen)
@@ -141,7 +156,9 @@ async def run_link(dut: Any) -> None:
             asked = len(host.replies)
             for index, (words, first, last) in enumerate(batch):
                 ask = index == len(batch) - 1
-                await host.send(encode_step(form, words, first=bool(first), last=bool(last), acknowledge=ask))
+                await host.send(
+                    encode_step(form, words, at + index, first=bool(first), last=bool(last), acknowledge=ask)
+                )
             if not await host.wait_for(Acknowledge, asked, silent_bits):
                 record["trouble"] = "the board must acknowledge a step, and did not"
                 break
@@ -161,6 +178,9 @@ async def run_link(dut: Any) -> None:
         seen["other"] = [
             repr(reply) for reply in host.replies[start:] if not isinstance(reply, Answer | Acknowledge)
         ]
+        numbers = [r.number for r in host.replies[start:] if isinstance(r, Answer)]
+        if numbers != [i % NUMBERS for i in range(len(numbers))]:
+            record["trouble"] = record["trouble"] or "the board must number its answers, and did not"
         if record["trouble"] is not None:
             break
     if any(isinstance(reply, Garbled) for reply in host.replies) or host.bad_bytes:

@@ -23,7 +23,7 @@ from sim.core_simulation import SimulationResult, check_sequence, input_words, w
 from sim.plan import CLOCK_NS, PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
-__all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "simulate_link"]
+__all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "harness", "simulate_link"]
 
 BENCH = "sim.link_bench"
 RTL_PORTS = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
@@ -97,6 +97,7 @@ class LinkBuild:
             "bit_ps": round(self.clocks_per_bit * CLOCK_NS * 1000),
             "segments": segments,
             "silent_cycles": 4 * (s.passes * s.joint_period + s.step_gap) + 200,
+            "identity": LinkFormat.of(self.loaded or design).identity.constant.hex(),
             "image": None if image is None else image.hex(),
             "record": str(record_file),
         }
@@ -161,11 +162,11 @@ def build_link(
     start = time.perf_counter()
     build_dir = build_dir.resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
-    harness = build_dir / "link_harness.v"
-    harness.write_text(_harness(top, ports or RTL_PORTS))
+    wrapper = build_dir / "link_harness.v"
+    wrapper.write_text(harness(top, ports or RTL_PORTS))
     bench = build_bench(
         simulator,
-        sources=[*sources, harness],
+        sources=[*sources, wrapper],
         top="link_harness",
         build_dir=build_dir / simulator.name,
         defines=defines,
@@ -223,7 +224,12 @@ def simulate_link(
         return build.run(sequences, reset_after=reset_after, waves=waves)
 
 
-def _harness(top: str, ports: Mapping[str, str]) -> str:
+def harness(top: str, ports: Mapping[str, str], *, public: bool = True) -> str:
+    """Return the module ``link_harness`` around a design with UART pins: ports clk, rst, rx and tx.
+
+    ``public`` lets a bench under Verilator see them, which costs speed.
+    """
+    write, read = (f" /*verilator public_flat_{how}*/" if public else "" for how in ("rw", "rd"))
     pins = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
     # A netlist's pins are bidirectional: each gets a wire of its own, which Verilator cannot give an input.
     wires = "".join(f"  wire {pin}_pin;\n" for pin in pins.values())
@@ -234,8 +240,7 @@ def _harness(top: str, ports: Mapping[str, str]) -> str:
     return (
         "`timescale 1ns/1ps\n"
         "module link_harness (\n"
-        "  input clk /*verilator public_flat_rw*/, input rst /*verilator public_flat_rw*/,\n"
-        "  input rx /*verilator public_flat_rw*/, output tx /*verilator public_flat_rd*/\n"
+        f"  input clk{write}, input rst{write}, input rx{write}, output tx{read}\n"
         ");\n"
         f"{wires}{inputs}  assign tx = tx_pin;\n"
         f"  {top} dut ({connections});\n"

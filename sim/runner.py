@@ -25,7 +25,16 @@ from cocotb_tools.runner import get_runner
 
 from qornn_hw.errors import OutputError, ToolError
 
-__all__ = ["SIMULATORS", "BenchBuild", "Simulator", "build_bench", "find_simulator"]
+__all__ = [
+    "SIMULATORS",
+    "BenchBuild",
+    "Simulator",
+    "build_bench",
+    "copy_objects",
+    "find_simulator",
+    "keep_objects",
+    "verilator_runtime",
+]
 
 SIMULATORS = ("icarus", "verilator")
 # The first that cocotb's harness for it compiles with.
@@ -206,12 +215,12 @@ def build_bench(
     build_dir.mkdir(parents=True, exist_ok=True)
     log = build_dir / "compile.log"
     verilator = simulator.name == "verilator"
-    runtime = _verilator_runtime(simulator, traced) if verilator else None
+    runtime = verilator_runtime(simulator, f"cocotb {traced}") if verilator else None
     # Generated Verilog mixes widths and leaves bits unused on purpose. The cocotb runner makes every signal
     # public, which keeps Verilator from optimizing; our harnesses mark those that a bench touches.
     arguments = ["-Wno-fatal", "--no-public-flat-rw"] if verilator else []
     if runtime is not None:
-        _copy_objects(runtime, build_dir)
+        copy_objects(runtime, build_dir)
     with _environment_for(simulator):
         try:
             runner = get_runner(simulator.name)
@@ -233,12 +242,12 @@ def build_bench(
                 f"{simulator.name} could not compile {top}: {error}", log if log.is_file() else None
             ) from error
     if runtime is not None:
-        _keep_objects(build_dir, runtime)
+        keep_objects(build_dir, runtime)
     return BenchBuild(simulator, top, build_dir, traced, runner)
 
 
-def _verilator_runtime(simulator: Simulator, traced: bool) -> Path:
-    """Return the folder with Verilator's own code compiled as a build here compiles it.
+def verilator_runtime(simulator: Simulator, purpose: str) -> Path:
+    """Return the folder with Verilator's own code compiled as a build for ``purpose`` compiles it.
 
     It is the same for every design and most of what there is to compile. All that decides how it comes out is
     in the folder's name.
@@ -248,7 +257,7 @@ def _verilator_runtime(simulator: Simulator, traced: bool) -> Path:
         simulator.version,
         importlib.metadata.version("cocotb"),
         simulator.makeflags,
-        str(traced),
+        purpose,
         platform.machine(),
         _output([compiler, "--version"]),
     )
@@ -256,7 +265,7 @@ def _verilator_runtime(simulator: Simulator, traced: bool) -> Path:
     return cache / "qornn-hw" / f"verilator-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
 
 
-def _copy_objects(runtime: Path, build_dir: Path) -> None:
+def copy_objects(runtime: Path, build_dir: Path) -> None:
     """Put compiled files where make finds them; what cannot be read is compiled."""
     # Dated ahead: they depend on the makefile, too, which Verilator has yet to write.
     later = time.time() + 3600
@@ -266,7 +275,7 @@ def _copy_objects(runtime: Path, build_dir: Path) -> None:
             os.utime(build_dir / path.name, (later, later))
 
 
-def _keep_objects(build_dir: Path, runtime: Path) -> None:
+def keep_objects(build_dir: Path, runtime: Path) -> None:
     """Keep compiled files for the next build, all or none; a cache that cannot be written is no error."""
     if runtime.exists():
         return

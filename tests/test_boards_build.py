@@ -37,6 +37,7 @@ from qornn_hw.errors import (
 from qornn_hw.fixed import IntFormat
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import (
+    PROTOCOL_VERSION,
     Answer,
     Fault,
     FaultCode,
@@ -173,7 +174,7 @@ def test_netlist_works_through_its_pins(built, tmp_path):
     """What is placed answers over the UART, negative numbers and a bad frame included."""
     out_dir, report, _ = built
     steps = [[1, 2], [-8, -8], [7, 7], [-3, 0]]
-    frames = [encode_step(FORM, s, first=i == 0, last=i == 3) for i, s in enumerate(steps)]
+    frames = [encode_step(FORM, s, i, first=i == 0, last=i == 3) for i, s in enumerate(steps)]
     bad = bytes([*frames[0][:-1], frames[0][-1] ^ 1])
     got, red = play(
         find_netlist(out_dir, BOARD),
@@ -182,9 +183,9 @@ def test_netlist_works_through_its_pins(built, tmp_path):
         clocks_per_bit=clocks_per_bit(report),
     )
     assert ReplyDecoder(FORM).feed(got) == [
-        ResetDone(1),
-        *(Answer(w, last=i == 3) for i, w in enumerate(stub_answers(FORM, steps))),
-        Fault(FaultCode.BAD_CRC),
+        ResetDone(PROTOCOL_VERSION),
+        *(Answer(w, last=i == 3, number=i) for i, w in enumerate(stub_answers(FORM, steps))),
+        Fault(FaultCode.BAD_CRC, number=4),
     ]
     assert red
 
@@ -232,7 +233,7 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
     form = LinkFormat.of(design)
     (x,) = random_sequences(net, batch=1, steps=6, seed=1)
     frames = [
-        encode_step(form, [int(v) for v in words], first=i == 0, last=i == len(x) - 1)
+        encode_step(form, [int(v) for v in words], i, first=i == 0, last=i == len(x) - 1)
         for i, words in enumerate(x)
     ]
     got, red = play(
@@ -248,9 +249,9 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
     )
     trace = IntegerModel(net).run(x[None])
     assert ReplyDecoder(form).feed(got) == [
-        ResetDone(1),
+        ResetDone(PROTOCOL_VERSION),
         *(
-            Answer((*logits, argmax), last=i == len(x) - 1)
+            Answer((*logits, argmax), last=i == len(x) - 1, number=i)
             for i, (logits, argmax) in enumerate(zip(trace.logits[0], trace.argmax[0], strict=True))
         ),
     ]
