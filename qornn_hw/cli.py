@@ -1,4 +1,4 @@
-"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build`.
+"""The command line: from `train` to `build` and `export`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw import sweep_command, train_command
+from qornn_hw import export_command, sweep_command, train_command
 from qornn_hw.errors import (
     CapacityError,
     FormatError,
@@ -188,6 +188,7 @@ def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
 
 train_command.add_to(app)
 sweep_command.add_to(app)
+export_command.add_to(app)
 
 # -- look --------------------------------------------------------------------------------------------
 
