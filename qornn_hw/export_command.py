@@ -1,8 +1,10 @@
-"""The command `qornn-hw export`: a core for somebody else's design."""
+"""The commands `qornn-hw export`, a core for somebody else's design, and `qornn-hw reload`, other weights."""
 
 import json
+from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +24,7 @@ DSP_LANES = 8
 def add_to(app: typer.Typer) -> None:
     """Add the command to an application."""
     app.command("export")(export)
+    app.command("reload")(reload)
 
 
 def export(
@@ -75,6 +78,91 @@ def export(
     print(
         f"wrote {out / 'README.md'} and {len(value['files']) - 1} more; check it there with: {value['check']}"
     )
+
+
+# What the netlist is simulated with.
+PROOF_SEQUENCES, PROOF_STEPS = 2, 3
+
+
+def reload(
+    build_dir: Annotated[Path, typer.Argument(metavar="BUILD", help="Folder of a build.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint to put in, .pt or .npz.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results; BUILD replaces it.")
+    ],
+    board: Annotated[
+        str | None,
+        typer.Option("--board", metavar="FILE", help="The file with the board, where the build had one."),
+    ] = None,
+    prove: Annotated[
+        bool,
+        typer.Option(help="Simulate the netlist with the new contents through the board's pins: a minute."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Put another network of the same shape into a bitstream, in seconds, without place and route."""
+    from boards.registry import find_board
+    from boards.reload import reload as run_reload
+    from boards.report import read_report
+    from qornn_hw.checkpoint import load_checkpoint
+
+    found = find_board(board or str(read_report(build_dir).get("board")))
+
+    def progress(stage: str) -> None:
+        if not as_json:
+            print(stage, flush=True)
+
+    network = load_checkpoint(model).network
+    done = run_reload(build_dir, network, found, out, progress=progress)
+    value: dict[str, Any] = {
+        "model": str(model),
+        "block_rams": done.block_rams,
+        "seconds": round(done.report["seconds"]["reload"], 2),
+        "report": done.report,
+    }
+    if prove:
+        progress("simulate")
+        value["proof"] = _prove(out, done.design, found, done.report)
+    if as_json:
+        print(json.dumps(value, indent=2, default=str))
+        return
+    files = done.report["files"]
+    print(
+        f"wrote {out / files['bitstream']}: {done.block_rams} block RAMs changed, in {value['seconds']:.1f} s"
+    )
+    if weights := files.get("weights"):
+        print(f"wrote {out / weights}: load it over the link after each start (docs/link.md, LOAD)")
+    if prove:
+        proof = value["proof"]
+        print(
+            f"{proof['simulator']}: {proof['steps']} steps of the netlist, {proof['integers_compared']} "
+            f"integers compared, {proof['mismatches']} mismatches"
+        )
+
+
+def _prove(folder: Path, design: "Design", board: Any, report: dict[str, Any]) -> dict[str, Any]:
+    from boards.netlist import find_netlist
+    from qornn_hw.errors import ToolError
+    from sim.link_simulation import simulate_link
+    from sim.runner import find_simulator
+    from sim.stimuli import random_sequences
+
+    netlist = find_netlist(folder, board)
+    try:
+        simulator = find_simulator("verilator").name
+    except ToolError:
+        simulator = find_simulator().name
+    result = simulate_link(
+        netlist.sources,
+        netlist.top,
+        Fraction(round(report["clock_mhz"] * 1e6), report["baud"]),
+        design,
+        random_sequences(design.network, batch=PROOF_SEQUENCES, steps=PROOF_STEPS, seed=0),
+        simulator=simulator,
+        ports=netlist.ports,
+        defines=netlist.defines,
+    )
+    return asdict(result)
 
 
 def _design(network: "IntegerNetwork", board: str | None, lanes: int | None, engine: str | None) -> "Design":
