@@ -1,18 +1,12 @@
 """From a compiled network to a bitstream and a report."""
 
-import errno
 import json
 import os
 import re
-import shutil
-import signal
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +15,7 @@ from boards.board import Board
 from boards.clock import cell_parameters, retune, uart_baud
 from boards.estimation import estimate_whole
 from boards.flow import Flow, flow_of
+from boards.kept import KEPT_FILE, Kept, block_rams_of
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
 from boards.pll import clock_hz, fastest_settings, sign_off_hz
 from boards.report import (
@@ -32,8 +27,9 @@ from boards.report import (
     read_utilisation_log,
 )
 from boards.timing import multiplier_mhz
-from boards.toolchain import Tool, Toolchain, amaranth_environment, find_toolchain, tool_environment
+from boards.toolchain import Toolchain, amaranth_environment, find_toolchain
 from boards.top import BoardTop
+from boards.workshop import LOG_FOLDER, Workshop, work_folder
 from qornn_hw.design import Design
 from qornn_hw.device import Resources
 from qornn_hw.engine import Engine, WeightStore
@@ -41,16 +37,14 @@ from qornn_hw.errors import (
     BoardError,
     CapacityError,
     FormatError,
-    OutputError,
-    QornnError,
     TimingError,
     ToolError,
 )
+from qornn_hw.fixed_schedule import Plan
 from qornn_hw.link_protocol import LinkFormat
 from qornn_hw.weight_image import encode_image
 from rtl_gen.emit import emit_core_verilog, port_table
 from rtl_gen.engines import make_core
-from rtl_gen.yosys import tool_cache
 
 __all__ = [
     "LOG_FOLDER",
@@ -65,7 +59,6 @@ __all__ = [
 
 # "sign-off" only where the build looks for the clock.
 STAGES = ("elaborate", "synthesize", "place", "sign-off", "netlist", "pack")
-LOG_FOLDER = "logs"
 # Nobody waits for more.
 MOST_SEEDS = 1000
 # Net of the core clock in the netlist.
@@ -74,8 +67,6 @@ CLOCK_NET = "clk"
 # that sees that otherwise.
 SIGN_OFFS = 3
 WEIGHTS_FILE = "weights.bin"
-# Free space below which a tool's death is put down to a full disk.
-DISK_FULL_BYTES = 1 << 20
 # A component class without annotations is Any to mypy.
 Component: TypeAlias = Any
 Progress: TypeAlias = Callable[[str], None]
@@ -93,6 +84,7 @@ class Buildable:
         multipliers: synthesis makes hard multipliers of products; else the core brings its own.
         weights: the image of the weights that are loaded after start-up, None where they are in the
             bitstream.
+        design: what the core is made of; a build keeps what it takes to put another network into it.
     """
 
     core: Callable[[], Component]
@@ -101,6 +93,7 @@ class Buildable:
     documents: Callable[[], dict[str, str]] = field(default=dict)
     multipliers: bool = True
     weights: bytes | None = None
+    design: Design | None = None
 
 
 def buildable(
@@ -132,6 +125,7 @@ def buildable(
         },
         multipliers=design.engine is not Engine.DSP,
         weights=encode_image(design) if design.schedule.store is WeightStore.SPRAM else None,
+        design=design,
     )
 
 
@@ -201,9 +195,9 @@ def build_core(
     flow = flow_of(board)
     tools = find_toolchain(flow.place, flow.pack)
     seeds = range(seed, seed + effort)
-    with _work_folder(out_dir) as work:
-        run = _Run(part, board, flow, tools, work, out_dir, hz, seeds, name, progress or (lambda stage: None))
-        return run.build()
+    with work_folder(out_dir) as work:
+        shop = Workshop(work, out_dir)
+        return _Run(part, board, flow, tools, shop, hz, seeds, name, progress or (lambda stage: None)).build()
 
 
 def check_request(
@@ -230,49 +224,6 @@ def check_request(
     return hz
 
 
-@contextmanager
-def _work_folder(out_dir: Path) -> Iterator[Path]:
-    """A folder inside ``out_dir``, so that results can be renamed into place; gone afterwards."""
-    made = not out_dir.exists()
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".build-", dir=out_dir))
-    except OSError as error:
-        raise OutputError(
-            f"the output folder must be one that can be written, {out_dir} is not: {_reason(error)}; "
-            "choose another with --out"
-        ) from error
-    try:
-        yield work
-    except QornnError:
-        _keep_logs(work, out_dir)
-        raise
-    except OSError as error:
-        _keep_logs(work, out_dir)
-        raise OutputError(f"the build could not be written to {out_dir}: {_reason(error)}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if made:
-            # Only if nothing is in it: an interrupted build leaves no trace.
-            with suppress(OSError):
-                out_dir.rmdir()
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "the disk is full; free some space"
-    return error.strerror or str(error)
-
-
-def _keep_logs(work: Path, out_dir: Path) -> None:
-    """Move the logs to where their message says they are, as far as the disk lets us."""
-    with suppress(OSError):
-        folder = out_dir / LOG_FOLDER
-        folder.mkdir(exist_ok=True)
-        for log in sorted((work / LOG_FOLDER).glob("*.log")):
-            log.replace(folder / log.name)
-
-
 @dataclass
 class _Run:
     """One build; ``hz`` is None until the clock is known."""
@@ -281,26 +232,31 @@ class _Run:
     board: Board
     flow: Flow
     tools: Toolchain
-    work: Path
-    out_dir: Path
+    shop: Workshop
     hz: int | None
     seeds: Sequence[int]
     name: str
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
-    running: "set[subprocess.Popen[bytes]]" = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    ended: bool = False
+
+    @property
+    def work(self) -> Path:
+        """Where the tools run."""
+        return self.shop.work
+
+    @property
+    def out_dir(self) -> Path:
+        """Where the results go."""
+        return self.shop.out_dir
 
     def build(self) -> dict[str, Any]:
         """Run every stage and put the results in place."""
-        (self.work / LOG_FOLDER).mkdir()
         start = self.hz or self._fastest(self.board.fastest_mhz * 1e6)
         with self._stage("elaborate"):
             commands = self._elaborate(start)
         with self._stage("synthesize"):
-            self._tool("synthesize", self.tools.yosys, commands["yosys"], ("top.json", "cells.json"))
+            self.shop.run("synthesize", self.tools.yosys, commands["yosys"], ("top.json", "cells.json"))
         with self._stage("place"):
             seed, placement = self._place("place", commands[self.flow.place], self.seeds)
         if self.hz is None:
@@ -318,7 +274,7 @@ class _Run:
         with self._stage("netlist"):
             self._netlist()
         with self._stage("pack"):
-            self._tool("pack", self.tools.packer, commands[self.flow.pack], (f"top{self.flow.bitstream}",))
+            self.shop.run("pack", self.tools.packer, commands[self.flow.pack], (f"top{self.flow.bitstream}",))
         bitstream = f"{self.name}{self.flow.bitstream}"
         documents = self.documents
         report = make_report(
@@ -336,6 +292,7 @@ class _Run:
                 **({"ports": "core_ports.md"} if "core_ports.md" in documents else {}),
                 **({} if self.part.weights is None else {"weights": WEIGHTS_FILE}),
                 "netlist": "netlist.v",
+                **({} if self.part.design is None else {"placed": KEPT_FILE}),
                 "logs": LOG_FOLDER,
             },
             seconds=self.seconds,
@@ -349,8 +306,25 @@ class _Run:
         if self.part.weights is not None:
             (self.work / WEIGHTS_FILE).write_bytes(self.part.weights)
             results[WEIGHTS_FILE] = WEIGHTS_FILE
-        self._install(results)
+        if self.part.design is not None:
+            self._keep(self.part.design, start, commands[self.flow.pack])
+            results[KEPT_FILE] = KEPT_FILE
+        self.shop.install(results)
         return report
+
+    def _keep(self, design: Design, hz: int, pack: list[str]) -> None:
+        """Write what it takes to put another network into the bitstream."""
+        kept = Kept(
+            plan=Plan.of(design),
+            network=design.network,
+            hz=hz,
+            rtlil=(self.work / f"{NETLIST_TOP}.il").read_text(),
+            netlist=(self.work / f"{NETLIST_TOP}.json").read_text(),
+            placed=(self.work / f"{NETLIST_TOP}{self.flow.placed}").read_text(),
+            block_rams=block_rams_of((self.work / "placed.json").read_text()),
+            pack=pack,
+        )
+        kept.write(self.work / KEPT_FILE, self.work)
 
     def _fastest(self, hz: float) -> int:
         """Return the fastest clock of the board of at most ``hz``."""
@@ -399,7 +373,8 @@ class _Run:
                 synth_opts=self.flow.synth_options if self.part.multipliers else "",
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
-                nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report",
+                nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report "
+                "--write placed.json",
                 **{self.flow.constraint_override: constraint},
             )
             self.documents = self.part.documents()
@@ -413,7 +388,7 @@ class _Run:
 
     def _netlist(self) -> None:
         (self.work / "netlist.ys").write_text(netlist_script(self.board.family, "top.json", "netlist.v"))
-        self._tool("netlist", self.tools.yosys, ["netlist.ys"], ("netlist.v",))
+        self.shop.run("netlist", self.tools.yosys, ["netlist.ys"], ("netlist.v",))
         path = self.work / "netlist.v"
         # The first line names yosys' version and the machine that built it.
         _, _, body = path.read_text().partition("\n")
@@ -421,7 +396,12 @@ class _Run:
 
     def _place(self, stage: str, arguments: Sequence[str], seeds: Sequence[int]) -> tuple[int, Placement]:
         """Place with each seed, side by side; keep the fastest, the first of those that are equal."""
-        results = {"top" + self.flow.placed: "placed_{}", "timing.json": "timing_{}", "top.tim": "log_{}"}
+        results = {
+            "top" + self.flow.placed: "placed_{}",
+            "timing.json": "timing_{}",
+            "placed.json": "cells_{}",
+            "top.tim": "log_{}",
+        }
 
         def place(seed: int) -> Placement:
             names = {name: new.format(seed) for name, new in results.items()}
@@ -429,7 +409,7 @@ class _Run:
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
             outputs = (names["top" + self.flow.placed], names["timing.json"])
             try:
-                self._tool(log, self.tools.nextpnr, ["--seed", str(seed), *mine], outputs)
+                self.shop.run(log, self.tools.nextpnr, ["--seed", str(seed), *mine], outputs)
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise
@@ -462,10 +442,7 @@ class _Run:
             except BaseException:
                 for task in tasks:
                     task.cancel()
-                with self.lock:
-                    self.ended = True
-                    for process in self.running:
-                        process.kill()
+                self.shop.kill()
                 raise
 
     def _refuse_what_does_not_fit(self, stage: str, error: ToolError) -> None:
@@ -482,79 +459,6 @@ class _Run:
             f"or fewer lanes; full log: {self.out_dir / LOG_FOLDER / stage}.log"
         ) from error
 
-    def _tool(self, stage: str, tool: Tool, arguments: Sequence[str], outputs: Sequence[str]) -> None:
-        """Run a tool in the work folder with its output in the stage's log; its outputs must be there."""
-        log = self.out_dir / LOG_FOLDER / f"{stage}.log"
-        environment = tool_environment() | tool_cache()
-        with (self.work / LOG_FOLDER / f"{stage}.log").open("wb") as output:
-            try:
-                # Paths relative to the work folder only: YoWASP tools see a /tmp of their own.
-                process = subprocess.Popen(
-                    [tool.path, *arguments],
-                    cwd=self.work,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-            except OSError as error:
-                raise ToolError(f"{tool.name} could not start from {tool.path}: {error.strerror}") from error
-            with self.lock:
-                self.running.add(process)
-                if self.ended:
-                    process.kill()
-            try:
-                code = process.wait()
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-            finally:
-                with self.lock:
-                    self.running.discard(process)
-        missing = [name for name in outputs if not _is_filled(self.work / name)]
-        if code == 0 and not missing:
-            return
-        if shutil.disk_usage(self.work).free < DISK_FULL_BYTES:
-            raise OutputError(f"{tool.name} failed: the disk of {self.out_dir} is full; free some space")
-        if code < 0:
-            reason = f"was killed by {signal.Signals(-code).name}"
-            if code == -signal.SIGKILL:
-                reason += ", often for want of memory"
-        elif code:
-            reason = f"failed with exit code {code}{self._error_line(stage)}"
-        else:
-            reason = f"ended well but wrote no {' and no '.join(missing)}"
-        raise ToolError(f"{tool.name} {reason} ({stage})", log)
-
-    def _error_line(self, stage: str) -> str:
-        """Return the tool's own words, if it had any."""
-        text = (self.work / LOG_FOLDER / f"{stage}.log").read_text(errors="replace")
-        errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR")]
-        return f": {errors[-1]}" if errors else ""
-
-    def _install(self, files: dict[str, str]) -> None:
-        """Rename results into place; the report goes first and comes last, so that it means a whole build."""
-        report = self.out_dir / "report.json"
-        report.unlink(missing_ok=True)
-        placed: list[Path] = []
-        try:
-            for source, target in files.items():
-                (self.work / source).replace(self.out_dir / target)
-                placed.append(self.out_dir / target)
-            (self.out_dir / LOG_FOLDER).mkdir(exist_ok=True)
-            for log in sorted((self.work / LOG_FOLDER).glob("*.log")):
-                log.replace(self.out_dir / LOG_FOLDER / log.name)
-            (self.work / "report.json").replace(report)
-        except BaseException:
-            for path in placed:
-                path.unlink(missing_ok=True)
-            raise
-
 
 def _margin(mhz: float, needed: float) -> str:
     return "" if needed == mhz else f" and its oscillator's tolerance, {needed:g} MHz"
-
-
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0

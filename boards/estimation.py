@@ -26,11 +26,16 @@ __all__ = [
 
 
 def plan_for(
-    network: IntegerNetwork, board: Board, lanes: int | None = None, engine: Engine | None = None
+    network: IntegerNetwork,
+    board: Board,
+    lanes: int | None = None,
+    engine: Engine | None = None,
+    *,
+    room: bool = False,
 ) -> Design:
     """Return the design of ``network`` for ``board``; see :func:`qornn_hw.dsp_planner.plan_engine`."""
     return plan_engine(
-        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family
+        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family, room=room
     )
 
 

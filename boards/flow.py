@@ -15,6 +15,8 @@ class Flow:
     Attributes:
         place: name of the place and route tool.
         pack: name of the packer.
+        unpack: name of the tool that turns a bitstream back to text.
+        unpack_options: its arguments, with ``{bitstream}`` and ``{text}``.
         placed: ending of the file between the two.
         bitstream: ending of the bitstream.
         cells: our name of a resource to that of nextpnr.
@@ -27,6 +29,8 @@ class Flow:
 
     place: str
     pack: str
+    unpack: str
+    unpack_options: tuple[str, ...]
     placed: str
     bitstream: str
     cells: dict[str, str]
@@ -40,6 +44,8 @@ class Flow:
 _ICE40 = Flow(
     place="nextpnr-ice40",
     pack="icepack",
+    unpack="iceunpack",
+    unpack_options=("{bitstream}", "{text}"),
     placed=".asc",
     bitstream=".bin",
     cells={"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"},
@@ -53,6 +59,8 @@ _ICE40_DSP = replace(_ICE40, synth_options="-dsp")
 _ECP5 = Flow(
     place="nextpnr-ecp5",
     pack="ecppack",
+    unpack="ecpunpack",
+    unpack_options=("--input", "{bitstream}", "--textcfg", "{text}"),
     placed=".config",
     bitstream=".bit",
     cells={"lut": "TRELLIS_COMB", "bram": "DP16KD", "dsp": "MULT18X18D"},

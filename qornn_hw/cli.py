@@ -1,4 +1,4 @@
-"""The command line: `train | sweep | info | eval | requantize | boards | estimate | sim | build | ...`.
+"""The command line: from `train` to `build` and `export`.
 
 The one module that knows all layers. What a command does not need is not imported: `build` works without
 torch, `train` without Amaranth.
@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qornn_hw import board_command, sweep_command, train_command
+from qornn_hw import board_command, export_command, sweep_command, train_command
 from qornn_hw.errors import (
     CapacityError,
     FormatError,
@@ -167,7 +167,9 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
         yield
 
 
-def _design(checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str | None) -> "Design":
+def _design(
+    checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str | None, room: bool = False
+) -> "Design":
     from boards.estimation import plan_for
     from boards.registry import find_board
     from qornn_hw.engine import Engine
@@ -175,7 +177,7 @@ def _design(checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str
     if engine is not None and engine not in tuple(Engine):
         raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
     chosen = None if engine is None else Engine(engine)
-    return plan_for(checkpoint.network, find_board(board), lanes, chosen)
+    return plan_for(checkpoint.network, find_board(board), lanes, chosen, room=room)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -188,6 +190,7 @@ def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
 
 train_command.add_to(app)
 sweep_command.add_to(app)
+export_command.add_to(app)
 
 # -- look --------------------------------------------------------------------------------------------
 
@@ -397,11 +400,15 @@ def _simulate(
             verilog.write_text(emit_linked_core(design, clocks_per_bit=PINS_CLOCKS_PER_BIT))
             return simulate_link([verilog], "linked_core", PINS_CLOCKS_PER_BIT, design, stimuli, **options)
     assert build_dir is not None
+    from boards.kept import built_design
     from boards.netlist import find_netlist
     from boards.registry import find_board
     from boards.report import read_report
 
     report = read_report(build_dir)
+    if report.get("design_digest") != design.digest:
+        # As planned now; a build that was reloaded, or made to be, has a plan of its own.
+        design = built_design(build_dir, design.network) or design
     if report.get("design_digest") != design.digest:
         raise FormatError(
             f"--build must be a build of this model with the same --lanes; {build_dir} is of another design, "
@@ -522,6 +529,12 @@ def build(
     effort: Annotated[
         int, typer.Option(help="Seeds of place and route that are tried; the fastest placement is kept.")
     ] = 1,
+    reloadable: Annotated[
+        bool,
+        typer.Option(
+            "--reloadable", help="Leave room for any other weights of the same formats: `qornn-hw reload`."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the bitstream for a board, with a report, the core's Verilog and the netlist."""
@@ -536,7 +549,7 @@ def build(
     clock_mhz = _clock_mhz(clock)
     check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)
-    design = _design(checkpoint, board, lanes, engine)
+    design = _design(checkpoint, board, lanes, engine, reloadable)
     folder = out or Path("build") / f"{model.stem}-{found.name}"
     s = design.schedule
     if not as_json:

@@ -1,6 +1,7 @@
 """A compiled network: the plain data from which the hardware is generated, bit for bit."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,10 @@ from qornn_hw.rom import RomImage, pack_fields, pack_weights
 from qornn_hw.schedule import Schedule
 
 __all__ = ["Design", "compile_network", "compile_schedule", "with_image"]
+
+
+# Of the smallest block RAM at its greatest width; a memory of more words takes more blocks.
+WORDS_OF_A_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -157,18 +162,29 @@ def compile_schedule(schedule: Schedule) -> Design:
     s, network = schedule, schedule.network
     if isinstance(s, DspSchedule):
         s.check()
+    keep: Callable[[RomImage], RomImage] = _keep_columns if s.keeps_columns else lambda image: image
+    # The dsp engine makes other memories of these.
+    keep_rows = keep if s.engine is Engine.LUT else lambda image: image
+    symbols, table = _symbol_image(network), _table_image(network)
     return Design(
         schedule=s,
-        weight_images=_weight_images(s),
-        constant_image=_constant_image(s),
+        weight_images=tuple(keep(image) for image in _weight_images(s)),
+        constant_image=keep_rows(_constant_image(s)),
         multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),
-        symbol_image=_symbol_image(network),
-        table_image=_table_image(network),
+        symbol_image=None if symbols is None else keep_rows(symbols),
+        table_image=None if table is None else keep(table),
         readout_image=_readout_image(s),
         readout_constants=_readout_constants(s),
         rounding_constant=1 << (network.shift - 1) if network.shift else 0,
     )
+
+
+def _keep_columns(image: RomImage) -> RomImage:
+    if image.depth % WORDS_OF_A_BLOCK == 0:  # there is no room, and hardly such a column
+        return image
+    last = image.words[0] ^ ((1 << image.width) - 1)
+    return replace(image, words=(*image.words, last))
 
 
 def _weight_images(s: Schedule) -> tuple[RomImage, ...]:

@@ -6,8 +6,10 @@ from qornn_hw.dsp_schedule import DspSchedule
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
+from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import Activation, IntegerNetwork
 from qornn_hw.planner import plan
+from qornn_hw.schedule import Schedule
 
 __all__ = ["design_memory_blocks", "estimate_design", "estimate_dsp_core", "plan_dsp", "plan_engine"]
 
@@ -68,6 +70,7 @@ def plan_dsp(
     name: str,
     lanes: int | None = None,
     family: Family = ICE40_ULTRAPLUS,
+    room: bool = False,
 ) -> Design:
     """Return the dsp design with the fewest cycles a step that fits; weights in block RAM where they fit.
 
@@ -88,7 +91,10 @@ def plan_dsp(
     refusal: CapacityError | FormatError | None = None
     for elements in range(min(available.dsp, words, lanes or available.dsp), 0, -1):
         for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
-            schedule = DspSchedule(network, 1, elements, weight_store=store)
+            schedule: Schedule = DspSchedule(network, 1, elements, weight_store=store)
+            if room:
+                schedule = with_room(schedule)
+            assert isinstance(schedule, DspSchedule)
             over = estimate_dsp_core(schedule).excess(available)
             if over:
                 refusal = refusal or CapacityError(_refusal(over, name))
@@ -109,6 +115,7 @@ def plan_engine(
     lanes: int | None = None,
     engine: Engine | None = None,
     family: Family = ICE40_ULTRAPLUS,
+    room: bool = False,
 ) -> Design:
     """Return the design with ``engine``; where None with the lut engine, or if that does not fit with dsp.
 
@@ -116,14 +123,14 @@ def plan_engine(
     of lut.
     """
     if engine is Engine.DSP:
-        return plan_dsp(network, available, name=name, lanes=lanes, family=family)
+        return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
     try:
-        return plan(network, available, name=name, lanes=lanes, family=family)
+        return plan(network, available, name=name, lanes=lanes, family=family, room=room)
     except CapacityError as error:
         if engine is not None or family is not ICE40_ULTRAPLUS:
             raise
         try:
-            return plan_dsp(network, available, name=name, lanes=lanes, family=family)
+            return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
         except (CapacityError, FormatError):
             raise error from None
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.design import Design, compile_network
+from qornn_hw.design import Design, compile_schedule
 from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources
 from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core
 from qornn_hw.fixed import IntFormat
+from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import IntegerNetwork, WeightBits
 from qornn_hw.schedule import Schedule
 
@@ -69,6 +70,7 @@ def plan(
     name: str,
     lanes: int | None = None,
     family: Family = ICE40_ULTRAPLUS,
+    room: bool = False,
 ) -> Design:
     """Return the design with the fewest cycles a step that fits ``available``.
 
@@ -78,6 +80,7 @@ def plan(
         name: of the board, for the message.
         lanes: at most this many multiply-accumulates a cycle; as many as fit where None.
         family: what it is built of.
+        room: leave room for any other weights (:func:`qornn_hw.fixed_schedule.with_room`).
 
     Raises:
         CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
@@ -86,7 +89,10 @@ def plan(
     smallest: tuple[float, Schedule] | None = None
     if lanes is not None and lanes < 1:
         raise FormatError(f"lanes must be at least 1, not {lanes!r}")
-    candidates = _schedules(network, available.dsp, family.has_slow_ram)
+    multipliers = 0 if room else available.dsp
+    candidates = _schedules(network, multipliers, family.has_slow_ram)
+    if room:
+        candidates = map(with_room, candidates)
     for schedule in sorted(candidates, key=lambda s: (s.cycles_per_step, s.lanes)):
         if lanes is not None and schedule.lanes > lanes:
             continue
@@ -100,14 +106,7 @@ def plan(
             smallest = (load, schedule)
     if fitting:
         best = min(fitting, key=lambda f: f[0])[1]
-        return compile_network(
-            network,
-            columns_per_element=best.columns_per_element,
-            elements=best.elements,
-            readout_lanes=best.readout_lanes,
-            input_lanes=best.input_lanes,
-            weight_register=best.weight_register,
-        )
+        return compile_schedule(best)
     assert smallest is not None
     raise CapacityError(_refusal(smallest[1], available, name, lanes, family))
 

@@ -157,6 +157,14 @@ class Schedule:
             )
 
     @property
+    def keeps_columns(self) -> bool:
+        """Whether read-only memories have a word more, of bits unlike those of the first.
+
+        Synthesis leaves out a column of bits that are all alike, and other weights may need it.
+        """
+        return False
+
+    @property
     def engine(self) -> Engine:
         """What multiplies; :class:`qornn_hw.dsp_schedule.DspSchedule` has the other one."""
         return Engine.LUT

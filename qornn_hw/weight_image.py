@@ -104,9 +104,12 @@ class WeightFormat:
         return MAGIC + bytes([VERSION]) + length + self.digest
 
 
-def encode_image(design: Design) -> bytes:
-    """Return the image of a design whose weights are in large memories."""
-    form = WeightFormat.of(design)
+def encode_image(design: Design, built: Design | None = None) -> bytes:
+    """Return the image of a design whose weights are in large memories.
+
+    ``built`` is the design that the hardware was built of, if another: the image is for it.
+    """
+    form = WeightFormat.of(built or design)
     if form is None:
         raise ValueError("the design must have its weights in SPRAM to have an image of them")
     weights = bytearray(form.weight_bytes)

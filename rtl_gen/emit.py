@@ -1,21 +1,24 @@
 """Verilog of a component, and the table of a core's ports."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth._toolchain.yosys import YosysError
-from amaranth.back import verilog
+from amaranth._toolchain.yosys import find_yosys as find_amaranth_yosys
+from amaranth.back import rtlil, verilog
+from amaranth.hdl import Fragment, Value
+from amaranth.lib.wiring import In
 
 from qornn_hw.design import Design
-from qornn_hw.dsp_schedule import SPRAM_ADDR_BITS
 from qornn_hw.errors import ToolError
 from qornn_hw.weight_image import WeightFormat
 from rtl_gen.engines import make_core
 from rtl_gen.yosys import find_yosys, tool_cache
 
-__all__ = ["emit_core_verilog", "emit_verilog", "port_table"]
+__all__ = ["Port", "core_ports", "emit_core_verilog", "emit_plain_verilog", "emit_verilog", "port_table"]
 
 
 def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
@@ -29,11 +32,51 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
     Raises:
         ToolError: Yosys is missing or failed.
     """
+
+    def convert() -> str:
+        return verilog.convert(
+            component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True
+        )
+
+    return _with_yosys(convert, name)
+
+
+# To assignments alone. Amaranth's own way leaves `always @*`, of which a simulator of SystemVerilog runs none
+# before one of its inputs changes: registers behind it are undefined until then, a reset notwithstanding.
+_PLAIN = """\
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc -norom
+pmuxtree
+memory_collect
+opt_clean -purge
+attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy
+attrmap -remove amaranth.decoding
+attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy
+write_verilog
+"""
+
+
+def emit_plain_verilog(component: Any, name: str) -> str:
+    """Return ``component`` as Verilog that any tool of others reads alike; the same text on every machine.
+
+    Raises:
+        ToolError: Yosys is missing or failed.
+    """
+
+    def convert() -> str:
+        text = rtlil.convert(component, name=name, emit_src=False)
+        yosys = find_amaranth_yosys(lambda version: version >= (0, 40))
+        return yosys.run(["-q", "-"], _PLAIN.format(rtlil=text), ignore_warnings=True)
+
+    return _with_yosys(convert, name)
+
+
+def _with_yosys(convert: Callable[[], str], name: str) -> str:
     with _yosys_for_amaranth():
         try:
-            text = verilog.convert(
-                component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True
-            )
+            text = convert()
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()
@@ -45,18 +88,66 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
     return body.lstrip("\n") if header.startswith("/*") else text
 
 
-def emit_core_verilog(design: Design, *, name: str = "qornn_core", vendor_cells: bool = False) -> str:
+def emit_core_verilog(
+    design: Design, *, name: str = "qornn_core", vendor_cells: bool = False, plain: bool = False
+) -> str:
     """Return the core of ``design`` as Verilog, ports as in :func:`port_table`.
 
     With ``vendor_cells`` memories and multipliers that synthesis cannot infer are cells of the iCE40, else
-    logic for a simulation, whose weights are there from the start.
+    logic for a simulation, whose weights are there from the start. ``plain`` as
+    :func:`emit_plain_verilog` has it, without vendor's cells.
     """
     core = make_core(design, preloaded=not vendor_cells)
+    if plain:
+        return emit_plain_verilog(core, name)
     return emit_verilog(core, name, platform="ice40" if vendor_cells else None)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a core.
+
+    Attributes:
+        name: in the Verilog.
+        direction: ``in`` or ``out``.
+        width: bits.
+        signed: whether it is declared so.
+        meaning: for people.
+    """
+
+    name: str
+    direction: str
+    width: int
+    signed: bool
+    meaning: str
+
+
+def core_ports(design: Design) -> tuple[Port, ...]:
+    """Return the ports of the core of ``design``, as its signature has them."""
+    core = make_core(design)
+    # Amaranth complains of a component that nobody uses.
+    Fragment.get(core, None)
+    meanings = _port_meanings(design)
+    ports = [Port(name, "in", 1, False, meanings.pop(name)) for name in ("clk", "rst")]
+    for path, member, value in core.signature.flatten(core):
+        name, port = "__".join(str(part) for part in path), Value.cast(value)
+        direction = "in" if member.flow == In else "out"
+        ports.append(Port(name, direction, len(port), port.shape().signed, meanings.pop(name)))
+    assert not meanings, f"described, but no ports: {meanings}"
+    return tuple(ports)
 
 
 def port_table(design: Design) -> str:
     """Return the ports of the core of ``design`` as a Markdown table."""
+    lines = ["| Port | Direction | Width | Signed | Meaning |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{p.name}` | {p.direction} | {p.width} | {'yes' if p.signed else 'no'} | {p.meaning} |"
+        for p in core_ports(design)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _port_meanings(design: Design) -> dict[str, str]:
     net = design.network
     i_data = net.input_format
     in_bits, out_bits = i_data.bits, design.answer_bits
@@ -71,34 +162,26 @@ def port_table(design: Design) -> str:
         f"`[{out_bits - 1}:0]` data, signed: {_answer_meaning(design)}; `[{out_bits}]` last word of the "
         "answer to a sequence's last step"
     )
-    rows = [
-        ("clk", "in", 1, False, "clock; everything happens on its rising edge"),
-        (
-            "rst",
-            "in",
-            1,
-            False,
-            "synchronous reset; the next step starts from the initial state, words of that cycle are lost",
-        ),
-        ("i__valid", "in", 1, False, f"there is an input word; {words} make a time step"),
-        ("i__ready", "out", 1, False, "the core takes the word in this cycle"),
-        ("i__payload", "in", in_bits + 2, False, i_payload),
-        ("o__valid", "out", 1, False, f"there is an answer word; {answers} make an answer"),
-        ("o__ready", "in", 1, False, "the reader takes the word in this cycle"),
-        ("o__payload", "out", out_bits + 1, False, o_payload),
-        ("state__valid", "out", 1, False, "a new hidden unit is written in this cycle; may be left open"),
-        ("state__data", "out", net.state_bits, True, "that hidden unit, in the order of the units"),
-    ]
-    if (form := WeightFormat.of(design)) is not None:
-        rows += [
-            ("write__en", "in", form.banks, False, "a bit a memory: write a byte of its weights; hold `rst`"),
-            ("write__high", "in", 1, False, "the upper byte of the word, else the lower one"),
-            ("write__addr", "in", SPRAM_ADDR_BITS, False, "the word"),
-            ("write__data", "in", 8, False, "the byte"),
-        ]
-    lines = ["| Port | Direction | Width | Signed | Meaning |", "|---|---|---|---|---|"]
-    lines += [f"| `{n}` | {d} | {w} | {'yes' if s else 'no'} | {m} |" for n, d, w, s, m in rows]
-    return "\n".join(lines) + "\n"
+    meanings = {
+        "clk": "clock; everything happens on its rising edge",
+        "rst": "synchronous reset; the next step starts from the initial state, words of that cycle are lost",
+        "i__payload": i_payload,
+        "i__valid": f"there is an input word; {words} make a time step",
+        "i__ready": "the core takes the word in this cycle",
+        "o__payload": o_payload,
+        "o__valid": f"there is an answer word; {answers} make an answer",
+        "o__ready": "the reader takes the word in this cycle",
+        "state__valid": "a new hidden unit is written in this cycle; may be left open",
+        "state__data": "that hidden unit, in the order of the units",
+    }
+    if WeightFormat.of(design) is not None:
+        meanings |= {
+            "write__en": "a bit a memory: write a byte of its weights; hold `rst`",
+            "write__high": "the upper byte of the word, else the lower one",
+            "write__addr": "the word",
+            "write__data": "the byte",
+        }
+    return meanings
 
 
 def _answer_meaning(design: Design) -> str:

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.fixed import Rounding
+from qornn_hw.fixed import Rounding, bits_for_range
 from qornn_hw.rom import RomImage
 from qornn_hw.schedule import DSP_OPERAND_BITS, requantizer_latency
 from rtl_gen.rom import Rom
@@ -91,9 +91,9 @@ class Requantizer(wiring.Component):
             return held
 
         value = register(self.value, "value_held")
-        # A long shift's rounding constant may be wider than any product.
-        product_bits = max(self._value_bits + self._multiplier_bits, self._constant.bit_length()) + 2
-        total = Signal(signed(product_bits), reset_less=True)
+        largest = (1 << self._multiplier_bits) - 1 if self._multiplier is None else self._multiplier
+        reach = largest << (self._value_bits - 1)
+        total = Signal(signed(_sum_bits(-reach, reach + self._constant)), reset_less=True)
         if self._multiplier is not None and self._multiplier.bit_count() == 1:
             m.d.sync += total.eq((value << (self._multiplier.bit_length() - 1)) + self._constant)
         else:
@@ -108,11 +108,14 @@ class Requantizer(wiring.Component):
             else:
                 cut = DSP_OPERAND_BITS - 1
                 low, high = value[:cut], value[cut:].as_signed()
-                low_bits = max(cut + self._multiplier_bits, self._constant.bit_length()) + 2
+                low_bits = _sum_bits(0, (largest << cut) + self._constant)
                 low_total = Signal(signed(low_bits), reset_less=True)
                 m.d.sync += low_total.eq(register(low * factor, "low_product") + self._constant)
-                high_product = register(register(high * factor, "high_product"), "high_held")
-                m.d.sync += total.eq((high_product << cut) + low_total)
+                high_product = register(high * factor, "high_product")
+                # Yosys 0.70 takes both registers into the multiplier and ties what leaves it to zero; it
+                # takes none whose input has this attribute.
+                high_product.attrs["keep"] = 1
+                m.d.sync += total.eq((register(high_product, "high_held") << cut) + low_total)
 
         saturated = saturate(
             m, total, shift=self._shift, rounding=self._rounding, bits=self._bits, relu=self._relu
@@ -125,3 +128,9 @@ class Requantizer(wiring.Component):
             m.submodules.table = table = Rom(self._table)
             m.d.comb += [table.addr.eq(saturated), self.result.eq(table.data)]
         return m
+
+
+def _sum_bits(low: int, high: int) -> int:
+    """Return the bits of a sum behind a product; not the 33 that yosys 0.70 takes into a 32-bit adder."""
+    bits = bits_for_range(low, high)
+    return bits + 1 if bits == 33 else bits

@@ -16,7 +16,7 @@ import pytest
 from serial_bench import play
 from stub_core import StubCore, stub_answers
 
-from boards import build as build_module
+from boards import workshop
 from boards.build import STAGES, Buildable, build, build_core
 from boards.clock import cell_parameters
 from boards.estimation import plan_for
@@ -498,7 +498,7 @@ def test_unwritable_folder_is_refused(code, fake, tmp_path, monkeypatch):
     def refuse(**options):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(build_module.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(workshop.tempfile, "mkdtemp", refuse)
     reason = "the disk is full" if code == errno.ENOSPC else os.strerror(code)
     with pytest.raises(OutputError, match=f"{reason}.*choose another with --out$"):
         build_core(PART, BOARD, tmp_path / "out")
@@ -544,7 +544,7 @@ def test_tool_that_dies_of_a_full_disk_is_not_blamed(fake, tmp_path, monkeypatch
     """A tool's failure on a full disk is reported as the full disk."""
     fake(NEXTPNR_ICE40="exit 1")
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(build_module.shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    monkeypatch.setattr(workshop.shutil, "disk_usage", lambda path: usage._replace(free=4096))
     with pytest.raises(OutputError, match=r"^nextpnr-ice40 failed: the disk of .* is full; free some space$"):
         build_core(PART, BOARD, tmp_path / "out")
 

@@ -1,0 +1,159 @@
+"""A folder in which tools run, and from which their results are renamed into place."""
+
+import errno
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from boards.toolchain import Tool, tool_environment
+from qornn_hw.errors import OutputError, QornnError, ToolError
+from rtl_gen.yosys import tool_cache
+
+__all__ = ["LOG_FOLDER", "Workshop", "work_folder"]
+
+LOG_FOLDER = "logs"
+# Free space below which a tool's death is put down to a full disk.
+DISK_FULL_BYTES = 1 << 20
+
+
+@contextmanager
+def work_folder(out_dir: Path) -> Iterator[Path]:
+    """A folder inside ``out_dir``, so that results can be renamed into place; gone afterwards."""
+    made = not out_dir.exists()
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".build-", dir=out_dir))
+    except OSError as error:
+        raise OutputError(
+            f"the output folder must be one that can be written, {out_dir} is not: {_reason(error)}; "
+            "choose another with --out"
+        ) from error
+    try:
+        yield work
+    except QornnError:
+        _keep_logs(work, out_dir)
+        raise
+    except OSError as error:
+        _keep_logs(work, out_dir)
+        raise OutputError(f"the build could not be written to {out_dir}: {_reason(error)}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if made:
+            # Only if nothing is in it: an interrupted build leaves no trace.
+            with suppress(OSError):
+                out_dir.rmdir()
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space"
+    return error.strerror or str(error)
+
+
+def _keep_logs(work: Path, out_dir: Path) -> None:
+    """Move the logs to where their message says they are, as far as the disk lets us."""
+    with suppress(OSError):
+        folder = out_dir / LOG_FOLDER
+        folder.mkdir(exist_ok=True)
+        for log in sorted((work / LOG_FOLDER).glob("*.log")):
+            log.replace(folder / log.name)
+
+
+@dataclass
+class Workshop:
+    """Runs tools in ``work`` and hands results on to ``out_dir``."""
+
+    work: Path
+    out_dir: Path
+    running: "set[subprocess.Popen[bytes]]" = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        (self.work / LOG_FOLDER).mkdir()
+
+    def run(self, stage: str, tool: Tool, arguments: Sequence[str], outputs: Sequence[str]) -> None:
+        """Run a tool in the work folder with its output in the stage's log; its outputs must be there."""
+        log = self.out_dir / LOG_FOLDER / f"{stage}.log"
+        environment = tool_environment() | tool_cache()
+        with (self.work / LOG_FOLDER / f"{stage}.log").open("wb") as output:
+            try:
+                # Paths relative to the work folder only: YoWASP tools see a /tmp of their own.
+                process = subprocess.Popen(
+                    [tool.path, *arguments],
+                    cwd=self.work,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            except OSError as error:
+                raise ToolError(f"{tool.name} could not start from {tool.path}: {error.strerror}") from error
+            with self.lock:
+                self.running.add(process)
+                if self.ended:
+                    process.kill()
+            try:
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            finally:
+                with self.lock:
+                    self.running.discard(process)
+        missing = [name for name in outputs if not _is_filled(self.work / name)]
+        if code == 0 and not missing:
+            return
+        if shutil.disk_usage(self.work).free < DISK_FULL_BYTES:
+            raise OutputError(f"{tool.name} failed: the disk of {self.out_dir} is full; free some space")
+        if code < 0:
+            reason = f"was killed by {signal.Signals(-code).name}"
+            if code == -signal.SIGKILL:
+                reason += ", often for want of memory"
+        elif code:
+            reason = f"failed with exit code {code}{self._error_line(stage)}"
+        else:
+            reason = f"ended well but wrote no {' and no '.join(missing)}"
+        raise ToolError(f"{tool.name} {reason} ({stage})", log)
+
+    def _error_line(self, stage: str) -> str:
+        """Return the tool's own words, if it had any."""
+        text = (self.work / LOG_FOLDER / f"{stage}.log").read_text(errors="replace")
+        errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR")]
+        return f": {errors[-1]}" if errors else ""
+
+    def kill(self) -> None:
+        """End all tools that run, and those that are started later."""
+        with self.lock:
+            self.ended = True
+            for process in self.running:
+                process.kill()
+
+    def install(self, files: Mapping[str, str]) -> None:
+        """Rename results into place; the report goes first and comes last, so that it means a whole build."""
+        report = self.out_dir / "report.json"
+        report.unlink(missing_ok=True)
+        placed: list[Path] = []
+        try:
+            for source, target in files.items():
+                (self.work / source).replace(self.out_dir / target)
+                placed.append(self.out_dir / target)
+            (self.out_dir / LOG_FOLDER).mkdir(exist_ok=True)
+            for log in sorted((self.work / LOG_FOLDER).glob("*.log")):
+                log.replace(self.out_dir / LOG_FOLDER / log.name)
+            (self.work / "report.json").replace(report)
+        except BaseException:
+            for path in placed:
+                path.unlink(missing_ok=True)
+            raise
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
