@@ -186,7 +186,7 @@ class Link(wiring.Component):
         other_number = Signal()
         overflow = Signal()
         late = Signal()
-        # The byte, and what it or the lack of it means, from flip-flops: the receiver of the UART lies before.
+        # The byte, and what it or the lack of it means, from flip-flops: the receiver lies before them.
         byte = Signal(8)
         good, bad, cut = Signal(), Signal(), Signal()
         store = Signal()
