@@ -1,5 +1,7 @@
 """The board's end of the link: frames of docs/link.md to the core's streams and back."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
@@ -444,7 +446,7 @@ class Link(wiring.Component):
         counter_at = Signal(range(len(FaultCode) + 1))
         counter = Signal(4)
         identity = Signal(8)
-        # From flip-flops: behind these tables, the choice of the payload would be the longest path.
+        # From flip-flops: these tables and the choice of the payload would be the longest path.
         info = Signal(8)
         m.d.comb += [extended.eq(answer.payload.data), load.eq(offer & ~out.valid & ~sent)]
         m.d.sync += [sent.eq(load), gone.eq(sent)]
@@ -456,44 +458,45 @@ class Link(wiring.Component):
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
 
-        def start(reply: Any, content: Any) -> None:
-            m.d.sync += [kind.eq(reply), tail.eq(content)]
-            m.next = "sync"
-
+        # Replies by precedence: what asks for one, its kind and tail. Whose turn it is, is known a cycle
+        # before the choice, so that neither decides and moves at once.
+        info_kind = Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY)
+        loaded: Any = 1 if form.weights is None else self.load.loaded
+        replies: list[tuple[Signal, Any, Any]] = [
+            (reset_pending, ReplyKind.RESET_DONE, PROTOCOL_VERSION),
+            (self._fault_pending, ReplyKind.FAULT, self._fault_code),
+            (self._info_pending, info_kind, Cat(loaded, self.faulty)),
+            (acknowledge_pending, ReplyKind.ACKNOWLEDGE, 0),
+            (there, ReplyKind.ANSWER, AnswerTail.NONE),
+        ]
+        if form.weights is not None:
+            replies.insert(3, (loaded_pending, ReplyKind.LOADED, self.load.status))
+        pending = Cat(reply[0] for reply in replies)
+        turn = Signal(len(replies))
+        m.d.sync += [
+            asked.eq(pending.any()),
+            turn.eq(Cat(pending[i] & ~pending[:i].any() for i in range(len(replies)))),
+        ]
         m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
                 with m.If(asked & ~self.core_rst):
                     m.next = "choose"
             with m.State("choose"):
+                # No precedence any more: one turn at most.
+                kinds = (Mux(turn[i], reply[1], 0) for i, reply in enumerate(replies))
+                tails = (Mux(turn[i], reply[2], 0) for i, reply in enumerate(replies))
+                m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
                 m.next = "idle"
-                with m.If(self.core_rst):
-                    # Everything pending dies in this cycle.
-                    pass
-                with m.Elif(reset_pending):
-                    m.d.sync += reset_pending.eq(0)
-                    start(ReplyKind.RESET_DONE, PROTOCOL_VERSION)
-                with m.Elif(self._fault_pending):
-                    m.d.sync += [self._fault_pending.eq(0), reported.eq(1)]
-                    # What follows the first fault up to the RESET is its consequence, and not counted.
-                    m.d.sync += counting.eq(~reported)
-                    start(ReplyKind.FAULT, self._fault_code)
-                with m.Elif(self._info_pending):
-                    m.d.sync += self._info_pending.eq(0)
-                    loaded = 1 if form.weights is None else self.load.loaded
-                    start(
-                        Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY),
-                        Cat(loaded, self.faulty),
-                    )
-                if form.weights is not None:
-                    with m.Elif(loaded_pending):
-                        m.d.sync += loaded_pending.eq(0)
-                        start(ReplyKind.LOADED, self.load.status)
-                with m.Elif(acknowledge_pending):
-                    m.d.sync += acknowledge_pending.eq(acknowledge)
-                    start(ReplyKind.ACKNOWLEDGE, 0)
-                with m.Elif(there):
-                    start(ReplyKind.ANSWER, AnswerTail.NONE)
+                # At a reset everything pending dies.
+                with m.If(turn.any() & ~self.core_rst):
+                    m.next = "sync"
+                    for at, (asking, _, _) in enumerate(replies[:-1]):
+                        with m.If(turn[at]):
+                            m.d.sync += asking.eq(acknowledge if asking is acknowledge_pending else 0)
+                    with m.If(turn[1]):
+                        # What follows the first fault up to the RESET is its consequence, and not counted.
+                        m.d.sync += [counting.eq(~reported), reported.eq(1)]
             with m.State("sync"):
                 m.d.comb += [offer.eq(1), chosen.eq(SYNC)]
                 with m.If(sent):
@@ -546,15 +549,6 @@ class Link(wiring.Component):
             in_payload = fsm.ongoing("payload")
             in_info = fsm.ongoing("info")
             before_tail = in_sync | fsm.ongoing("kind") | fsm.ongoing("number") | in_payload
-        # A cycle before the choice, so that neither decides and moves at once.
-        m.d.sync += asked.eq(
-            reset_pending
-            | self._fault_pending
-            | self._info_pending
-            | loaded_pending
-            | acknowledge_pending
-            | there
-        )
         # One place to look at a counter serves both.
         m.d.comb += [
             counter_at.eq(Mux(counting, tail, info_at[:3])),
