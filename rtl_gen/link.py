@@ -111,7 +111,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 17 cycles after the frame's last byte. A word of b bytes
+    Latency: A step's first word is offered 18 cycles after the frame's last byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -186,6 +186,9 @@ class Link(wiring.Component):
         # From a RESET to the first step, which must have FIRST.
         fresh = Signal(init=1)
         other_number = Signal()
+        out_of_sequence = Signal()
+        # The CRC is complete, and it is wrong.
+        settled, wrong = Signal(), Signal()
         overflow = Signal()
         late = Signal()
         # The byte, and what it or the lack of it means, from flip-flops: the receiver lies before them.
@@ -267,9 +270,9 @@ class Link(wiring.Component):
                 with m.If(cut):
                     m.next = "hunt"
             with m.State("verdict"):
-                with m.If(~crc.busy):
+                with m.If(settled):
                     m.next = "hunt"
-                    with m.If(crc.crc != 0):
+                    with m.If(wrong):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(order == Command.RESET >> 4):
                         m.d.sync += self.core_rst.eq(1)
@@ -283,7 +286,7 @@ class Link(wiring.Component):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
-                    with m.Elif(self.faulty | other_number | (fresh & ~is_first)):
+                    with m.Elif(out_of_sequence):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
@@ -295,6 +298,11 @@ class Link(wiring.Component):
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
             judging = fsm.ongoing("verdict")
+        m.d.sync += [
+            settled.eq(judging & ~crc.busy),
+            wrong.eq(crc.crc != 0),
+            out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
+        ]
         m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.byte.eq(byte)]
         with m.If(~hunting & ~judging & cut):
             m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
@@ -441,15 +449,16 @@ class Link(wiring.Component):
         gone = Signal()
         # From the first FAULT to the RESET.
         reported = Signal()
-        # The two cycles after the choice of a FAULT that is counted: its counter is looked at, and increased.
-        counting, increase = Signal(), Signal()
+        # The cycles after the choice of a FAULT that counts: its counter is found, looked at, increased.
+        counting, looking, increase = Signal(), Signal(), Signal()
         counter_at = Signal(range(len(FaultCode) + 1))
         counter = Signal(4)
         identity = Signal(8)
         # From flip-flops: these tables and the choice of the payload would be the longest path.
         info = Signal(8)
-        m.d.comb += [extended.eq(answer.payload.data), load.eq(offer & ~out.valid & ~sent)]
-        m.d.sync += [sent.eq(load), gone.eq(sent)]
+        m.d.comb += extended.eq(answer.payload.data)
+        # What is offered stays until it is sent, so that it may be taken a cycle later.
+        m.d.sync += [load.eq(offer & ~out.valid & ~sent & ~load), sent.eq(load), gone.eq(sent)]
         with m.If(load):
             m.d.sync += [out.payload.eq(chosen), out.valid.eq(1)]
         with m.Elif(out.ready):
@@ -550,12 +559,16 @@ class Link(wiring.Component):
             in_info = fsm.ongoing("info")
             before_tail = in_sync | fsm.ongoing("kind") | fsm.ongoing("number") | in_payload
         # One place to look at a counter serves both.
-        m.d.comb += [
+        m.d.sync += [
             counter_at.eq(Mux(counting, tail, info_at[:3])),
+            looking.eq(counting),
+            increase.eq(looking),
+        ]
+        m.d.comb += [
             counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
             identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
         ]
-        m.d.sync += [info.eq(self._status_byte(info_at, counting, counter)), increase.eq(counting)]
+        m.d.sync += info.eq(self._status_byte(info_at, looking, counter))
         with m.If(kind == ReplyKind.IDENTITY):
             m.d.sync += info.eq(identity)
         for code, one in self._counters.items():
@@ -590,7 +603,7 @@ class Link(wiring.Component):
                 m.d.sync += tail.eq(AnswerTail.ABORTED)
         return ~idle | out.valid
 
-    def _status_byte(self, at: Value, counting: Value, counter: Value) -> Value:
+    def _status_byte(self, at: Value, looking: Value, counter: Value) -> Value:
         """Return a byte of what a STATUS brings, as :attr:`qornn_hw.link_protocol.Status.content`."""
         steps = Mux(at[1:3] == 0, self._steps.word_select(at[0], 8), 0)
-        return Mux(at[3] | counting, counter, steps)
+        return Mux(at[3] | looking, counter, steps)

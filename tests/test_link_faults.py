@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+SLOW = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
 
 @pytest.fixture(autouse=True)
 def _path(monkeypatch):
@@ -36,7 +38,7 @@ class Line:
 @pytest.mark.parametrize("kind", ["flip", "replace", "drop", "insert", "repeat", "cut", "noise", "reset"])
 @pytest.mark.parametrize("at", [0, 3, 9])
 def test_the_injector_makes_one_fault(kind, at):
-    """Bytes before the place are untouched, something is different behind it, in whatever pieces they come."""
+    """Bytes before the place are untouched, behind it something differs, in whatever pieces they come."""
     from link_faults import FaultyTransport
 
     data = bytes(range(100))
@@ -68,9 +70,7 @@ def test_the_injector_lets_a_host_go_away():
 
 
 @pytest.mark.parametrize("name", ["vector", "symbols"])
-@pytest.mark.parametrize(
-    "count", [150, pytest.param(5000, marks=SLOW)]
-)
+@pytest.mark.parametrize("count", [150, pytest.param(5000, marks=SLOW)])
 def test_faults_are_detected_or_harmless(name, count, tmp_path):
     """No answer that is wrong is accepted, and the board answers again after every fault."""
     from link_faults import Campaign, designs, running
