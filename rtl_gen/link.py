@@ -1,5 +1,7 @@
 """The board's end of the link: frames of docs/link.md to the core's streams and back."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
@@ -109,7 +111,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 17 cycles after the frame's last byte. A word of b bytes
+    Latency: A step's first word is offered 18 cycles after the frame's last byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -184,9 +186,12 @@ class Link(wiring.Component):
         # From a RESET to the first step, which must have FIRST.
         fresh = Signal(init=1)
         other_number = Signal()
+        out_of_sequence = Signal()
+        # The CRC is complete, and it is wrong.
+        settled, wrong = Signal(), Signal()
         overflow = Signal()
         late = Signal()
-        # The byte, and what it or the lack of it means, from flip-flops: the UART lies before.
+        # The byte, and what it or the lack of it means, from flip-flops: the receiver lies before them.
         byte = Signal(8)
         good, bad, cut = Signal(), Signal(), Signal()
         store = Signal()
@@ -265,9 +270,9 @@ class Link(wiring.Component):
                 with m.If(cut):
                     m.next = "hunt"
             with m.State("verdict"):
-                with m.If(~crc.busy):
+                with m.If(settled):
                     m.next = "hunt"
-                    with m.If(crc.crc != 0):
+                    with m.If(wrong):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(order == Command.RESET >> 4):
                         m.d.sync += self.core_rst.eq(1)
@@ -281,7 +286,7 @@ class Link(wiring.Component):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
-                    with m.Elif(self.faulty | other_number | (fresh & ~is_first)):
+                    with m.Elif(out_of_sequence):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
@@ -293,6 +298,11 @@ class Link(wiring.Component):
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
             judging = fsm.ongoing("verdict")
+        m.d.sync += [
+            settled.eq(judging & ~crc.busy),
+            wrong.eq(crc.crc != 0),
+            out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
+        ]
         m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.byte.eq(byte)]
         with m.If(~hunting & ~judging & cut):
             m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
@@ -439,15 +449,16 @@ class Link(wiring.Component):
         gone = Signal()
         # From the first FAULT to the RESET.
         reported = Signal()
-        # The two cycles after the choice of a FAULT that is counted: its counter is looked at, and increased.
-        counting, increase = Signal(), Signal()
+        # The cycles after the choice of a FAULT that counts: its counter is found, looked at, increased.
+        counting, looking, increase = Signal(), Signal(), Signal()
         counter_at = Signal(range(len(FaultCode) + 1))
         counter = Signal(4)
         identity = Signal(8)
-        # From flip-flops: behind these tables, the choice of the payload would be the longest path.
+        # From flip-flops: these tables and the choice of the payload would be the longest path.
         info = Signal(8)
-        m.d.comb += [extended.eq(answer.payload.data), load.eq(offer & ~out.valid & ~sent)]
-        m.d.sync += [sent.eq(load), gone.eq(sent)]
+        m.d.comb += extended.eq(answer.payload.data)
+        # What is offered stays until it is sent, so that it may be taken a cycle later.
+        m.d.sync += [load.eq(offer & ~out.valid & ~sent & ~load), sent.eq(load), gone.eq(sent)]
         with m.If(load):
             m.d.sync += [out.payload.eq(chosen), out.valid.eq(1)]
         with m.Elif(out.ready):
@@ -456,44 +467,45 @@ class Link(wiring.Component):
         with m.If(acknowledge):
             m.d.sync += acknowledge_pending.eq(1)
 
-        def start(reply: Any, content: Any) -> None:
-            m.d.sync += [kind.eq(reply), tail.eq(content)]
-            m.next = "sync"
-
+        # Replies by precedence: what asks for one, its kind and tail. Whose turn it is, is known a cycle
+        # before the choice, so that neither decides and moves at once.
+        info_kind = Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY)
+        loaded: Any = 1 if form.weights is None else self.load.loaded
+        replies: list[tuple[Signal, Any, Any]] = [
+            (reset_pending, ReplyKind.RESET_DONE, PROTOCOL_VERSION),
+            (self._fault_pending, ReplyKind.FAULT, self._fault_code),
+            (self._info_pending, info_kind, Cat(loaded, self.faulty)),
+            (acknowledge_pending, ReplyKind.ACKNOWLEDGE, 0),
+            (there, ReplyKind.ANSWER, AnswerTail.NONE),
+        ]
+        if form.weights is not None:
+            replies.insert(3, (loaded_pending, ReplyKind.LOADED, self.load.status))
+        pending = Cat(reply[0] for reply in replies)
+        turn = Signal(len(replies))
+        m.d.sync += [
+            asked.eq(pending.any()),
+            turn.eq(Cat(pending[i] & ~pending[:i].any() for i in range(len(replies)))),
+        ]
         m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
                 with m.If(asked & ~self.core_rst):
                     m.next = "choose"
             with m.State("choose"):
+                # No precedence any more: one turn at most.
+                kinds = (Mux(turn[i], reply[1], 0) for i, reply in enumerate(replies))
+                tails = (Mux(turn[i], reply[2], 0) for i, reply in enumerate(replies))
+                m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
                 m.next = "idle"
-                with m.If(self.core_rst):
-                    # Everything pending dies in this cycle.
-                    pass
-                with m.Elif(reset_pending):
-                    m.d.sync += reset_pending.eq(0)
-                    start(ReplyKind.RESET_DONE, PROTOCOL_VERSION)
-                with m.Elif(self._fault_pending):
-                    m.d.sync += [self._fault_pending.eq(0), reported.eq(1)]
-                    # What follows the first fault up to the RESET is its consequence, and not counted.
-                    m.d.sync += counting.eq(~reported)
-                    start(ReplyKind.FAULT, self._fault_code)
-                with m.Elif(self._info_pending):
-                    m.d.sync += self._info_pending.eq(0)
-                    loaded = 1 if form.weights is None else self.load.loaded
-                    start(
-                        Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY),
-                        Cat(loaded, self.faulty),
-                    )
-                if form.weights is not None:
-                    with m.Elif(loaded_pending):
-                        m.d.sync += loaded_pending.eq(0)
-                        start(ReplyKind.LOADED, self.load.status)
-                with m.Elif(acknowledge_pending):
-                    m.d.sync += acknowledge_pending.eq(acknowledge)
-                    start(ReplyKind.ACKNOWLEDGE, 0)
-                with m.Elif(there):
-                    start(ReplyKind.ANSWER, AnswerTail.NONE)
+                # At a reset everything pending dies.
+                with m.If(turn.any() & ~self.core_rst):
+                    m.next = "sync"
+                    for at, (asking, _, _) in enumerate(replies[:-1]):
+                        with m.If(turn[at]):
+                            m.d.sync += asking.eq(acknowledge if asking is acknowledge_pending else 0)
+                    with m.If(turn[1]):
+                        # What follows the first fault up to the RESET is its consequence, and not counted.
+                        m.d.sync += [counting.eq(~reported), reported.eq(1)]
             with m.State("sync"):
                 m.d.comb += [offer.eq(1), chosen.eq(SYNC)]
                 with m.If(sent):
@@ -546,22 +558,17 @@ class Link(wiring.Component):
             in_payload = fsm.ongoing("payload")
             in_info = fsm.ongoing("info")
             before_tail = in_sync | fsm.ongoing("kind") | fsm.ongoing("number") | in_payload
-        # A cycle before the choice, so that neither decides and moves at once.
-        m.d.sync += asked.eq(
-            reset_pending
-            | self._fault_pending
-            | self._info_pending
-            | loaded_pending
-            | acknowledge_pending
-            | there
-        )
         # One place to look at a counter serves both.
-        m.d.comb += [
+        m.d.sync += [
             counter_at.eq(Mux(counting, tail, info_at[:3])),
+            looking.eq(counting),
+            increase.eq(looking),
+        ]
+        m.d.comb += [
             counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
             identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
         ]
-        m.d.sync += [info.eq(self._status_byte(info_at, counting, counter)), increase.eq(counting)]
+        m.d.sync += info.eq(self._status_byte(info_at, looking, counter))
         with m.If(kind == ReplyKind.IDENTITY):
             m.d.sync += info.eq(identity)
         for code, one in self._counters.items():
@@ -596,7 +603,7 @@ class Link(wiring.Component):
                 m.d.sync += tail.eq(AnswerTail.ABORTED)
         return ~idle | out.valid
 
-    def _status_byte(self, at: Value, counting: Value, counter: Value) -> Value:
+    def _status_byte(self, at: Value, looking: Value, counter: Value) -> Value:
         """Return a byte of what a STATUS brings, as :attr:`qornn_hw.link_protocol.Status.content`."""
         steps = Mux(at[1:3] == 0, self._steps.word_select(at[0], 8), 0)
-        return Mux(at[3] | counting, counter, steps)
+        return Mux(at[3] | looking, counter, steps)

@@ -64,9 +64,12 @@ class VirtualBoardBuild:
     baud: int
     seconds: float
 
-    def start(self) -> "VirtualBoard":
-        """Return a running board, as after power-up; a context manager."""
-        return VirtualBoard(self)
+    def start(self, idle_cycles: int = IDLE_CYCLES) -> "VirtualBoard":
+        """Return a running board, as after power-up; a context manager.
+
+        After ``idle_cycles`` without a byte either way it sleeps until the next one; its time stands still.
+        """
+        return VirtualBoard(self, idle_cycles)
 
 
 class VirtualBoard:
@@ -77,10 +80,10 @@ class VirtualBoard:
         baud: rate of its UART. A host at another rate is not understood, as on a real line.
     """
 
-    def __init__(self, build: VirtualBoardBuild) -> None:
+    def __init__(self, build: VirtualBoardBuild, idle_cycles: int = IDLE_CYCLES) -> None:
         self.baud = build.baud
         self._process = subprocess.Popen(
-            [build.program, str(build.hz), str(build.baud), str(IDLE_CYCLES)],
+            [build.program, str(build.hz), str(build.baud), str(idle_cycles)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
