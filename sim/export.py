@@ -160,7 +160,7 @@ def export_core(
         *corner_sequences(net, steps=CORNER_STEPS).values(),
     ]
     vectors = golden_vectors(design, played)
-    verilog = emit_core_verilog(design, name=name, plain=True)
+    verilog = emit_core_verilog(design, name=name)
     images = memory_images(verilog)
     fields = _fields(design, name, vectors, images)
     files = {
