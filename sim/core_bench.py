@@ -34,7 +34,7 @@ async def run_core(dut: Any) -> None:
     quiet_cycles, flush_cycles = plan["quiet_cycles"], plan["flush_cycles"]
 
     drive, fired, word, answer, unit = dut.drive, dut.fired, dut.word, dut.answer, dut.unit
-    # Inputs are there before the first edge of the clock: of an undefined one Icarus makes undefined registers.
+    # Before the first edge of the clock: of an undefined input Icarus makes undefined registers.
     dut.clk.value, drive.value = 0, reset_bit
     await Timer(1, "ns")
     Clock(dut.clk, 10, unit="ns").start()

@@ -43,6 +43,7 @@ MEANINGS = {
     "waiting_sums": "sums that wait for the next pass",
     "sums": "lower half: sums that wait; upper half: what the sum of each row starts from",
     "biases": "b of modrelu",
+    "requantizer.factors": "M of each unit, a bit a word",
     "readout.units": "units of the step that is read out",
     "requantizer.values": "units that wait for the requantizer",
     "answer.queue": "answer words on their way out",
