@@ -257,6 +257,7 @@ class _Run:
             commands = self._elaborate(start)
         with self._stage("synthesize"):
             self.shop.run("synthesize", self.tools.yosys, commands["yosys"], ("top.json", "cells.json"))
+            self._check_drivers()
         with self._stage("place"):
             seed, placement = self._place("place", commands[self.flow.place], self.seeds)
         if self.hz is None:
@@ -385,6 +386,15 @@ class _Run:
             (self.work / name).write_text(content)
         commands = json.loads((self.work / f"build_{NETLIST_TOP}.json").read_text())["commands"]
         return {command[0]: command[1:] for command in commands}
+
+    def _check_drivers(self) -> None:
+        """Raise a ToolError if yosys contradicted itself: what it makes then is not the design."""
+        log = (self.work / LOG_FOLDER / "synthesize.log").read_text(errors="replace")
+        if (found := re.search(r"^Warning: (Driver-driver conflict for .*)", log, re.MULTILINE)) is not None:
+            raise ToolError(
+                f"yosys must make one driver of each net, and does not: {found[1]} (synthesize)",
+                self.out_dir / LOG_FOLDER / "synthesize.log",
+            )
 
     def _netlist(self) -> None:
         (self.work / "netlist.ys").write_text(netlist_script(self.board.family, "top.json", "netlist.v"))

@@ -313,7 +313,7 @@ def _replaced(family: str, kept: Kept, cells: Mapping[str, Mapping[str, Any]], c
 def _check_read_back(family: str, back: str, before: str, placed: str) -> None:
     """Raise a ToolError unless a bitstream is the one before, but for the block RAMs of ``placed``."""
     contents = _TEXTS[family].head
-    wanted = {head: rows for head, rows in _sections(before).items() if not head.startswith(contents)}
+    wanted = _sections(before)
     wanted |= {head: rows for head, rows in _sections(placed).items() if head.startswith(contents)}
     got = _sections(back)
     for head in sorted({*wanted, *got}):

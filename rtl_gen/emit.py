@@ -1,14 +1,14 @@
 """Verilog of a component, and the table of a core's ports."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from amaranth._toolchain.yosys import YosysError
 from amaranth._toolchain.yosys import find_yosys as find_amaranth_yosys
-from amaranth.back import rtlil, verilog
+from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
 from amaranth.lib.wiring import In
 
@@ -18,32 +18,13 @@ from qornn_hw.weight_image import WeightFormat
 from rtl_gen.engines import make_core
 from rtl_gen.yosys import find_yosys, tool_cache
 
-__all__ = ["Port", "core_ports", "emit_core_verilog", "emit_plain_verilog", "emit_verilog", "port_table"]
+__all__ = ["Port", "core_ports", "emit_core_verilog", "emit_verilog", "port_table"]
 
-
-def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
-    """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
-
-    Args:
-        component: what is emitted.
-        name: of the top module.
-        platform: anything but None makes vendor cells of :mod:`rtl_gen.primitives`, not their twins.
-
-    Raises:
-        ToolError: Yosys is missing or failed.
-    """
-
-    def convert() -> str:
-        return verilog.convert(
-            component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True
-        )
-
-    return _with_yosys(convert, name)
-
+OLDEST_YOSYS = (0, 40)
 
 # To assignments alone. Amaranth's own way leaves `always @*`, of which a simulator of SystemVerilog runs none
 # before one of its inputs changes: registers behind it are undefined until then, a reset notwithstanding.
-_PLAIN = """\
+_SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
 rtlil
@@ -58,25 +39,22 @@ write_verilog
 """
 
 
-def emit_plain_verilog(component: Any, name: str) -> str:
-    """Return ``component`` as Verilog that any tool of others reads alike; the same text on every machine.
+def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
+    """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
+
+    Args:
+        component: what is emitted.
+        name: of the top module.
+        platform: anything but None makes vendor cells of :mod:`rtl_gen.primitives`, not their twins.
 
     Raises:
         ToolError: Yosys is missing or failed.
     """
-
-    def convert() -> str:
-        text = rtlil.convert(component, name=name, emit_src=False)
-        yosys = find_amaranth_yosys(lambda version: version >= (0, 40))
-        return yosys.run(["-q", "-"], _PLAIN.format(rtlil=text), ignore_warnings=True)
-
-    return _with_yosys(convert, name)
-
-
-def _with_yosys(convert: Callable[[], str], name: str) -> str:
     with _yosys_for_amaranth():
         try:
-            text = convert()
+            yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
+            design = rtlil.convert(component, name=name, platform=platform, emit_src=False)
+            text = yosys.run(["-q", "-"], _SCRIPT.format(rtlil=design), ignore_warnings=True)
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()
@@ -88,18 +66,13 @@ def _with_yosys(convert: Callable[[], str], name: str) -> str:
     return body.lstrip("\n") if header.startswith("/*") else text
 
 
-def emit_core_verilog(
-    design: Design, *, name: str = "qornn_core", vendor_cells: bool = False, plain: bool = False
-) -> str:
+def emit_core_verilog(design: Design, *, name: str = "qornn_core", vendor_cells: bool = False) -> str:
     """Return the core of ``design`` as Verilog, ports as in :func:`port_table`.
 
     With ``vendor_cells`` memories and multipliers that synthesis cannot infer are cells of the iCE40, else
-    logic for a simulation, whose weights are there from the start. ``plain`` as
-    :func:`emit_plain_verilog` has it, without vendor's cells.
+    logic for a simulation, whose weights are there from the start.
     """
     core = make_core(design, preloaded=not vendor_cells)
-    if plain:
-        return emit_plain_verilog(core, name)
     return emit_verilog(core, name, platform="ice40" if vendor_cells else None)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, Timer
 
 from sim.pauses import pauses
 from sim.plan import PLAN_VARIABLE
@@ -34,6 +34,9 @@ async def run_core(dut: Any) -> None:
     quiet_cycles, flush_cycles = plan["quiet_cycles"], plan["flush_cycles"]
 
     drive, fired, word, answer, unit = dut.drive, dut.fired, dut.word, dut.answer, dut.unit
+    # Before the first edge of the clock: of an undefined input Icarus makes undefined registers.
+    dut.clk.value, drive.value = 0, reset_bit
+    await Timer(1, "ns")
     Clock(dut.clk, 10, unit="ns").start()
     edge = FallingEdge(dut.clk)
     cycle = 0

@@ -43,6 +43,7 @@ MEANINGS = {
     "waiting_sums": "sums that wait for the next pass",
     "sums": "lower half: sums that wait; upper half: what the sum of each row starts from",
     "biases": "b of modrelu",
+    "requantizer.factors": "M of each unit, a bit a word",
     "readout.units": "units of the step that is read out",
     "requantizer.values": "units that wait for the requantizer",
     "answer.queue": "answer words on their way out",
@@ -160,7 +161,7 @@ def export_core(
         *corner_sequences(net, steps=CORNER_STEPS).values(),
     ]
     vectors = golden_vectors(design, played)
-    verilog = emit_core_verilog(design, name=name, plain=True)
+    verilog = emit_core_verilog(design, name=name)
     images = memory_images(verilog)
     fields = _fields(design, name, vectors, images)
     files = {

@@ -128,8 +128,9 @@ async def run_link(dut: Any) -> None:
     )
     host = Host(dut, form, plan["bit_ps"])
     silent_bits = plan["silent_cycles"] * CLOCK_NS * 1000 // plan["bit_ps"] + 20 * form.answer_frame_bytes
-    dut.rx.value = 1
-    dut.rst.value = 1
+    # Before the first edge of the clock: of an undefined input Icarus makes undefined registers.
+    dut.clk.value, dut.rx.value, dut.rst.value = 0, 1, 1
+    await Timer(1, "ns")
     Clock(dut.clk, CLOCK_NS, unit="ns").start()
     for _ in range(4):
         await FallingEdge(dut.clk)
