@@ -73,7 +73,9 @@ def draw_roofline(points: Sequence[Point], cells: int, path: Path) -> None:
                 fontsize=7,
             )
     axes.axvline(cells, color="grey", linestyle=":", linewidth=1)
-    axes.annotate("iCE40UP5K", (cells, axes.get_ylim()[0]), rotation=90, va="bottom", ha="right", fontsize=7)
+    axes.text(
+        cells, 0.98, "iCE40UP5K ", transform=axes.get_xaxis_transform(), va="top", ha="right", fontsize=7
+    )
     axes.scatter([], [], marker="_", s=120, color="grey", label="bound: memory bits or multipliers a cycle")
     axes.set(yscale="log", xlim=(0, cells * 1.12), xlabel="logic cells, all included", ylabel="us a step")
     axes.legend(loc="lower left", fontsize=8)
