@@ -663,7 +663,11 @@ class _Exchange:
                 host._write(data)
             replies = host._read(0.0 if data else host._timeout / 4)
             for reply in replies:
-                self._judge(reply)
+                if self._answered_sequence == len(self._sequences):
+                    # Nothing is due any more, and what was due is right.
+                    host.statistics.out_of_turn += 1
+                else:
+                    self._judge(reply)
             now = time.monotonic()
             if replies:
                 quiet_since = now

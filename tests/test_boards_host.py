@@ -167,6 +167,16 @@ def test_a_spoiled_answer_costs_a_reset(design, change):
     assert host.statistics.sequences == 6
 
 
+def test_what_comes_after_the_last_answer_does_no_harm():
+    """The very last answer twice: all answers are right, and the surplus is counted."""
+    sequences = random_sequences(VECTOR, batch=2, steps=3, seed=5)
+    board = FakeBoard(DESIGN, mend=lambda r: r * 2 if r[1] == ReplyKind.ANSWER and r[2] == 5 else r)
+    with connected(board) as host:
+        assert equal(host.run(sequences), VECTOR, sequences)
+        assert equal(host.run(sequences), VECTOR, sequences)
+    assert (host.statistics.resets, host.statistics.out_of_turn) == (0, 2)
+
+
 def test_a_board_that_fails_again_and_again_is_given_up():
     """After some resets without an answer between, the last reason is told."""
     board = FakeBoard(DESIGN, mend=spoiled(ReplyKind.ANSWER, CHANGES["a fault before it"], count=10**9))
