@@ -117,7 +117,7 @@ def test_no_more_is_sent_than_the_buffer_holds(design, step_seconds):
     with connected(board, step_seconds=step_seconds, baud=3_000_000) as host:
         host.run([sequence])
     # Answers of the vector design are longer than its steps.
-    window = min(LinkFormat.of(design).window, 200)
+    window = min(LinkFormat.of(design).window, 64)
     assert board.most_unanswered <= (200 if step_seconds and not LinkFormat.of(design).every_step else window)
 
 
