@@ -75,6 +75,9 @@ SILENCE_SECONDS = 0.025
 # Steps on their way to a board that is known to be faster than the line: fewer than there are numbers, so
 # that a number tells which one is meant.
 STEPS_IN_FLIGHT = 200
+# Steps on their way to a board of unknown speed: a slow one must tell of progress before a host takes it for
+# dead, and a fast one finds enough to do while the line and a USB bridge take their time.
+STEPS_AHEAD = 64
 # Silence after which a reply that is not complete never will be: bytes of a frame come without a pause, but
 # for the 16 ms of a USB bridge.
 PAUSE_SECONDS = 0.05
@@ -342,7 +345,7 @@ class Host:
     def _in_flight(self, step_seconds: float | None, baud: int | None) -> int:
         """Return how many steps may be unanswered: what the board's buffer holds, or more if it keeps up."""
         form = self._form
-        window = min(form.window, STEPS_IN_FLIGHT)
+        window = min(form.window, STEPS_AHEAD)
         if step_seconds is None or baud is None:
             return window
         answer_bytes = form.answer_frame_bytes if self._every else 0
@@ -663,7 +666,11 @@ class _Exchange:
                 host._write(data)
             replies = host._read(0.0 if data else host._timeout / 4)
             for reply in replies:
-                self._judge(reply)
+                if self._answered_sequence == len(self._sequences):
+                    # Nothing is due any more, and what was due is right.
+                    host.statistics.out_of_turn += 1
+                else:
+                    self._judge(reply)
             now = time.monotonic()
             if replies:
                 quiet_since = now

@@ -378,7 +378,10 @@ def simulate_board(
             else:
                 more = f" --build {build}" if build is not None else f" --board {found.name}"
                 print(f"the board is at {virtual.port}; in another terminal:")
-                print(f"    qornn-hw run {model}{more} --port {virtual.port} --baud {made.baud}", flush=True)
+                print(
+                    f"    qornn-hw run {model}{more} --port {virtual.port} --baud {made.baud} --timeout 10",
+                    flush=True,
+                )
             try:
                 # Not as an interrupt of the whole process group: the board tells its cycles first.
                 virtual.wait()

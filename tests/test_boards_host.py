@@ -117,7 +117,7 @@ def test_no_more_is_sent_than_the_buffer_holds(design, step_seconds):
     with connected(board, step_seconds=step_seconds, baud=3_000_000) as host:
         host.run([sequence])
     # Answers of the vector design are longer than its steps.
-    window = min(LinkFormat.of(design).window, 200)
+    window = min(LinkFormat.of(design).window, 64)
     assert board.most_unanswered <= (200 if step_seconds and not LinkFormat.of(design).every_step else window)
 
 
@@ -165,6 +165,16 @@ def test_a_spoiled_answer_costs_a_reset(design, change):
     assert equal(got, design.network, sequences)
     assert host.statistics.resets == 1
     assert host.statistics.sequences == 6
+
+
+def test_what_comes_after_the_last_answer_does_no_harm():
+    """The very last answer twice: all answers are right, and the surplus is counted."""
+    sequences = random_sequences(VECTOR, batch=2, steps=3, seed=5)
+    board = FakeBoard(DESIGN, mend=lambda r: r * 2 if r[1] == ReplyKind.ANSWER and r[2] == 5 else r)
+    with connected(board) as host:
+        assert equal(host.run(sequences), VECTOR, sequences)
+        assert equal(host.run(sequences), VECTOR, sequences)
+    assert (host.statistics.resets, host.statistics.out_of_turn) == (0, 2)
 
 
 def test_a_board_that_fails_again_and_again_is_given_up():
