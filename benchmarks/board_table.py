@@ -1,10 +1,10 @@
 """Build one network for every board and write what it takes and how fast it is to docs/boards.md.
 
-    python benchmarks/boards.py                       the table, from benchmarks/boards.jsonl
-    python benchmarks/boards.py --run [BOARD ...]     builds before it, for all boards or these
+    python benchmarks/board_table.py                       the table, from benchmarks/board_table.jsonl
+    python benchmarks/board_table.py --run [BOARD ...]     builds before it, for all boards or these
 
-A build is minutes. Cycles are counted in simulation, every hidden unit compared with the integer model; area and
-clock are those of the placed design. The last row of a board counts.
+A build is minutes. Cycles are counted in simulation, every hidden unit compared with the integer model; area
+and clock are those of the placed design. The last row of a board counts.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from sim.stimuli import random_sequences
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL = "mnist_rows"
-ROWS = REPOSITORY / "benchmarks" / "boards.jsonl"
+ROWS = REPOSITORY / "benchmarks" / "board_table.jsonl"
 PAGE = REPOSITORY / "docs" / "boards.md"
-BEGIN, END = "<!-- benchmarks/boards.py: begin -->\n", "<!-- benchmarks/boards.py: end -->\n"
+BEGIN, END = "<!-- benchmarks/board_table.py: begin -->\n", "<!-- benchmarks/board_table.py: end -->\n"
 COUNTED_STEPS = 5
 
 
