@@ -115,7 +115,8 @@ class BlockRam:
 
     def depth(self, width: int) -> int:
         """Return the words of a width that fit."""
-        return self.bits // (width if width % 9 == 0 or self.kind == "SB_RAM40_4K" else width * 9 // 8)
+        narrow = self.kind == "DP16KD" and width % 9
+        return (self.bits // 9 * 8 if narrow else self.bits) // width
 
     def place(self, word: int, bit: int, width: int) -> tuple[str, int]:
         """Return the parameter and the bit of it that hold a bit of a word of ``width`` bits."""

@@ -24,7 +24,7 @@ from qornn_hw.fixed_schedule import refit
 from qornn_hw.link_protocol import LinkFormat
 from qornn_hw.network import IntegerNetwork
 from qornn_hw.weight_image import encode_image
-from rtl_gen.emit import emit_core_verilog, port_table
+from rtl_gen.emit import emit_core_verilog
 from rtl_gen.engines import make_core
 
 __all__ = ["STAGES", "Reloaded", "reload"]
@@ -118,19 +118,22 @@ class _Run:
             rtlil = self._elaborate()
             documents = {
                 "core.v": emit_core_verilog(self.design, vendor_cells=self.design.engine is Engine.DSP),
-                "core_ports.md": port_table(self.design),
             }
+        # The ports are those of the hardware.
+        ports = build_dir / "core_ports.md"
+        if ports.is_file():
+            documents[ports.name] = ports.read_text()
         self._check_same_hardware(rtlil, build_dir)
 
         self.progress("replace")
         netlist = json.loads(kept.netlist)
         cells = netlist["modules"][NETLIST_TOP]["cells"]
         contents = self._contents(rtlil, cells)
-        placed = _replaced(self.board.family.name, kept, cells, contents)
+        placed, changed = _replaced(self.board.family.name, kept, cells, contents)
         for name, parameters in contents.items():
             cells[name]["parameters"].update(parameters)
         for name, text in {
-            "top.json": json.dumps(netlist, indent=2),
+            "top.json": json.dumps(netlist),
             f"top{self.flow.placed}": placed,
             "netlist.ys": netlist_script(self.board.family, "top.json", "netlist.v"),
             **documents,
@@ -152,7 +155,7 @@ class _Run:
             unpack = [option.format_map(names) for option in self.flow.unpack_options]
             self.shop.run(f"read-{source}", unpacker, unpack, (names["text"],))
             texts.append((work / names["text"]).read_text())
-        _check_read_back(self.board.family.name, texts[1], texts[0], placed)
+        _check_read_back(texts[1], texts[0], changed)
         return self._install(rtlil, placed, documents, start, len(contents))
 
     def _elaborate(self) -> str:
@@ -277,45 +280,43 @@ class _Text:
     """How a family's text has the contents of block RAMs.
 
     Attributes:
-        head: what the first line of such a section begins with.
         heads: the first lines of the sections, by cell.
         rows: the other lines, of the parameters of a cell.
     """
 
-    head: str
     heads: Callable[[Kept], dict[str, str]]
     rows: Callable[[Mapping[str, str]], str]
 
 
 _TEXTS = {
-    "ice40": _Text(".ram_data", _ice40_heads, _ice40_rows),
-    "ecp5": _Text(".bram_init", _ecp5_heads, _ecp5_rows),
+    "ice40": _Text(_ice40_heads, _ice40_rows),
+    "ecp5": _Text(_ecp5_heads, _ecp5_rows),
 }
 
 
-def _replaced(family: str, kept: Kept, cells: Mapping[str, Mapping[str, Any]], contents: Contents) -> str:
-    """Return the placed design with other contents.
+def _replaced(
+    family: str, kept: Kept, cells: Mapping[str, Mapping[str, Any]], contents: Contents
+) -> tuple[str, dict[str, str]]:
+    """Return the placed design with other contents, and the sections that are new in it.
 
     Raises:
         ToolError: it does not hold what the netlist has, or not where it should be.
     """
     text = _TEXTS[family]
     heads, sections = text.heads(kept), _sections(kept.placed)
-    placed = kept.placed
+    placed, changed = kept.placed, {}
     for name, parameters in contents.items():
         head, old = heads.get(name), text.rows(cells[name]["parameters"])
         if head is None or sections.get(head, "") != old:
             raise ToolError(f"the placed design must hold what the netlist has in {name}, and does not")
-        placed = placed.replace(f"{head}\n{old}\n", f"{head}\n{text.rows(parameters)}\n")
-    return placed
+        changed[head] = text.rows(parameters)
+        placed = placed.replace(f"{head}\n{old}\n", f"{head}\n{changed[head]}\n")
+    return placed, changed
 
 
-def _check_read_back(family: str, back: str, before: str, placed: str) -> None:
-    """Raise a ToolError unless a bitstream is the one before, but for the block RAMs of ``placed``."""
-    contents = _TEXTS[family].head
-    wanted = _sections(before)
-    wanted |= {head: rows for head, rows in _sections(placed).items() if head.startswith(contents)}
-    got = _sections(back)
+def _check_read_back(back: str, before: str, changed: Mapping[str, str]) -> None:
+    """Raise a ToolError unless a bitstream is the one before, but for what changed."""
+    wanted, got = _sections(before) | dict(changed), _sections(back)
     for head in sorted({*wanted, *got}):
         if got.get(head) != wanted.get(head):
             raise ToolError(f"the bitstream must hold what was packed, and {head!r} reads back otherwise")

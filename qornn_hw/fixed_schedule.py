@@ -274,8 +274,9 @@ def _shapes(built: IntegerNetwork, network: IntegerNetwork) -> list[tuple[str, A
         "rounding": "the rounding",
         "output_mode": "the output mode",
         "output_kind": "the kind of output",
-        "index_bits": "bits of the table's index",
     }
+    if built.table is not None and network.table is not None:
+        names["index_bits"] = "bits of the table's index"
     shapes = [(text, getattr(built, name), getattr(network, name)) for name, text in names.items()]
     bits = zip(astuple(built.weight_bits), astuple(network.weight_bits), "WUV", strict=True)
     return shapes + [(f"bits of {letter}", have, want) for have, want, letter in bits]

@@ -1,6 +1,7 @@
 """Another network in a bitstream that is there: the netlist computes it, and nothing but memories changed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -142,8 +143,8 @@ def changed(name, change):
 
 
 def flipped(text):
-    """Flip a bit of the last contents of a block RAM that are not all zero."""
-    at = max(text.rindex(f"{digit}\n") for digit in "1248f" if f"{digit}\n" in text)
+    """Flip a bit of the first block RAM."""
+    at = re.search(r"^\.ram_data \d+ \d+\n", text, re.MULTILINE).end()
     return f"{text[:at]}{int(text[at], 16) ^ 1:x}{text[at + 1 :]}"
 
 
@@ -192,7 +193,7 @@ def test_a_network_that_does_not_fit(built, tmp_path):
     """Another shape is refused with all that differs, another board with both names."""
     other = random_network(seed=1, hidden_size=6, input_size=2, output_size=3, activation=Activation.TANH)
     message = (
-        r"^the network must fit the hardware of .*: hidden units must be 5, not 6; a full build is needed$"
+        r"^the network must fit the hardware of .*: hidden units must be 5, not 6; .*a full build is needed$"
     )
     with pytest.raises(FormatError, match=message):
         reload(built, other, BOARD, tmp_path / "out")
