@@ -458,7 +458,7 @@ class Link(wiring.Component):
         info = Signal(8)
         m.d.comb += extended.eq(answer.payload.data)
         # What is offered stays until it is sent, so that it may be taken a cycle later.
-        m.d.sync += [load.eq(offer & ~out.valid & ~sent & ~load), sent.eq(load), gone.eq(sent)]
+        m.d.sync += [load.eq(offer & ~out.valid & ~sent & ~load & ~crc.busy), sent.eq(load), gone.eq(sent)]
         with m.If(load):
             m.d.sync += [out.payload.eq(chosen), out.valid.eq(1)]
         with m.Elif(out.ready):

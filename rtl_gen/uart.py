@@ -167,8 +167,8 @@ class UartTransmitter(wiring.Component):
         i: In(stream.Signature(8)): Bytes to send.
         tx: Out(1): The serial line, straight from a flip-flop; high when idle.
 
-    Latency: The start bit begins two cycles after the transfer, and at the earliest where the last stop bit
-        ends; a byte takes 10 bits. One byte waits while another is sent.
+    Latency: The start bit begins in the cycle after the transfer, and at the earliest where the last stop
+        bit ends; a byte takes 10 bits.
     """
 
     def __init__(self, *, phase_bits: int) -> None:
@@ -184,24 +184,17 @@ class UartTransmitter(wiring.Component):
         phase = Signal(self._phase_bits, reset_less=True)
         # High for the cycle after an overflow: the last of a bit.
         done = Signal()
-        # From a flip-flop: the bits stay for a whole bit.
+        # From a flip-flop: the bits stay for a whole bit, and whoever sends looks far behind ``ready``.
         last = Signal(init=1)
-        # Whoever sends has made its byte of much, and looks far behind ``ready``: both are at registers.
-        byte, waits = Signal(8), Signal()
-        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(~waits)]
-        with m.If(~waits):
-            m.d.sync += [byte.eq(self.i.payload), waits.eq(self.i.valid)]
-        taken = idle | (last & done)
         m.d.sync += last.eq(bits[1:] == 0)
+        m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(idle | (last & done))]
         m.d.sync += Cat(phase, done).eq(phase + self.increment)
         with m.If(idle):
             # A bit from here, less the cycle by which its end is seen late. Between bytes the phase goes
             # on, so that the rate is kept.
             m.d.sync += [phase.eq(self.increment), done.eq(0)]
-        with m.If(taken):
-            m.d.sync += idle.eq(~waits)
-            with m.If(waits):
-                m.d.sync += waits.eq(0)
-        with m.If((done | idle) & (~last | waits)):
-            m.d.sync += bits.eq(Mux(last, Cat(0, byte, 1), bits[1:]))
+        with m.If(self.i.ready):
+            m.d.sync += idle.eq(~self.i.valid)
+        with m.If((done | idle) & (~last | self.i.valid)):
+            m.d.sync += bits.eq(Mux(last, Cat(0, self.i.payload, 1), bits[1:]))
         return m
