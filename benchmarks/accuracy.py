@@ -57,7 +57,12 @@ COPY_MODRELU = {
     "finetune_rate": 0.3,
     "bfloat16": True,
 }
-COPY_RELU = COPY_MODRELU | {"activation": "relu", "linear_start": 2.0}
+COPY_RELU = COPY_MODRELU | {
+    "activation": "relu",
+    "linear_start": 2.0,
+    "iterations": 1500,
+    "finetune_iterations": 200,
+}
 ADDING_STEPS = (200, 750)
 # An orthogonal W learns the task, too, in real numbers; quantized it forgets too much of it.
 ADDING_ORTHOGONAL: dict[str, Any] = {
