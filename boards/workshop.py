@@ -60,8 +60,8 @@ def _keep_logs(work: Path, out_dir: Path) -> None:
     """Move the logs to where their message says they are, as far as the disk lets us."""
     with suppress(OSError):
         folder = out_dir / LOG_FOLDER
-        folder.mkdir(exist_ok=True)
         for log in sorted((work / LOG_FOLDER).glob("*.log")):
+            folder.mkdir(exist_ok=True)
             log.replace(folder / log.name)
 
 

@@ -52,8 +52,8 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
     """
     with _yosys_for_amaranth():
         try:
-            yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
             design = rtlil.convert(component, name=name, platform=platform, emit_src=False)
+            yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
             text = yosys.run(["-q", "-"], _SCRIPT.format(rtlil=design), ignore_warnings=True)
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.

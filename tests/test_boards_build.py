@@ -521,7 +521,7 @@ def test_disk_full_in_the_middle_leaves_nothing(target, fake, tmp_path, monkeypa
         OutputError, match=r"^the build could not be written to .*: the disk is full; free some"
     ):
         build_core(PART, BOARD, tmp_path / "out")
-    assert names(tmp_path / "out") <= {"logs"}
+    assert not (tmp_path / "out").exists() or names(tmp_path / "out") <= {"logs"}
 
 
 def test_disk_full_while_installing_takes_results_back(fake, tmp_path, monkeypatch):
@@ -547,6 +547,19 @@ def test_tool_that_dies_of_a_full_disk_is_not_blamed(fake, tmp_path, monkeypatch
     monkeypatch.setattr(workshop.shutil, "disk_usage", lambda path: usage._replace(free=4096))
     with pytest.raises(OutputError, match=r"^nextpnr-ice40 failed: the disk of .* is full; free some space$"):
         build_core(PART, BOARD, tmp_path / "out")
+
+
+def test_a_netlist_with_two_drivers_is_refused(fake, tmp_path):
+    """Where yosys resolves a conflict with a constant, what it wrote is not the design."""
+    said = "Warning: Driver-driver conflict for total[32] between cell a.O and constant 1'0 in top: Resolved"
+    fake(YOSYS=FAKE["YOSYS"] + f'\necho "{said}"')
+    with pytest.raises(
+        ToolError,
+        match=r"^yosys must make one driver of each net, and does not: Driver-driver conflict for to",
+    ) as caught:
+        build_core(PART, BOARD, tmp_path / "out")
+    assert caught.value.log == tmp_path / "out" / "logs" / "synthesize.log" and caught.value.log.is_file()
+    assert names(tmp_path / "out") == {"logs"}
 
 
 def test_interrupt_leaves_nothing(tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from fractions import Fraction
 
 import pytest
 from serial_bench import play
@@ -24,6 +25,7 @@ from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import Answer, LinkFormat, ReplyDecoder, ResetDone, encode_reset, encode_step
 from qornn_hw.network import Activation
 from qornn_hw.schedule import Schedule
+from sim.link_simulation import simulate_link
 from sim.stimuli import random_network, random_sequences
 
 BOARD = find_board("icebreaker")
@@ -104,8 +106,18 @@ def test_reloaded_is_as_built(name, tmp_path):
     report = build(done.design, board, tmp_path / "two", cycles_per_step=20, clock_mhz=CLOCK[name])
     bitstream = report["files"]["bitstream"]
     assert (tmp_path / "out" / bitstream).read_bytes() == (tmp_path / "two" / bitstream).read_bytes()
-    got, expected = answers_of(tmp_path / "out", board, done.report, OTHER, tmp_path)
-    assert got == expected
+    netlist = find_netlist(tmp_path / "out", board)
+    # Icarus Verilog 11 cannot read yosys' models of ECP5.
+    simulate_link(
+        netlist.sources,
+        netlist.top,
+        Fraction(round(report["clock_mhz"] * 1e6), report["baud"]),
+        done.design,
+        random_sequences(OTHER, batch=1, steps=4, seed=1),
+        simulator="verilator",
+        ports=netlist.ports,
+        defines=netlist.defines,
+    )
 
 
 # -- failures ---------------------------------------------------------------------------------------------
