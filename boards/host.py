@@ -513,9 +513,11 @@ class Host:
         silence is tried, longer each time.
         """
         silence = SILENCE_SECONDS
-        # A port with nothing behind it is to be told soon; but the first replies may be lost.
-        waits = [0.25, 0.25, 0.5, 1.0, 1.0] if first else [1.0] * self._retries
+        waits = [0.25, 0.25, 0.5, *[1.0] * 5] if first else [1.0] * self._retries
         for attempt, wait in enumerate(waits):
+            # A port with nothing behind it is to be told soon.
+            if attempt == 5 and not self.statistics.bytes_received:
+                break
             if attempt:
                 self._silence(silence)
                 silence = min(2 * silence, self._timeout)
