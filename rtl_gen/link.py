@@ -21,6 +21,8 @@ from qornn_hw.link_protocol import (
     ReplyKind,
     StepFlag,
 )
+from qornn_hw.rom import RomImage
+from rtl_gen.rom import Rom
 from rtl_gen.uart import ReceivedByte
 from rtl_gen.words import answer_word_layout, input_word_layout
 
@@ -42,6 +44,14 @@ def load_signature() -> wiring.Signature:
             "status": In(3),
         }
     )
+
+
+def _identity_image(form: LinkFormat) -> RomImage:
+    """Return what an IDENTITY says of the design, with two words more that keep every bit in the memory.
+
+    Synthesis drops a bit that is the same in all words.
+    """
+    return RomImage("identity", 8, (*form.identity.constant, 0x00, 0xFF))
 
 
 class _Crc(wiring.Component):
@@ -453,7 +463,8 @@ class Link(wiring.Component):
         counting, looking, increase = Signal(), Signal(), Signal()
         counter_at = Signal(range(len(FaultCode) + 1))
         counter = Signal(4)
-        identity = Signal(8)
+        # In block RAM, so that another network in the same hardware (boards/reload.py) can say its own name.
+        m.submodules.identity = identity = Rom(_identity_image(form))
         # From flip-flops: these tables and the choice of the payload would be the longest path.
         info = Signal(8)
         m.d.comb += extended.eq(answer.payload.data)
@@ -566,11 +577,11 @@ class Link(wiring.Component):
         ]
         m.d.comb += [
             counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
-            identity.eq(Array(Const(byte, 8) for byte in form.identity.constant)[info_at]),
+            identity.addr.eq(info_at),
         ]
         m.d.sync += info.eq(self._status_byte(info_at, looking, counter))
         with m.If(kind == ReplyKind.IDENTITY):
-            m.d.sync += info.eq(identity)
+            m.d.sync += info.eq(identity.data)
         for code, one in self._counters.items():
             with m.If(increase & (tail == code) & ~info[:4].all()):
                 # No adder: a carry chain costs more than these four bits.

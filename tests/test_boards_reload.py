@@ -22,7 +22,15 @@ from qornn_hw.design import compile_schedule
 from qornn_hw.errors import BoardError, FormatError, ToolError
 from qornn_hw.fixed_schedule import with_room
 from qornn_hw.integer_model import IntegerModel
-from qornn_hw.link_protocol import Answer, LinkFormat, ReplyDecoder, ResetDone, encode_reset, encode_step
+from qornn_hw.link_protocol import (
+    PROTOCOL_VERSION,
+    Answer,
+    LinkFormat,
+    ReplyDecoder,
+    ResetDone,
+    encode_reset,
+    encode_step,
+)
 from qornn_hw.network import Activation
 from qornn_hw.schedule import Schedule
 from sim.link_simulation import simulate_link
@@ -53,7 +61,7 @@ def answers_of(folder, board, report, network, tmp_path):
     form = LinkFormat.of(design)
     (x,) = random_sequences(network, batch=1, steps=4, seed=1)
     frames = [
-        encode_step(form, [int(v) for v in words], first=i == 0, last=i == len(x) - 1)
+        encode_step(form, [int(v) for v in words], i, first=i == 0, last=i == len(x) - 1)
         for i, words in enumerate(x)
     ]
     got, red = play(
@@ -66,8 +74,8 @@ def answers_of(folder, board, report, network, tmp_path):
         lit="0" if board.name == "icebreaker" else "1",
     )
     trace = IntegerModel(network).run(x[None])
-    expected = [ResetDone(1)] + [
-        Answer((*logits, argmax), last=i == len(x) - 1)
+    expected = [ResetDone(PROTOCOL_VERSION)] + [
+        Answer((*logits, argmax), last=i == len(x) - 1, number=i)
         for i, (logits, argmax) in enumerate(zip(trace.logits[0], trace.argmax[0], strict=True))
     ]
     assert not red
