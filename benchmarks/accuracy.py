@@ -129,7 +129,7 @@ def _copy() -> list[Entry]:
         found.append(_entry("copy", title, config, goal=goal))
     config = CopyConfig(**COPY_LONG, hidden=256, bits=6, state_bits=12)
     found.append(_entry("copy", "T0 = 5000, 256 units, k = 6, 12-bit states", config, ONE_SEED))
-    for name, settings, goal in (("modReLU", COPY_MODRELU, 1e-3), ("ReLU, linear start", COPY_RELU, None)):
+    for name, settings, goal in (("modReLU", COPY_MODRELU, 1e-3), ("ReLU, linear start", COPY_RELU, 1e-3)):
         config = CopyConfig(**settings, hidden=128, bits=5, state_bits=12)
         title = f"T0 = 200, {name}, 128 units, k = 5, 12-bit states"
         found.append(_entry("copy", title, config, goal=goal))

@@ -318,6 +318,7 @@ class _Run:
         kept = Kept(
             plan=Plan.of(design),
             network=design.network,
+            digest=design.digest,
             hz=hz,
             rtlil=(self.work / f"{NETLIST_TOP}.il").read_text(),
             netlist=(self.work / f"{NETLIST_TOP}.json").read_text(),

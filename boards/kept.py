@@ -30,6 +30,7 @@ class Kept:
     Attributes:
         plan: the hardware.
         network: whose weights are in it.
+        digest: of the design that was placed first: what an image of weights in SPRAM must name.
         hz: clock that the design was elaborated with, before it was retuned.
         rtlil: what was synthesized.
         netlist: what was placed, as yosys writes it.
@@ -40,6 +41,7 @@ class Kept:
 
     plan: Plan
     network: IntegerNetwork
+    digest: str
     hz: int
     rtlil: str
     netlist: str
@@ -53,6 +55,7 @@ class Kept:
         save_checkpoint(model, Checkpoint(self.network))
         facts = {
             "version": VERSION,
+            "digest": self.digest,
             "hz": self.hz,
             "plan": self.plan.to_json(),
             "block_rams": self.block_rams,
@@ -89,6 +92,7 @@ class Kept:
                 return cls(
                     plan=Plan.from_json(facts["plan"]),
                     network=network,
+                    digest=str(facts["digest"]),
                     hz=int(facts["hz"]),
                     rtlil=archive.read("design.il").decode(),
                     netlist=archive.read("netlist.json").decode(),

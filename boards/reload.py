@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ from qornn_hw.errors import BoardError, FormatError, ToolError
 from qornn_hw.fixed_schedule import refit
 from qornn_hw.link_protocol import LinkFormat
 from qornn_hw.network import IntegerNetwork
-from qornn_hw.weight_image import encode_image
+from qornn_hw.weight_image import DIGEST_BYTES, encode_image
 from rtl_gen.emit import emit_core_verilog
 from rtl_gen.engines import make_core
 
@@ -159,12 +159,18 @@ class _Run:
         return self._install(rtlil, placed, documents, start, len(contents))
 
     def _elaborate(self) -> str:
-        # The board knows the build, not the network: by its form, and by the digest that an image must have.
-        form = LinkFormat.of(self.kept.plan.design(self.kept.network))
+        form = LinkFormat.of(self.design)
+        if form.weights is not None:
+            # What an image of weights must name is logic, not memory.
+            form = replace(form, weights=replace(form.weights, digest=self._built_digest))
         top = BoardTop(board=self.board, core=make_core(self.design), form=form, hz=self.kept.hz)
         plan = self.board.platform().prepare(top, name=NETLIST_TOP, emit_src=False, debug_verilog=False)
         text = plan.files[f"{NETLIST_TOP}.il"]
         return text if isinstance(text, str) else text.decode()
+
+    @property
+    def _built_digest(self) -> bytes:
+        return bytes.fromhex(self.kept.digest)[:DIGEST_BYTES]
 
     def _check_same_hardware(self, rtlil: str, build_dir: Path) -> None:
         old, new = masked(self.kept.rtlil), masked(rtlil)
@@ -204,12 +210,12 @@ class _Run:
         results = {f"top{self.flow.bitstream}": files["bitstream"], "netlist.v": files["netlist"]}
         results |= {name: name for name in documents}
         if kept.plan.store is WeightStore.SPRAM:
-            built = kept.plan.design(kept.network)
-            (work / files["weights"]).write_bytes(encode_image(self.design, built))
+            (work / files["weights"]).write_bytes(encode_image(self.design, self._built_digest))
             results[files["weights"]] = files["weights"]
         fresh = Kept(
             plan=kept.plan,
             network=self.design.network,
+            digest=kept.digest,
             hz=kept.hz,
             rtlil=rtlil,
             netlist=(work / "top.json").read_text(),

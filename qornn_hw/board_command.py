@@ -59,6 +59,7 @@ def _design_of(
 ) -> tuple["Design", "Board", dict[str, Any]]:
     """Return the design that a board holds, the board, and the build's report, {} without a build."""
     from boards.estimation import plan_for
+    from boards.kept import built_design
     from boards.registry import find_board
     from boards.report import read_report
     from qornn_hw.engine import Engine
@@ -75,6 +76,9 @@ def _design_of(
         found = find_board(board)
     if engine is not None and engine not in tuple(Engine):
         raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
+    if build is not None and (built := built_design(build, checkpoint.network)) is not None:
+        # A build that was reloaded, or made to be, has a plan of its own.
+        return built, found, report
     design = plan_for(checkpoint.network, found, lanes, None if engine is None else Engine(engine))
     if report and report.get("design_digest") != design.digest:
         raise FormatError(
@@ -82,6 +86,14 @@ def _design_of(
             "qornn-hw build MODEL --out DIR"
         )
     return design, found, report
+
+
+def _weights_of(build: Path, report: dict[str, Any]) -> bytes:
+    try:
+        image: bytes = (build / report["files"]["weights"]).read_bytes()
+        return image
+    except (KeyError, OSError) as error:
+        raise DataError(f"--build must have its image of weights, {build} has none; build it anew") from error
 
 
 # -- run ---------------------------------------------------------------------------------------------
@@ -158,7 +170,10 @@ def run(
         sequences, score = _test_set(checkpoint, data, limit)
     sequences = sequences[:limit]
     name = port or find_port(found)
-    weights = None if design.schedule.store != "spram" else encode_image(design)
+    weights = None
+    if design.schedule.store == "spram":
+        # That of a build that was reloaded names the design that was built before.
+        weights = encode_image(design) if build is None else _weights_of(build, report)
     step_us = report.get("step_us")
 
     def receive(index: int, words: NDArray[np.int64]) -> None:

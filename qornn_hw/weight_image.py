@@ -9,7 +9,7 @@ before it.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Self
 
@@ -104,14 +104,16 @@ class WeightFormat:
         return MAGIC + bytes([VERSION]) + length + self.digest
 
 
-def encode_image(design: Design, built: Design | None = None) -> bytes:
+def encode_image(design: Design, digest: bytes | None = None) -> bytes:
     """Return the image of a design whose weights are in large memories.
 
-    ``built`` is the design that the hardware was built of, if another: the image is for it.
+    ``digest`` is what the board wants to read of the design, where it was built of another one.
     """
-    form = WeightFormat.of(built or design)
+    form = WeightFormat.of(design)
     if form is None:
         raise ValueError("the design must have its weights in SPRAM to have an image of them")
+    if digest is not None:
+        form = replace(form, digest=digest)
     weights = bytearray(form.weight_bytes)
     stride = LANES_PER_SPRAM << form.bank_bits
     for lane, image in enumerate(design.weight_images):
