@@ -80,7 +80,7 @@ BUFFER_BYTES_MIN = 512
 # Content of IDENTITY and of STATUS.
 INFO_BYTES = 16
 # Counters of faults stay there.
-COUNTER_MAX = 15
+COUNTER_MAX = 3
 
 
 class Command(IntEnum):

@@ -9,6 +9,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import (
+    COUNTER_MAX,
     CRC_INIT,
     CRC_POLYNOMIAL,
     INFO_BYTES,
@@ -25,6 +26,8 @@ from qornn_hw.rom import RomImage
 from rtl_gen.rom import Rom
 from rtl_gen.uart import ReceivedByte
 from rtl_gen.words import answer_word_layout, input_word_layout
+
+COUNTER_BITS = COUNTER_MAX.bit_length()
 
 __all__ = ["BYTE_CYCLES_MIN", "Link", "load_signature"]
 
@@ -59,9 +62,10 @@ class _Crc(wiring.Component):
 
     Members:
         clear: In(1): The next byte is a frame's first.
-        valid: In(1): There is a byte; not while busy.
-        byte: In(8): The byte.
-        busy: Out(1): The byte before is not in yet.
+        valid: In(1): There is a byte; not while busy. Its bits are wanted while busy.
+        bit: In(1): Bit ``at`` of the byte.
+        at: Out(3): 7 in the first cycle after ``valid``, 0 in the last.
+        busy: Out(1): The byte is not in yet.
         crc: Out(16): The CRC of the bytes since ``clear``; zero behind a frame's own CRC.
 
     Latency: 9 cycles from ``valid`` to ``crc``.
@@ -69,25 +73,31 @@ class _Crc(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__(
-            {"clear": In(1), "valid": In(1), "byte": In(8), "busy": Out(1), "crc": Out(16, init=CRC_INIT)}
+            {
+                "clear": In(1),
+                "valid": In(1),
+                "bit": In(1),
+                "at": Out(3, init=7),
+                "busy": Out(1),
+                "crc": Out(16, init=CRC_INIT),
+            }
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        byte, left = Signal(8), Signal(range(8))
-        out = self.crc[-1] ^ byte[-1]
+        out = self.crc[-1] ^ self.bit
         with m.If(self.busy):
             m.d.sync += [
-                byte.eq(byte << 1),
-                left.eq(left - 1),
-                self.busy.eq(left != 0),
+                # From 0 it goes to 7, where the next byte begins.
+                self.at.eq(self.at - 1),
+                self.busy.eq(self.at != 0),
                 self.crc.eq((self.crc << 1) ^ Mux(out, CRC_POLYNOMIAL, 0)),
             ]
         with m.If(self.valid):
-            m.d.sync += [byte.eq(self.byte), left.eq(7), self.busy.eq(1)]
+            m.d.sync += self.busy.eq(1)
         with m.If(self.clear):
-            m.d.sync += [self.crc.eq(CRC_INIT), self.busy.eq(0)]
+            m.d.sync += [self.crc.eq(CRC_INIT), self.at.eq(7), self.busy.eq(0)]
         return m
 
 
@@ -139,7 +149,7 @@ class Link(wiring.Component):
         self._tag = Signal(8)
         self._steps = Signal(16)
         # Incidents by kind of fault, since power-up.
-        self._counters = {code: Signal(4, name=f"{code.name}_count") for code in FaultCode}
+        self._counters = {code: Signal(COUNTER_BITS, name=f"{code.name}_count") for code in FaultCode}
         members: dict[str, Any] = {} if form.weights is None else {"load": Out(load_signature())}
         super().__init__(
             members
@@ -220,11 +230,15 @@ class Link(wiring.Component):
         m.d.sync += full.eq(next_at == read_at)
         arrived, error = self.i_bytes.valid, self.i_bytes.payload.error
         m.d.sync += [
-            byte.eq(self.i_bytes.payload.data),
             good.eq(arrived & ~error),
             bad.eq(arrived & error),
             cut.eq(Mux(arrived, error, self.tick & late)),
         ]
+        # Its bits go into the CRC one by one, when all else has been done with it.
+        with m.If(arrived):
+            m.d.sync += byte.eq(self.i_bytes.payload.data)
+        with m.Elif(crc.busy):
+            m.d.sync += byte.eq(byte << 1)
         with m.If(arrived):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
@@ -313,7 +327,7 @@ class Link(wiring.Component):
             wrong.eq(crc.crc != 0),
             out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
         ]
-        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.byte.eq(byte)]
+        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.bit.eq(byte[-1])]
         with m.If(~hunting & ~judging & cut):
             m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
@@ -462,7 +476,7 @@ class Link(wiring.Component):
         # The cycles after the choice of a FAULT that counts: its counter is found, looked at, increased.
         counting, looking, increase = Signal(), Signal(), Signal()
         counter_at = Signal(range(len(FaultCode) + 1))
-        counter = Signal(4)
+        counter = Signal(COUNTER_BITS)
         # In block RAM, so that another network in the same hardware (boards/reload.py) can say its own name.
         m.submodules.identity = identity = Rom(_identity_image(form))
         # From flip-flops: these tables and the choice of the payload would be the longest path.
@@ -557,11 +571,11 @@ class Link(wiring.Component):
                     m.next = "high"
             # Sending the CRC's first byte moves its second to the same place.
             with m.State("high"):
-                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
+                m.d.comb += [offer.eq(1), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
                     m.next = "low"
             with m.State("low"):
-                m.d.comb += [offer.eq(~crc.busy), chosen.eq(crc.crc[8:])]
+                m.d.comb += [offer.eq(1), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -576,20 +590,25 @@ class Link(wiring.Component):
             increase.eq(looking),
         ]
         m.d.comb += [
-            counter.eq(Array([Const(0, 4), *self._counters.values()])[counter_at]),
+            counter.eq(Array([Const(0, COUNTER_BITS), *self._counters.values()])[counter_at]),
             identity.addr.eq(info_at),
         ]
         m.d.sync += info.eq(self._status_byte(info_at, looking, counter))
         with m.If(kind == ReplyKind.IDENTITY):
             m.d.sync += info.eq(identity.data)
         for code, one in self._counters.items():
-            with m.If(increase & (tail == code) & ~info[:4].all()):
-                # No adder: a carry chain costs more than these four bits.
-                m.d.sync += one.eq(info[:4] ^ Cat(1, *(info[:n].all() for n in range(1, 4))))
+            with m.If(increase & (tail == code) & ~info[:COUNTER_BITS].all()):
+                # No adder: a carry chain costs more than these few bits.
+                carries = (info[:n].all() for n in range(1, COUNTER_BITS))
+                m.d.sync += one.eq(info[:COUNTER_BITS] ^ Cat(1, *carries))
         # Registers between the UART and the core, both ways: these paths were the longest of a whole design.
         m.d.sync += [taken.eq(word_done), there.eq(answer.valid & ~taken & ~word_done)]
         m.d.comb += answer.ready.eq(taken & ~aborted)
-        m.d.comb += [crc.clear.eq(in_sync), crc.valid.eq(sent & ~in_sync), crc.byte.eq(out.payload)]
+        m.d.comb += [
+            crc.clear.eq(in_sync),
+            crc.valid.eq(sent & ~in_sync),
+            crc.bit.eq(out.payload.bit_select(crc.at, 1)),
+        ]
         with m.If(idle):
             m.d.sync += words_left.eq(form.words_per_answer - 1)
         with m.Elif(word_done):
