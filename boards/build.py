@@ -63,6 +63,11 @@ STAGES = ("elaborate", "synthesize", "place", "sign-off", "netlist", "pack")
 MOST_SEEDS = 1000
 # Net of the core clock in the netlist.
 CLOCK_NET = "clk"
+# nextpnr gives a cell up after cells squared / 200 attempts, not / 8: where a device is nearly full it tried
+# for more than ten minutes. With cells spread more (its own beta is 0.9) it found a place for each in one.
+PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "200")
+SPREAD_OPTIONS = (*PLACER_OPTIONS, "--placer-heap-beta", "0.8")
+NO_PLACE = "Unable to find legal placement"
 # Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
 # that sees that otherwise.
 SIGN_OFFS = 3
@@ -420,7 +425,21 @@ class _Run:
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
             outputs = (names["top" + self.flow.placed], names["timing.json"])
             try:
+<<<<<<< HEAD
                 self.shop.run(log, self.tools.nextpnr, ["--seed", str(seed), *mine], outputs)
+=======
+                try:
+                    self._tool(
+                        log, self.tools.nextpnr, ["--seed", str(seed), *PLACER_OPTIONS, *mine], outputs
+                    )
+                except ToolError:
+                    said = (self.work / LOG_FOLDER / f"{log}.log").read_text(errors="replace")
+                    if NO_PLACE not in said:
+                        raise
+                    self._tool(
+                        log, self.tools.nextpnr, ["--seed", str(seed), *SPREAD_OPTIONS, *mine], outputs
+                    )
+>>>>>>> host
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise

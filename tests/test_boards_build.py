@@ -446,6 +446,19 @@ def test_too_large_a_design_is_refused_with_its_needs(log, needs, fake, tmp_path
     assert names(tmp_path / "out") == {"logs"}
 
 
+def test_a_crowded_design_is_spread_more(fake, tmp_path):
+    """Where no legal placement is found, a second attempt spreads the cells more; other failures get none."""
+    refuse = 'echo "$*" >> ../attempts; case "$*" in *heap-beta*) ;; *) echo "ERROR: {}"; exit 125 ;; esac'
+    fake(NEXTPNR_ICE40=refuse.format("Unable to find legal placement for cell X") + FAKE["NEXTPNR_ICE40"])
+    build_core(PART, BOARD, tmp_path / "out", clock_mhz=24)
+    assert names(tmp_path / "out") == RESULTS | {"attempts"}
+    assert len((tmp_path / "out" / "attempts").read_text().splitlines()) == 2
+    fake(NEXTPNR_ICE40=refuse.format("something else") + FAKE["NEXTPNR_ICE40"])
+    with pytest.raises(ToolError, match="something else"):
+        build_core(PART, BOARD, tmp_path / "other", clock_mhz=24)
+    assert len((tmp_path / "other" / "attempts").read_text().splitlines()) == 1
+
+
 def test_missing_tool_is_found_before_any_work(tmp_path, monkeypatch):
     """Without tools nothing is made, not even the folder."""
     for key in FAKE:
