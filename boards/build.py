@@ -425,21 +425,14 @@ class _Run:
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
             outputs = (names["top" + self.flow.placed], names["timing.json"])
             try:
-<<<<<<< HEAD
-                self.shop.run(log, self.tools.nextpnr, ["--seed", str(seed), *mine], outputs)
-=======
+                options = ["--seed", str(seed), *mine]
                 try:
-                    self._tool(
-                        log, self.tools.nextpnr, ["--seed", str(seed), *PLACER_OPTIONS, *mine], outputs
-                    )
+                    self.shop.run(log, self.tools.nextpnr, [*PLACER_OPTIONS, *options], outputs)
                 except ToolError:
                     said = (self.work / LOG_FOLDER / f"{log}.log").read_text(errors="replace")
                     if NO_PLACE not in said:
                         raise
-                    self._tool(
-                        log, self.tools.nextpnr, ["--seed", str(seed), *SPREAD_OPTIONS, *mine], outputs
-                    )
->>>>>>> host
+                    self.shop.run(log, self.tools.nextpnr, [*SPREAD_OPTIONS, *options], outputs)
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise
