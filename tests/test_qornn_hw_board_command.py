@@ -1,7 +1,6 @@
 """The commands for boards: a virtual board and a host in two processes, programming, and errors."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -49,13 +48,14 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def board(model):
-    """Return what `simulate-board --json` says of a running board, and end it as Ctrl-C does."""
+    """Return what `simulate-board --json` says of a running board, and end it as `kill` does."""
     command = [sys.executable, "-m", "qornn_hw", "simulate-board", str(model), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     try:
         yield json.loads(process.stdout.readline())
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT, which is ignored where the tests run in the background.
+        process.terminate()
         process.communicate(timeout=60)
 
 
