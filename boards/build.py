@@ -66,7 +66,7 @@ CLOCK_NET = "clk"
 # nextpnr gives a cell up after cells squared / 200 attempts, not / 8: where a device is nearly full it tried
 # for more than ten minutes. With cells spread more (its own beta is 0.9) it found a place for each in one.
 PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "200")
-SPREAD_OPTIONS = (*PLACER_OPTIONS, "--placer-heap-beta", "0.8")
+SPREAD_OPTIONS = ("--placer-heap-beta", "0.8")
 NO_PLACE = "Unable to find legal placement"
 # Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
 # that sees that otherwise.
