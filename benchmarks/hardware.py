@@ -97,8 +97,8 @@ core. Cycles are those of a step in steady state, counted in simulation, in whic
 compared with the integer model's; clock and area are those of the placed design, the clock the fastest of
 the board's that it signs off. Nothing here has been measured on a physical board.
 
-The rows were built with version 1 of the link, which takes about 230 logic cells less than version 2 (docs/link.md); the
-first line's design has not been placed with version 2 yet.
+The rows were built with version 1 of the link, which takes about 230 logic cells less than version 2
+(docs/link.md); the first line's design has not been placed with version 2 yet.
 
 """
 NOTES = """
