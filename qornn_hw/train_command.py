@@ -38,8 +38,8 @@ def _training_command(app: typer.Typer, config_class: "type[RunConfig]") -> None
     """Add `train TASK` with one option for each field of its configuration."""
     about = _attribute_docs(config_class)
 
-    def command(out: Path, resume: bool, **options: Any) -> None:
-        train_to_file(config_class(**options), out, resume)
+    def command(out: Path, resume: bool, device: str, **options: Any) -> None:
+        train_to_file(config_class(**options), out, resume, device)
 
     parameters = []
     for f in fields(config_class):
@@ -58,6 +58,10 @@ def _training_command(app: typer.Typer, config_class: "type[RunConfig]") -> None
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=out, annotation=Path))
     parameters.append(
         inspect.Parameter("resume", inspect.Parameter.KEYWORD_ONLY, default=again, annotation=bool)
+    )
+    place = typer.Option("cpu", "--device", help="cpu, or cuda for a GPU (Linux, a torch with CUDA).")
+    parameters.append(
+        inspect.Parameter("device", inspect.Parameter.KEYWORD_ONLY, default=place, annotation=str)
     )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -81,11 +85,12 @@ def _attribute_docs(config_class: type[Any]) -> dict[str, str]:
     return docs
 
 
-def train_to_file(config: "RunConfig", out: Path, resume: bool) -> None:
+def train_to_file(config: "RunConfig", out: Path, resume: bool, device: str = "cpu") -> None:
     """Train and write the checkpoint; the saved run is deleted when that is done.
 
     Raises:
         TrainingError: the training came to nothing; what was best until then is written.
+        ToolError: there is no such device.
         CheckpointError: torch is not installed, or the run cannot be resumed.
         OutputError: the checkpoint cannot be written.
     """
@@ -103,7 +108,7 @@ def train_to_file(config: "RunConfig", out: Path, resume: bool) -> None:
             "training must have torch, which is not installed; pip install 'qornn-hw[train]'"
         ) from error
     try:
-        checkpoint = train(config, out, resume)
+        checkpoint = train(config, out, resume, device=device)
     except TrainingError as error:
         if not isinstance(error.checkpoint, Checkpoint):
             raise

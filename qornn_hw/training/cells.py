@@ -1,7 +1,7 @@
 """The trained module: a recurrent network that sees its quantized weights."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,18 @@ class Quantized:
     steps: tuple[float | Tensor, float | Tensor, float]
     plain: Tensor
     grid: Grid | None
+
+    def cpu(self) -> "Quantized":
+        """Return the same in the computer's memory."""
+        unit, d_u, d_v = (step.cpu() if isinstance(step, Tensor) else step for step in self.steps)
+        return replace(
+            self,
+            recurrent=self.recurrent.cpu(),
+            input=self.input.cpu(),
+            output=self.output.cpu(),
+            steps=(unit, d_u, float(d_v)),
+            plain=self.plain.cpu(),
+        )
 
 
 def ratio(input_step: float | Tensor, recurrent_step: float | Tensor) -> float:
@@ -130,7 +142,8 @@ class QORNN(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take it back."""
         for name, value in state.items():
-            setattr(self, name, value)
+            # load_state_dict moves the weights, not this.
+            setattr(self, name, value.to(self.bias.device) if isinstance(value, Tensor) else value)
 
     def quantized(self) -> Quantized:
         """Return the weights of this forward pass."""
@@ -166,7 +179,7 @@ class QORNN(nn.Module):
         """Return the worth of a unit of W, which the requantizer holds exactly, and the step of U."""
         u = self.input_weight.detach()
         if isinstance(ideal, Tensor):
-            found, shift = multipliers(ideal.double().numpy(), self.multiplier_bits)
+            found, shift = multipliers(ideal.double().cpu().numpy(), self.multiplier_bits)
             unit = torch.from_numpy(found * 2.0**-shift).to(ideal)
             return unit, unit * step_of(u / unit, self.bits)
         single = snapped(ideal, self.multiplier_bits)
@@ -190,8 +203,8 @@ class QORNN(nn.Module):
         with torch.no_grad():
             w = self.quantized().plain
             step = step_of(w, self.bits, per_row=self.per_row)
-            steps = step.double().numpy() if isinstance(step, Tensor) else step
-            levels = orthogonal_levels(w.double().numpy(), self.bits, steps)
+            steps = step.double().cpu().numpy() if isinstance(step, Tensor) else step
+            levels = orthogonal_levels(w.double().cpu().numpy(), self.bits, steps)
             if self.per_row:
                 lengths = np.maximum(np.linalg.norm(levels, axis=1, keepdims=True), 1.0)
                 self.held_step = torch.from_numpy(1.0 / lengths).to(w)

@@ -501,7 +501,7 @@ CONFIGS: tuple[type[RunConfig], ...] = (
 )
 
 
-def command_line(config: RunConfig) -> str:
+def command_line(config: RunConfig, device: str = "cpu") -> str:
     """Return the command that repeats a run: the options that are not the defaults.
 
     The data folder of the machine is of no use elsewhere and is given as DIR, files by their names.
@@ -522,4 +522,6 @@ def command_line(config: RunConfig) -> str:
                 words.append(option if value else option.replace("--", "--no-", 1))
             else:
                 words += [option, str(value)]
+    if device != "cpu":
+        words += ["--device", device]
     return " ".join([*words, "-o model.pt"])

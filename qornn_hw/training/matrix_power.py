@@ -67,7 +67,7 @@ def copy_logits(cell: QORNN, x: Tensor, keep: int) -> tuple[Tensor, Tensor]:
     heard = cell.states(q, x[:, : copy.RECALL])
     blanks, h = blank_states(q, heard[-1], blank, keep)
     if cell.noise_step:
-        sigma = cell.noise_step * torch.sqrt(torch.arange(1, blank + 1) / 12.0)
+        sigma = cell.noise_step * torch.sqrt(torch.arange(1, blank + 1, device=x.device) / 12.0)
         blanks = blanks + sigma[:, None] * torch.randn_like(blanks)
         h = h + sigma[-1] * torch.randn_like(h)
     quiet = torch.cat([heard[:, :keep].transpose(0, 1), blanks], dim=1)

@@ -12,11 +12,15 @@ with g_t what comes from the outputs. Where the processor multiplies bfloat16 nu
 ``bfloat16`` lets it: the states are rounded to 8 significant bits on their way into a product, sums stay
 float32. Weights of up to 8 bits are integers times a common unit and lose nothing on the way forward; on the
 way back they, too, are rounded to 8 significant bits, as the gradients are.
+
+On a CUDA device all steps are one kernel (:mod:`recurrence_gpu`), for up to 256 units whose weights are
+quantized, or with ``bfloat16``.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import prod
 from typing import Any
 
@@ -57,6 +61,12 @@ class Grid:
     step: float
     bits: int
     rounding: Rounding = Rounding.HALF_UP
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest state."""
+        c = 2 ** (self.bits - 1)
+        return -c * self.step, (c - 1) * self.step
 
     def put(self, states: Tensor, out: Tensor) -> None:
         """Write the states, rounded and saturated, to ``out``."""
@@ -130,6 +140,46 @@ def _products(bfloat16: bool) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+def _in_one_kernel(state: Tensor, o: _Options) -> bool:
+    """Return whether all steps are one kernel: on a CUDA device, where bfloat16 holds W or may round it."""
+    if not state.is_cuda or state.dtype != torch.float32 or find_spec("triton") is None:
+        return False
+    from qornn_hw.training.recurrence_gpu import UNITS_MAX
+
+    quantized = isinstance(o.unit, Tensor) or o.unit != 1.0
+    return state.shape[1] <= UNITS_MAX and (quantized or o.bfloat16)
+
+
+def _drives(input: Tensor, x: Tensor, out: Tensor) -> None:
+    """Write ``U x_t`` of all steps: x (T, batch) or (T, batch, m), out (T, batch, n)."""
+    steps, batch, n = out.shape
+    flat = out.view(steps * batch, n)
+    if x.ndim == 2:
+        torch.index_select(input.T.contiguous(), 0, x.reshape(-1), out=flat)
+    else:
+        torch.mm(x.reshape(steps * batch, -1), input.T, out=flat)
+
+
+def _forward_in_one_kernel(
+    recurrent: Tensor, input: Tensor, bias: Tensor, x: Tensor, states: Tensor, exact: Tensor, o: _Options
+) -> None:
+    from qornn_hw.training import recurrence_gpu
+
+    with _products(False):
+        _drives(input, x, exact[1:])
+    grid = None if o.grid is None else (o.grid.step, o.grid.bits, str(o.grid.rounding))
+    recurrence_gpu.forward(
+        exact,
+        states,
+        recurrent,
+        o.unit,
+        bias,
+        activation=str(o.activation),
+        grid=grid,
+        bfloat16=o.bfloat16,
+    )
+
+
 class _Recurrence(Function):
     @staticmethod
     def forward(
@@ -138,34 +188,17 @@ class _Recurrence(Function):
         batch, n = state.shape
         steps = x.shape[1]
         x = x.transpose(0, 1).contiguous()
-        by_row = isinstance(o.unit, Tensor)
-        factor = 1.0 if isinstance(o.unit, Tensor) else o.unit
-        # W^T in units, and U^T; a unit for each row multiplies the columns of what comes out.
-        w = (recurrent / o.unit).T.contiguous()
-        u = (input / o.unit if by_row else input).T.contiguous()
-        column = o.unit.T if isinstance(o.unit, Tensor) else None
-        # Only a backward pass or the caller needs all states.
-        kept = steps + 1 if o.differentiable or not o.last_only else 2
+        one_kernel = _in_one_kernel(state, o)
+        # Only a backward pass, the caller, or the kernel needs all states.
+        kept = steps + 1 if o.differentiable or one_kernel or not o.last_only else 2
         states = o.workspace.tensor("states", state, kept, batch, n)
         states[0] = state
         # What the activation gave before it was rounded.
         exact = states if o.grid is None else o.workspace.tensor("exact", state, kept, batch, n)
-        scratch = state.new_empty(batch, n)
-        with _products(o.bfloat16):
-            for t in range(steps):
-                z = exact[(t + 1) % kept]
-                if x.ndim == 2:
-                    torch.index_select(u, 0, x[t], out=z)
-                elif x.shape[2] == 1:
-                    torch.mul(x[t], u, out=z)
-                else:
-                    torch.mm(x[t], u, out=z)
-                z.addmm_(states[t % kept], w, alpha=factor)
-                if column is not None:
-                    z.mul_(column)
-                _activate(o.activation, z, bias, scratch)
-                if o.grid is not None:
-                    o.grid.put(z, states[(t + 1) % kept])
+        if one_kernel:
+            _forward_in_one_kernel(recurrent, input, bias, x, states, exact, o)
+        else:
+            _forward_step_by_step(recurrent, input, bias, x, states, exact, o)
         if o.differentiable:
             ctx.save_for_backward(recurrent, input, x, states, exact)
             ctx.options = o
@@ -179,26 +212,25 @@ class _Recurrence(Function):
         o: _Options = ctx.options
         steps, batch, n = states.shape[0] - 1, states.shape[1], states.shape[2]
         deltas = o.workspace.tensor("deltas", states, steps, batch, n)
-        scratch = states.new_empty(batch, n)
-        bias_sum = states.new_zeros(batch, n)
-        low = high = 0.0
-        if o.grid is not None:
-            c = 2 ** (o.grid.bits - 1)
-            low, high = -c * o.grid.step, (c - 1) * o.grid.step
+        if _in_one_kernel(states[0], o):
+            from qornn_hw.training import recurrence_gpu
+
+            d_bias = recurrence_gpu.backward(
+                deltas,
+                outer,
+                exact,
+                recurrent,
+                o.unit,
+                activation=str(o.activation),
+                limits=None if o.grid is None else o.grid.limits,
+                last_only=o.last_only,
+                bfloat16=o.bfloat16,
+            )
+        else:
+            d_bias = _backward_step_by_step(deltas, outer, recurrent, exact, o)
         d_recurrent = d_input = d_state = None
+        flat = deltas.view(steps * batch, n)
         with _products(o.bfloat16):
-            for t in range(steps - 1, -1, -1):
-                d = deltas[t]
-                if t == steps - 1:
-                    d.copy_(outer if o.last_only else outer[t])
-                elif o.last_only:
-                    torch.mm(deltas[t + 1], recurrent, out=d)
-                else:
-                    torch.addmm(outer[t], deltas[t + 1], recurrent, out=d)
-                if o.grid is not None:
-                    d.mul_((exact[t + 1] >= low) & (exact[t + 1] <= high))
-                _differentiate(o.activation, d, exact[t + 1], bias_sum, scratch)
-            flat = deltas.view(steps * batch, n)
             if ctx.needs_input_grad[0]:
                 d_recurrent = flat.T @ states[:-1].view(steps * batch, n)
             if ctx.needs_input_grad[3]:
@@ -208,7 +240,59 @@ class _Recurrence(Function):
                 d_input = torch.zeros_like(input.T).index_add_(0, x.view(-1), flat).T
             else:
                 d_input = flat.T @ x.view(steps * batch, -1)
-        return d_recurrent, d_input, bias_sum.sum(0), d_state, None, None
+        return d_recurrent, d_input, d_bias, d_state, None, None
+
+
+def _forward_step_by_step(
+    recurrent: Tensor, input: Tensor, bias: Tensor, x: Tensor, states: Tensor, exact: Tensor, o: _Options
+) -> None:
+    """Write the states after index 0 of ``states``; where it is shorter than the steps, in turns."""
+    kept, batch, n = states.shape
+    by_row = isinstance(o.unit, Tensor)
+    factor = 1.0 if isinstance(o.unit, Tensor) else o.unit
+    # W^T in units, and U^T; a unit for each row multiplies the columns of what comes out.
+    w = (recurrent / o.unit).T.contiguous()
+    u = (input / o.unit if by_row else input).T.contiguous()
+    column = o.unit.T if isinstance(o.unit, Tensor) else None
+    scratch = states.new_empty(batch, n)
+    with _products(o.bfloat16):
+        for t in range(len(x)):
+            z = exact[(t + 1) % kept]
+            if x.ndim == 2:
+                torch.index_select(u, 0, x[t], out=z)
+            elif x.shape[2] == 1:
+                torch.mul(x[t], u, out=z)
+            else:
+                torch.mm(x[t], u, out=z)
+            z.addmm_(states[t % kept], w, alpha=factor)
+            if column is not None:
+                z.mul_(column)
+            _activate(o.activation, z, bias, scratch)
+            if o.grid is not None:
+                o.grid.put(z, states[(t + 1) % kept])
+
+
+def _backward_step_by_step(
+    deltas: Tensor, outer: Tensor, recurrent: Tensor, exact: Tensor, o: _Options
+) -> Tensor:
+    """Write d_t of all steps to ``deltas`` and return the gradient by the bias, (n,)."""
+    steps, batch, n = deltas.shape
+    scratch = deltas.new_empty(batch, n)
+    bias_sum = deltas.new_zeros(batch, n)
+    low, high = (0.0, 0.0) if o.grid is None else o.grid.limits
+    with _products(o.bfloat16):
+        for t in range(steps - 1, -1, -1):
+            d = deltas[t]
+            if t == steps - 1:
+                d.copy_(outer if o.last_only else outer[t])
+            elif o.last_only:
+                torch.mm(deltas[t + 1], recurrent, out=d)
+            else:
+                torch.addmm(outer[t], deltas[t + 1], recurrent, out=d)
+            if o.grid is not None:
+                d.mul_((exact[t + 1] >= low) & (exact[t + 1] <= high))
+            _differentiate(o.activation, d, exact[t + 1], bias_sum, scratch)
+    return bias_sum.sum(0)
 
 
 def _activate(activation: Activation, z: Tensor, bias: Tensor, scratch: Tensor) -> None:

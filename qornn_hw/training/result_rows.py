@@ -53,11 +53,13 @@ class Job:
             quantized one; None: a quantized one.
         widths: bits of states with which the network is measured, too, quantized after training. They are
             no part of what names the run.
+        device: where a quantized network is trained, cpu or cuda.
     """
 
     config: RunConfig
     baseline: str | None = None
     widths: tuple[int, ...] = ()
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for bits in self.widths:
@@ -70,7 +72,8 @@ class Job:
 
         How often the run is saved is no part of it.
         """
-        command = command_line(replace(self.config, checkpoint_minutes=RunConfig.checkpoint_minutes))
+        config = replace(self.config, checkpoint_minutes=RunConfig.checkpoint_minutes)
+        command = command_line(config, self.device)
         if self.baseline is None:
             return command
         return f"{command.removesuffix(' -o model.pt')} (float {self.baseline} in place of the network)"

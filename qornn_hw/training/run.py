@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from qornn_hw.checkpoint import Checkpoint, load_checkpoint
-from qornn_hw.errors import CheckpointError, QornnError, TrainingError
+from qornn_hw.errors import CheckpointError, FormatError, QornnError, ToolError, TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.exporting import export
 from qornn_hw.fixed import Rounding
@@ -48,7 +48,11 @@ def run_file_of(out: Path) -> Path:
 
 @one_thread()
 def train(
-    config: RunConfig, out: Path | None = None, resume: bool = False, quiet: bool = False
+    config: RunConfig,
+    out: Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    device: str = "cpu",
 ) -> Checkpoint:
     """Train a network and return its checkpoint with the measured metrics.
 
@@ -61,18 +65,22 @@ def train(
             :func:`run_file_of`, and stays there: delete it when the checkpoint is safe. None: nowhere.
         resume: go on with the run saved beside ``out``.
         quiet: print no progress.
+        device: cpu, or cuda, the GPU that torch takes first. Its sums are others than the processor's, so
+            that the network is another one.
 
     Raises:
+        ToolError: there is no such device.
         DataError: the task's data are absent.
         TrainingError: the loss is not finite; it carries the best network until then.
         CheckpointError: there is nothing to resume, or it is another run's.
         OutputError: the run cannot be saved.
     """
+    place = _device(device)
     task = config.task()
     # Fail now, not after the training, if the data are missing.
     task.load()
     torch.manual_seed(config.seed)
-    cell = _cell(config, task)
+    cell = _cell(config, task).to(place)
     run_file = None
     if out is not None:
         run_file = RunFile(run_file_of(out), config.checkpoint_minutes)
@@ -89,6 +97,17 @@ def train(
             error.checkpoint = _measured(_exported(cell, config, task, trainer), config)
         raise
     return _measured(checkpoint, config)
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("cpu", "cuda"):
+        raise FormatError(f"device must be cpu or cuda, not {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ToolError(
+            "device cuda must be a GPU that torch can use, and it finds none; see its driver and the build "
+            "of torch, or leave --device out"
+        )
+    return torch.device(name)
 
 
 def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Checkpoint:
@@ -199,11 +218,11 @@ def _make_integrators(cell: QORNN, hidden: int) -> None:
     trained = torch.zeros(hidden)
     trained[:detectors] = 1.0
     hook: Any = cell.input_weight.register_hook  # torch gives it no types
-    hook(lambda gradient: gradient * trained[:, None])
+    hook(lambda gradient: gradient * trained[:, None].to(gradient.device))
     if cell.bias.requires_grad:
         cell.bias[:detectors] = -cell.input_weight[:detectors].amax(dim=1)
         hook = cell.bias.register_hook
-        hook(lambda gradient: gradient * trained)
+        hook(lambda gradient: gradient * trained.to(gradient.device))
 
 
 def _warm_start(cell: QORNN, path: Path) -> None:
@@ -299,7 +318,7 @@ def _linear_copy(cell: QORNN, x: Tensor, targets: Tensor, state: Any) -> tuple[T
     quiet, answers = copy_logits(cell, x, _BLANK_BATCH)
     wanted = targets[:, -copy_task.RECALL :]
     loss = functional.cross_entropy(answers.flatten(0, 1), wanted.flatten())
-    silence = torch.zeros(quiet.shape[0] * quiet.shape[1], dtype=torch.long)
+    silence = torch.zeros(quiet.shape[0] * quiet.shape[1], dtype=torch.long, device=quiet.device)
     blank = functional.cross_entropy(quiet.flatten(0, 1), silence)
     loss = loss + blank * (quiet.shape[1] / copy_task.RECALL)
     right = (answers.detach().argmax(-1) == wanted).float().mean()
@@ -323,7 +342,7 @@ def _state_shift(network: IntegerNetwork, cell: QORNN) -> int:
 def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> Checkpoint:
     cell.eval()
     with torch.no_grad():
-        q = cell.quantized()
+        q = cell.quantized().cpu()
     integers = calibration_inputs(task, config.hidden, config.seed)
     vector = task.input_kind is InputKind.VECTOR
     inputs = integers * task.input_scale if vector else integers
@@ -367,7 +386,7 @@ def _exported(cell: QORNN, config: RunConfig, task: Task, trainer: Trainer) -> C
         },
         task=task.description(),
         provenance={
-            "command": command_line(config),
+            "command": command_line(config, trainer.device.type),
             "method": config.method,
             "seed": config.seed,
             "torch": torch.__version__,

@@ -175,7 +175,7 @@ def measured(checkpoint: Checkpoint) -> Row:
     }
 
 
-def _trained(config: RunConfig, out: Path | None) -> Checkpoint:
+def _trained(job: Job, out: Path | None) -> Checkpoint:
     """Train, going on with what an interrupted sweep saved of the run, if it did."""
     from qornn_hw.training.run import run_file_of, train
     from qornn_hw.training.trainer import RunFile
@@ -183,11 +183,11 @@ def _trained(config: RunConfig, out: Path | None) -> Checkpoint:
     resume = out is not None and run_file_of(out).exists()
     if out is not None and resume:
         try:
-            RunFile(run_file_of(out), 0).load(config)
+            RunFile(run_file_of(out), 0).load(job.config)
         except CheckpointError:  # the file is damaged, or of another time
             _forget(out)
             resume = False
-    return train(config, out, resume, quiet=True)
+    return train(job.config, out, resume, quiet=True, device=job.device)
 
 
 def _forget(out: Path | None) -> None:
@@ -221,7 +221,7 @@ def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[R
             if job.baseline is not None:
                 row |= _baseline(job)
             else:
-                checkpoint = _trained(job.config, out)
+                checkpoint = _trained(job, out)
                 row |= measured(checkpoint)
                 if job.widths:
                     row["requantized"] = _requantized(checkpoint, job)

@@ -113,7 +113,7 @@ class RunFile:
             CheckpointError: there is no such file, or it is of another run.
         """
         try:
-            state: dict[str, Any] = torch.load(self.path, weights_only=True)
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             found, version = state["config"], state["version"]
         except FileNotFoundError:
             raise CheckpointError(
@@ -186,12 +186,13 @@ def score(cell: nn.Module, task: Task, examples: Examples, hidden: int) -> float
     count, steps = examples.inputs.shape[:2]
     chunk = max(1, min(count, _HELD // (hidden * (4 if last_only(task) else steps))))
     total = 0.0
+    device = device_of(cell)
     cell.eval()
     with torch.no_grad():
         for start in range(0, count, chunk):
-            x = real_inputs(task, examples.inputs[start : start + chunk])
+            x = real_inputs(task, examples.inputs[start : start + chunk]).to(device)
             logits, _ = cell(x, last_only=last_only(task))
-            answers = (logits[:, None] if last_only(task) else logits).double().numpy()
+            answers = (logits[:, None] if last_only(task) else logits).double().cpu().numpy()
             with np.errstate(all="ignore"):
                 total += task.totals(answers, examples.targets[start : start + chunk])[task.metric]
     cell.train()
@@ -204,6 +205,11 @@ def real_inputs(task: Task, inputs: np.ndarray[Any, Any]) -> Tensor:
     return x if x.ndim == 2 else x.float() * task.input_scale
 
 
+def device_of(cell: nn.Module) -> torch.device:
+    """Return where a network's weights are."""
+    return next(cell.parameters()).device
+
+
 def _parameters(stage: Stage) -> list[Tensor]:
     return [p for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]]
 
@@ -213,6 +219,13 @@ def _detached(state: Any) -> Any:
     if isinstance(state, tuple):
         return tuple(_detached(part) for part in state)
     return None if state is None else state.detach()
+
+
+def _moved(state: Any, device: torch.device) -> Any:
+    """Return a state on a device."""
+    if isinstance(state, tuple):
+        return tuple(_moved(part, device) for part in state)
+    return None if state is None else state.to(device)
 
 
 class Trainer:
@@ -236,6 +249,7 @@ class Trainer:
     ) -> None:
         self.cell, self.task, self.config, self.quiet = cell, task, config, quiet
         self.run_file = run_file
+        self.device = device_of(cell)
         self.curve: list[dict[str, Any]] = []
         self.seconds = 0.0
         self._stage = -1
@@ -281,6 +295,8 @@ class Trainer:
             for optimizer, state in zip(stage.optimizers, resumed["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             torch.set_rng_state(resumed["random"])
+            if "cuda_random" in resumed and self.device.type == "cuda":
+                torch.cuda.set_rng_state(resumed["cuda_random"], self.device)
             self._resumed = None
         else:
             if prepare is not None:
@@ -301,7 +317,7 @@ class Trainer:
         task, config, cell = self.task, self.config, self.cell
         epoch = task.batches_per_epoch(config.batch)
         interval = epoch or math.ceil(stage.iterations / _VALIDATIONS)
-        state = None if resumed is None else resumed["state"]
+        state = None if resumed is None else _moved(resumed["state"], self.device)
         unchanged = 0 if resumed is None else resumed["unchanged"]
         metric: float | None = None
         every = max(1, stage.iterations // _CURVE)
@@ -320,10 +336,11 @@ class Trainer:
                 examples = task.training_batch(offset + i, config.batch, config.seed)
                 if not examples.continues:
                     state = None
-                targets = torch.from_numpy(np.ascontiguousarray(examples.targets))
+                x = real_inputs(task, examples.inputs).to(self.device)
+                targets = torch.from_numpy(np.ascontiguousarray(examples.targets)).to(self.device)
                 for optimizer in stage.optimizers:
                     optimizer.zero_grad()
-                loss, shown, state = stage.objective(cell, real_inputs(task, examples.inputs), targets, state)
+                loss, shown, state = stage.objective(cell, x, targets, state)
                 value = float(loss.detach())
                 if not math.isfinite(value):
                     raise TrainingError(
@@ -402,6 +419,11 @@ class Trainer:
         """Return a score of which more is better."""
         return metric if self.task.larger_is_better else -metric
 
+    def _device_random(self) -> dict[str, Tensor]:
+        if self.device.type != "cuda":
+            return {}
+        return {"cuda_random": torch.cuda.get_rng_state(self.device)}
+
     def _save(
         self, stage: Stage, iteration: int, state: Any, best: Best, unchanged: int, started: float
     ) -> None:
@@ -415,6 +437,7 @@ class Trainer:
                 "cell": self.cell.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in stage.optimizers],
                 "random": torch.get_rng_state(),
+                **self._device_random(),
                 "state": state,
                 "best": best.weights,
                 "best_score": best.score,

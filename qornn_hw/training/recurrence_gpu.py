@@ -1,0 +1,244 @@
+"""The recurrence of :mod:`recurrence` on a CUDA device: all steps in one kernel, forward and one backward.
+
+    forward    z_t = unit (N h_{t-1}) + drive_t        h_t = act(z_t, b), rounded to the grid
+    backward   d_t = act'(h_t) (g_t + W^T d_{t+1})     W = unit N
+
+A step of a small network is a microsecond of arithmetic, and ten kernels a step would be nothing but
+launches. Here a program takes :data:`SEQUENCES` sequences through all steps and keeps N, in bfloat16, and
+the states to itself. Integers of up to 8 bits lose nothing in bfloat16. The other operand is rounded to it,
+or, where that is not wanted, split into three bfloat16 parts, which hold all of a float32.
+
+Triton compiles the kernels when they are first called; it comes with torch where torch has CUDA.
+"""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+__all__ = ["SEQUENCES", "UNITS_MAX", "backward", "forward"]
+
+# The least that a product of the tensor cores takes; more programs are worth more than fuller ones.
+SEQUENCES = 16
+# N, padded to a power of two, must fit into the registers of a multiprocessor.
+UNITS_MAX = 256
+_WARPS = 16
+
+
+@triton.jit
+def _product(a, matrix, PARTS: tl.constexpr):
+    """Return ``a @ matrix`` with a in as many bfloat16 parts."""
+    part = a.to(tl.bfloat16)
+    total = tl.dot(part, matrix)
+    for _ in tl.static_range(1, PARTS):
+        a = a - part.to(tl.float32)
+        part = a.to(tl.bfloat16)
+        total = tl.dot(part, matrix, total)
+    return total
+
+
+@triton.jit
+def _forward_kernel(
+    exact,
+    states,
+    matrix,
+    unit,
+    bias,
+    steps,
+    batch,
+    n,
+    grid_step,
+    low,
+    high,
+    ACTIVATION: tl.constexpr,
+    ROUNDING: tl.constexpr,
+    PARTS: tl.constexpr,
+    M: tl.constexpr,
+    N: tl.constexpr,
+):
+    rows = tl.program_id(0) * M + tl.arange(0, M)
+    units = tl.arange(0, N)
+    inside = (rows[:, None] < batch) & (units[None, :] < n)
+    place = rows[:, None] * n + units[None, :]
+    stride = (batch * n).to(tl.int64)
+    square = (units[:, None] < n) & (units[None, :] < n)
+    # Transposed: (j, i) holds what unit j gives to unit i.
+    w = tl.load(matrix + units[None, :] * n + units[:, None], mask=square, other=0.0)
+    worth = tl.load(unit + units, mask=units < n, other=0.0)[None, :]
+    b = tl.load(bias + units, mask=units < n, other=0.0)[None, :]
+    h = tl.load(states + place, mask=inside, other=0.0)
+    drive = tl.load(exact + stride + place, mask=inside, other=0.0)
+    for t in range(1, steps + 1):
+        z = drive
+        # Fetched a step ahead: memory is slower than the product.
+        drive = tl.load(exact + (t + 1) * stride + place, mask=inside & (t < steps), other=0.0)
+        z += worth * _product(h, w, PARTS)
+        if ACTIVATION == "relu":
+            h = tl.maximum(z + b, 0.0)
+        elif ACTIVATION == "modrelu":
+            size = tl.maximum(tl.abs(z) + b, 0.0)
+            h = tl.where(z > 0.0, size, tl.where(z < 0.0, -size, 0.0))
+        elif ACTIVATION == "hardtanh":
+            h = tl.minimum(tl.maximum(z + b, -1.0), 1.0)
+        elif ACTIVATION == "tanh":
+            h = 2.0 * tl.sigmoid(2.0 * (z + b)) - 1.0
+        else:
+            h = z
+        tl.store(exact + t * stride + place, h, mask=inside)
+        if ROUNDING != "none":
+            h = tl.div_rn(h, grid_step)
+            whole = tl.floor(h + 0.5)
+            if ROUNDING == "half_even":
+                odd = whole - 2.0 * tl.floor(whole * 0.5)
+                whole = tl.where((whole - h == 0.5) & (odd != 0.0), whole - 1.0, whole)
+            h = tl.minimum(tl.maximum(whole, low), high) * grid_step
+            tl.store(states + t * stride + place, h, mask=inside)
+
+
+@triton.jit
+def _backward_kernel(
+    deltas,
+    outer,
+    exact,
+    matrix,
+    unit,
+    steps,
+    batch,
+    n,
+    low,
+    high,
+    ACTIVATION: tl.constexpr,
+    ROUNDED: tl.constexpr,
+    LAST_ONLY: tl.constexpr,
+    PARTS: tl.constexpr,
+    M: tl.constexpr,
+    N: tl.constexpr,
+):
+    rows = tl.program_id(0) * M + tl.arange(0, M)
+    units = tl.arange(0, N)
+    inside = (rows[:, None] < batch) & (units[None, :] < n)
+    place = rows[:, None] * n + units[None, :]
+    stride = (batch * n).to(tl.int64)
+    square = (units[:, None] < n) & (units[None, :] < n)
+    w = tl.load(matrix + units[:, None] * n + units[None, :], mask=square, other=0.0)
+    worth = tl.load(unit + units, mask=units < n, other=0.0)[None, :]
+    h_next = tl.load(exact + steps * stride + place, mask=inside, other=0.0)
+    if LAST_ONLY:
+        g_next = tl.load(outer + place, mask=inside, other=0.0)
+    else:
+        g_next = tl.load(outer + (steps - 1) * stride + place, mask=inside, other=0.0)
+    d = tl.zeros((M, N), dtype=tl.float32)
+    for s in range(0, steps):
+        t = steps - s
+        h = h_next
+        g = g_next
+        h_next = tl.load(exact + (t - 1) * stride + place, mask=inside, other=0.0)
+        if LAST_ONLY:
+            g_next = tl.zeros((M, N), dtype=tl.float32)
+        else:
+            g_next = tl.load(outer + (t - 2) * stride + place, mask=inside & (t > 1), other=0.0)
+        d = g + _product(d * worth, w, PARTS)
+        if ROUNDED:
+            d = tl.where((h >= low) & (h <= high), d, 0.0)
+        if (ACTIVATION == "relu") or (ACTIVATION == "modrelu"):
+            d = tl.where(h != 0.0, d, 0.0)
+        elif ACTIVATION == "hardtanh":
+            d = tl.where(tl.abs(h) < 1.0, d, 0.0)
+        elif ACTIVATION == "tanh":
+            d = d * (1.0 - h * h)
+        tl.store(deltas + (t - 1) * stride + place, d, mask=inside)
+
+
+def _launch(kernel: Any, batch: int, n: int, *arguments: Any, **options: Any) -> None:
+    padded = max(16, triton.next_power_of_2(n))
+    programs = (triton.cdiv(batch, SEQUENCES),)
+    kernel[programs](*arguments, **options, M=SEQUENCES, N=padded, num_warps=min(_WARPS, padded // 8))
+
+
+def _units(unit: Tensor | float, like: Tensor, n: int) -> Tensor:
+    """Return the worth of a unit of each row, (n,)."""
+    if isinstance(unit, Tensor):
+        return unit.reshape(n).to(like).contiguous()
+    return like.new_full((n,), unit)
+
+
+def _matrix(recurrent: Tensor, worth: Tensor) -> Tensor:
+    """Return W in its units."""
+    return (recurrent / worth[:, None]).to(torch.bfloat16).contiguous()
+
+
+def forward(
+    exact: Tensor,
+    states: Tensor,
+    recurrent: Tensor,
+    unit: Tensor | float,
+    bias: Tensor,
+    *,
+    activation: str,
+    grid: tuple[float, int, str] | None,
+    bfloat16: bool,
+) -> None:
+    """Write the states of all steps.
+
+    Args:
+        exact: (T + 1, batch, n), float32, contiguous as all are. From index 1 on it holds what the inputs
+            give to the steps, ``U x_t``, and is overwritten by what the activation gave.
+        states: (T + 1, batch, n), index 0 the first state; without a grid the same tensor as ``exact``.
+        recurrent: W, (n, n), n up to :data:`UNITS_MAX`.
+        unit: what the integers in W are multiples of, or (n, 1) one for each row.
+        bias: b, (n,).
+        activation: its name.
+        grid: step, bits, and tie rule of the states' grid, if they are rounded.
+        bfloat16: whether a state is rounded to bfloat16 on its way into the product.
+    """
+    steps, batch, n = exact.shape[0] - 1, exact.shape[1], exact.shape[2]
+    step, bits, rounding = grid or (1.0, 1, "none")
+    c = 2.0 ** (bits - 1)
+    worth = _units(unit, recurrent, n)
+    matrix = _matrix(recurrent, worth)
+    _launch(
+        _forward_kernel, batch, n, exact, states, matrix, worth, bias, steps, batch, n, step, -c, c - 1.0,
+        ACTIVATION=activation, ROUNDING=rounding, PARTS=1 if bfloat16 else 3,
+    )  # fmt: skip
+
+
+def backward(
+    deltas: Tensor,
+    outer: Tensor,
+    exact: Tensor,
+    recurrent: Tensor,
+    unit: Tensor | float,
+    *,
+    activation: str,
+    limits: tuple[float, float] | None,
+    last_only: bool,
+    bfloat16: bool,
+) -> Tensor:
+    """Write the gradients by what goes into the activation, and return that by the bias, (n,).
+
+    Args:
+        deltas: (T, batch, n), what is written.
+        outer: g, the gradient from outside, (T, batch, n), or by the last state alone (batch, n).
+        exact: what the activation gave, as :func:`forward` left it.
+        recurrent: W.
+        unit: as there.
+        activation: its name.
+        limits: the least and the largest state of the grid, beyond which no gradient passes; None: no grid.
+        last_only: which of the two ``outer`` is.
+        bfloat16: whether a gradient is rounded to bfloat16 on its way into the product.
+    """
+    steps, batch, n = deltas.shape
+    low, high = limits or (0.0, 0.0)
+    worth = _units(unit, recurrent, n)
+    matrix = _matrix(recurrent, worth)
+    _launch(
+        _backward_kernel, batch, n, deltas, outer.contiguous(), exact, matrix, worth, steps, batch, n, low,
+        high, ACTIVATION=activation, ROUNDED=limits is not None, LAST_ONLY=last_only,
+        PARTS=1 if bfloat16 else 3,
+    )  # fmt: skip
+    if activation == "identity":
+        return deltas.new_zeros(n)
+    by_bias = deltas * torch.sign(exact[1:]) if activation == "modrelu" else deltas
+    return by_bias.sum(dim=(0, 1))
