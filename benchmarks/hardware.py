@@ -9,32 +9,24 @@ integer model, area and clock from the placed design. The last row of a name cou
 """
 
 import argparse
-import json
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from build_rows import Row, build_row, markdown, read_rows, run_rows
 from hardware_plots import Point, draw_roofline
 from limit import limit_network
 
-from boards.build import build
-from boards.estimation import plan_for
-from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.engine import Engine
-from qornn_hw.errors import QornnError
 from qornn_hw.network import IntegerNetwork
-from sim.amaranth_bench import simulate_core_in_python
-from sim.stimuli import random_sequences
 
 REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 PLOT = REPOSITORY / "docs" / "benchmarks_roofline.svg"
-COUNTED_STEPS = 5
 
 # What a step's energy is modelled with, core rail only: a logic cell and the clock of an iCE40UP5K a cycle.
 # Both are slopes of the currents that tinyVision.ai measured (github.com/tinyvision-ai-inc/ice40_power) at
@@ -117,35 +109,23 @@ cycle, slopes of currents that tinyVision.ai measured; memories and multipliers 
 """
 
 
-def run(case: Case, effort: int) -> dict[str, Any]:
+def run(case: Case, effort: int) -> Row:
     """Build a case and return its row."""
-    network, board = case.network(), find_board(case.board)
-    design = plan_for(network, board, engine=case.engine)
-    sequences = random_sequences(network, batch=1, steps=COUNTED_STEPS, seed=0)
-    counted = simulate_core_in_python(design, sequences)
-    with tempfile.TemporaryDirectory() as folder:
-        report = build(
-            design, board, Path(folder) / "out", cycles_per_step=counted.cycles_per_step, effort=effort
-        )
-    report["seconds"] = round(sum(report["seconds"].values()), 1)
+    network = case.network()
     weights = network.weight_bits
     n, m, p = network.hidden_size, network.input_size, network.output_size
     vector = n * m * weights.input if network.vector_input else 0
     bits = n * n * weights.recurrent + vector + p * n * weights.output
-    return {
-        "name": case.name,
-        "weight_memory_bits": bits,
-        "integers_compared": counted.integers_compared,
-    } | report
+    return {"weight_memory_bits": bits} | build_row(network, case.board, case.engine, effort)
 
 
-def _bound(row: dict[str, Any]) -> float:
+def _bound(row: Row) -> float:
     if row["engine"] == "dsp":
         return max(row["macs_per_step"] / MULTIPLIERS, row["weight_memory_bits"] / SPRAM_BITS)
     return float(row["weight_memory_bits"]) / BLOCK_RAM_BITS
 
 
-def _line(case: Case, row: dict[str, Any]) -> list[str]:
+def _line(case: Case, row: Row) -> list[str]:
     used, there = row["resources"], row["available"]
     cycles, lut = row["cycles_per_step"], used["lut"]
     goal = ""
@@ -172,7 +152,7 @@ def _line(case: Case, row: dict[str, Any]) -> list[str]:
     ]
 
 
-def page(rows: dict[str, dict[str, Any]]) -> str:
+def page(rows: dict[str, Row]) -> str:
     """Return docs/benchmarks.md."""
     columns = [
         "network",
@@ -190,12 +170,10 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         "uJ a step",
         "build",
     ]
-    lines = [columns, ["---"] * len(columns)]
-    lines += [
+    lines = [
         _line(case, rows[case.name]) if case.name in rows else [case.title, case.board, "not run"] + [""] * 11
         for case in CASES
     ]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     notes = NOTES.format(
         ebr=BLOCK_RAM_BITS,
         spram=SPRAM_BITS,
@@ -207,8 +185,7 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
     commands = "\n".join(f"- {case.title}, {case.board}: `--run {case.name}`" for case in CASES)
     return (
         HEAD
-        + table
-        + "\n"
+        + markdown(columns, lines)
         + notes
         + _microcontrollers(rows)
         + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
@@ -231,7 +208,7 @@ MICROCONTROLLERS = (
 COMPARED = "n128-k4"
 
 
-def _microcontrollers(rows: dict[str, dict[str, Any]]) -> str:
+def _microcontrollers(rows: dict[str, Row]) -> str:
     if COMPARED not in rows:
         return ""
     row = rows[COMPARED]
@@ -254,7 +231,7 @@ def _microcontrollers(rows: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def _draw(rows: dict[str, dict[str, Any]]) -> None:
+def _draw(rows: dict[str, Row]) -> None:
     points = []
     for case in CASES:
         row = rows.get(case.name)
@@ -267,15 +244,9 @@ def _draw(rows: dict[str, dict[str, Any]]) -> None:
 
 def write() -> None:
     """Write page and picture from the rows."""
-    rows = read_rows()
+    rows = read_rows(ROWS)
     PAGE.write_text(page(rows))
     _draw(rows)
-
-
-def read_rows() -> dict[str, dict[str, Any]]:
-    """Return the last row of each name."""
-    lines = ROWS.read_text().splitlines() if ROWS.exists() else []
-    return {row["name"]: row for row in map(json.loads, lines)}
 
 
 def main() -> int:
@@ -288,20 +259,15 @@ def main() -> int:
     if arguments.list:
         print("\n".join(f"{case.name:16} {case.title}, {case.board}" for case in CASES))
         return 0
-    failed = 0
-    for case in CASES if arguments.run is not None else ():
-        if arguments.run and case.name not in arguments.run:
-            continue
-        try:
-            row = run(case, arguments.effort)
-        except QornnError as error:
-            print(f"{case.name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        with ROWS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(" | ".join(_line(case, row)), flush=True)
+    names = [] if arguments.run is None else arguments.run or [case.name for case in CASES]
+    chosen = {case.name: case for case in CASES if case.name in names}
+
+    def finished(name: str, row: Row) -> None:
+        print(" | ".join(_line(chosen[name], row)), flush=True)
         write()
+
+    runs = {name: partial(run, case, arguments.effort) for name, case in chosen.items()}
+    failed = run_rows(runs, ROWS, finished)
     write()
     print(f"wrote {PAGE}")
     return 2 if failed else 0

@@ -425,14 +425,7 @@ class _Run:
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
             outputs = (names["top" + self.flow.placed], names["timing.json"])
             try:
-                options = ["--seed", str(seed), *mine]
-                try:
-                    self.shop.run(log, self.tools.nextpnr, [*PLACER_OPTIONS, *options], outputs)
-                except ToolError:
-                    said = (self.work / LOG_FOLDER / f"{log}.log").read_text(errors="replace")
-                    if NO_PLACE not in said:
-                        raise
-                    self.shop.run(log, self.tools.nextpnr, [*SPREAD_OPTIONS, *options], outputs)
+                self._nextpnr(log, ["--seed", str(seed), *mine], outputs)
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise
@@ -451,6 +444,15 @@ class _Run:
             for seed in seeds:
                 (logs / f"{stage}-{seed}.log").unlink(missing_ok=True)
         return best, placements[best]
+
+    def _nextpnr(self, log: str, options: Sequence[str], outputs: Sequence[str]) -> None:
+        """Place and route; where no legal placement is found, once more with the cells spread."""
+        try:
+            self.shop.run(log, self.tools.nextpnr, [*PLACER_OPTIONS, *options], outputs)
+        except ToolError:
+            if NO_PLACE not in (self.work / LOG_FOLDER / f"{log}.log").read_text(errors="replace"):
+                raise
+            self.shop.run(log, self.tools.nextpnr, [*SPREAD_OPTIONS, *options], outputs)
 
     def _side_by_side(self, work: Callable[[int], Placement], seeds: Sequence[int]) -> list[Placement]:
         """Do ``work`` for all seeds, as many at a time as there are cores; the first failure ends all."""

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from serial.tools import list_ports
 
 from boards.board import Board
-from qornn_hw.design import Design
+from qornn_hw.design import Design, compile_network
 from qornn_hw.errors import BoardError, LinkError, MismatchError
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import (
@@ -219,8 +219,6 @@ def find_port(board: Board, ports: Iterable[Any] | None = None) -> str:
 
 def network_format(network: IntegerNetwork) -> LinkFormat:
     """Return the format of the link of a network, of whichever design; its digest is zeros."""
-    from qornn_hw.design import compile_network
-
     return LinkFormat.of(compile_network(network, elements=1))
 
 

@@ -1,10 +1,8 @@
 """A folder in which tools run, and from which their results are renamed into place."""
 
-import errno
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from boards.toolchain import Tool, tool_environment
-from qornn_hw.errors import OutputError, QornnError, ToolError
+from qornn_hw import output_folder
+from qornn_hw.errors import OutputError, ToolError
 from rtl_gen.yosys import tool_cache
 
 __all__ = ["LOG_FOLDER", "Workshop", "work_folder"]
@@ -24,36 +23,9 @@ DISK_FULL_BYTES = 1 << 20
 
 @contextmanager
 def work_folder(out_dir: Path) -> Iterator[Path]:
-    """A folder inside ``out_dir``, so that results can be renamed into place; gone afterwards."""
-    made = not out_dir.exists()
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".build-", dir=out_dir))
-    except OSError as error:
-        raise OutputError(
-            f"the output folder must be one that can be written, {out_dir} is not: {_reason(error)}; "
-            "choose another with --out"
-        ) from error
-    try:
+    """A folder of :func:`qornn_hw.output_folder.work_folder` of which the logs stay after a failure."""
+    with output_folder.work_folder(out_dir, "build", lambda work: _keep_logs(work, out_dir)) as work:
         yield work
-    except QornnError:
-        _keep_logs(work, out_dir)
-        raise
-    except OSError as error:
-        _keep_logs(work, out_dir)
-        raise OutputError(f"the build could not be written to {out_dir}: {_reason(error)}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if made:
-            # Only if nothing is in it: an interrupted build leaves no trace.
-            with suppress(OSError):
-                out_dir.rmdir()
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "the disk is full; free some space"
-    return error.strerror or str(error)
 
 
 def _keep_logs(work: Path, out_dir: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from qornn_hw.command_options import BoardOption, DataOption, JsonOption, ModelArgument, engine_of
 from qornn_hw.errors import DataError, FormatError, OutputError, ToolError
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ __all__ = ["add_to"]
 # Sequences of a run where nobody names more: random ones, or of the task's test set.
 RANDOM_STEPS = 32
 
-BoardOption = Annotated[
-    str,
-    typer.Option("--board", metavar="NAME", help="The board, as in `qornn-hw boards`, or a file with one."),
-]
 BuildOption = Annotated[
     Path | None,
     typer.Option("--build", metavar="DIR", help="The build that the board holds: its folder."),
@@ -44,7 +41,6 @@ LanesOption = Annotated[
 EngineOption = Annotated[
     str | None, typer.Option("--engine", metavar="NAME", help="As for the build, where no --build is named.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,7 +58,6 @@ def _design_of(
     from boards.kept import built_design
     from boards.registry import find_board
     from boards.report import read_report
-    from qornn_hw.engine import Engine
 
     report: dict[str, Any] = {}
     if build is not None:
@@ -74,12 +69,11 @@ def _design_of(
         lanes, engine = report.get("lanes"), report.get("engine")
     else:
         found = find_board(board)
-    if engine is not None and engine not in tuple(Engine):
-        raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
+    chosen = engine_of(engine)
     if build is not None and (built := built_design(build, checkpoint.network)) is not None:
         # A build that was reloaded, or made to be, has a plan of its own.
         return built, found, report
-    design = plan_for(checkpoint.network, found, lanes, None if engine is None else Engine(engine))
+    design = plan_for(checkpoint.network, found, lanes, chosen)
     if report and report.get("design_digest") != design.digest:
         raise FormatError(
             f"--build must be a build of this model, {build} is of another design; build this one with: "
@@ -100,7 +94,7 @@ def _weights_of(build: Path, report: dict[str, Any]) -> bytes:
 
 
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")],
+    model: ModelArgument,
     port: Annotated[
         str | None,
         typer.Option(metavar="PORT", help="The board's serial port; else it is found by its USB ids."),
@@ -109,9 +103,7 @@ def run(
     build: BuildOption = None,
     lanes: LanesOption = None,
     engine: EngineOption = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set of the task.")
-    ] = None,
+    data: DataOption = None,
     inputs: Annotated[
         Path | None,
         typer.Option(
@@ -145,6 +137,7 @@ def run(
     from boards.host import Host, check_answers, find_port, model_answers, open_port
     from qornn_hw.checkpoint import load_checkpoint
     from qornn_hw.weight_image import encode_image
+    from sim.stimuli import random_sequences
 
     for option, count in (("--limit", limit), ("--random", random), ("--steps", steps)):
         if count is not None and count < 1:
@@ -165,7 +158,7 @@ def run(
     if inputs is not None:
         sequences = list(_read_array(inputs))
     elif random is not None:
-        sequences = _random_sequences(checkpoint, random, steps, seed)
+        sequences = random_sequences(network, batch=random, steps=steps, seed=seed)
     else:
         sequences, score = _test_set(checkpoint, data, limit)
     sequences = sequences[:limit]
@@ -243,15 +236,6 @@ def _read_array(path: Path) -> NDArray[np.int64]:
             f"{path} is not"
         )
     return array.astype(np.int64)
-
-
-def _random_sequences(checkpoint: "Checkpoint", count: int, steps: int, seed: int) -> list[NDArray[np.int64]]:
-    net = checkpoint.network
-    rng = np.random.default_rng(seed)
-    if net.vector_input:
-        form = net.input_format
-        return list(rng.integers(form.min, form.max + 1, (count, steps, net.input_size)))
-    return list(rng.integers(0, net.input_size, (count, steps)))
 
 
 def _test_set(
@@ -349,7 +333,7 @@ def program(
 
 
 def simulate_board(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")],
+    model: ModelArgument,
     board: BoardOption = "icebreaker",
     build: BuildOption = None,
     lanes: LanesOption = None,

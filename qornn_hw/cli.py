@@ -1,7 +1,7 @@
 """The command line: from `train` to `build` and `export`.
 
-The one module that knows all layers. What a command does not need is not imported: `build` works without
-torch, `train` without Amaranth.
+With the modules of the commands that it adds it is the one place that knows all layers. What a command does
+not need is not imported: `build` works without torch, `train` without Amaranth.
 """
 
 import json
@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from qornn_hw import board_command, export_command, sweep_command, train_command
+from qornn_hw.command_options import BoardOption, DataOption, JsonOption, ModelArgument, engine_of
 from qornn_hw.errors import (
     CapacityError,
     FormatError,
     OutputError,
     QornnError,
-    ToolError,
 )
 
 if TYPE_CHECKING:
@@ -43,15 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data set of the task.")
-]
-BoardOption = Annotated[
-    str,
-    typer.Option("--board", metavar="NAME", help="The board, as in `qornn-hw boards`, or a file with one."),
-]
 LanesOption = Annotated[
     int | None,
     typer.Option("--lanes", metavar="N", help="At most N multiply-accumulates a cycle; else what fits."),
@@ -172,12 +163,8 @@ def _design(
 ) -> "Design":
     from boards.estimation import plan_for
     from boards.registry import find_board
-    from qornn_hw.engine import Engine
 
-    if engine is not None and engine not in tuple(Engine):
-        raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
-    chosen = None if engine is None else Engine(engine)
-    return plan_for(checkpoint.network, find_board(board), lanes, chosen, room=room)
+    return plan_for(checkpoint.network, find_board(board), lanes, engine_of(engine), room=room)
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -401,9 +388,9 @@ def _simulate(
             return simulate_link([verilog], "linked_core", PINS_CLOCKS_PER_BIT, design, stimuli, **options)
     assert build_dir is not None
     from boards.kept import built_design
-    from boards.netlist import find_netlist
     from boards.registry import find_board
     from boards.report import read_report
+    from qornn_hw.placed_netlist import simulate_build
 
     report = read_report(build_dir)
     if report.get("design_digest") != design.digest:
@@ -417,28 +404,7 @@ def _simulate(
     found = find_board(board)
     if report["board"] != found.name:
         raise FormatError(f"--build must be a build for --board {found.name}, not for {report['board']}")
-    netlist = find_netlist(build_dir, found)
-    # A netlist is large and slow: what Verilator takes to compile it, it soon makes up for.
-    options["simulator"] = options["simulator"] or _verilator_if_there()
-    return simulate_link(
-        netlist.sources,
-        netlist.top,
-        Fraction(round(report["clock_mhz"] * 1e6), report["baud"]),
-        design,
-        stimuli,
-        ports=netlist.ports,
-        defines=netlist.defines,
-        **options,
-    )
-
-
-def _verilator_if_there() -> str | None:
-    from sim.runner import find_simulator
-
-    try:
-        return find_simulator("verilator").name
-    except ToolError:
-        return None
+    return simulate_build(build_dir, found, report, design, stimuli, **options)
 
 
 # -- plan --------------------------------------------------------------------------------------------

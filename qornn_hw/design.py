@@ -204,16 +204,16 @@ def _constant_image(s: Schedule) -> RomImage:
     net = s.network
     none = np.zeros(s.rows - net.hidden_size, dtype=np.int64)
     # Modulo a power of two, as the sum behind the chain.
-    fields = [(np.array(s.row_constants) & ((1 << s.constant_bits) - 1), s.constant_bits)]
+    fields = [np.array(s.row_constants) & ((1 << s.constant_bits) - 1)]
     if net.activation is Activation.MODRELU:
-        fields.append((np.concatenate([net.bias, none]), s.bias_bits))
+        fields.append(np.concatenate([net.bias, none]))
     if not s.shares_multiplier:
-        fields.append((np.concatenate([net.multiplier, none]), s.multiplier_bits))
+        fields.append(np.concatenate([net.multiplier, none]))
     if s.input_lanes:
-        fields.append((np.concatenate([net.input_weight[:, 0], none]), s.input_weight_bits))
-    widths = [width for _, width in fields]
-    words = [pack_fields(values, widths) for values in zip(*(v.tolist() for v, _ in fields), strict=True)]
-    return RomImage("constants", sum(widths), tuple(words))
+        fields.append(np.concatenate([net.input_weight[:, 0], none]))
+    rows = zip(*(values.tolist() for values in fields), strict=True)
+    words = [pack_fields(row, s.constant_widths) for row in rows]
+    return RomImage("constants", sum(s.constant_widths), tuple(words))
 
 
 def _operand_image(s: Schedule) -> RomImage:

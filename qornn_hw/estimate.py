@@ -16,12 +16,7 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
         f"weights_{e}": (s.passes * s.rows, s.weight_bits[e] * s.element_columns[e])
         for e in range(s.elements)
     }
-    constant = s.constant_bits + (0 if s.shares_multiplier else s.multiplier_bits)
-    if net.activation is Activation.MODRELU:
-        constant += s.bias_bits
-    if s.input_lanes:
-        constant += s.input_weight_bits
-    shapes["constants"] = (s.rows, constant)
+    shapes["constants"] = (s.rows, sum(s.constant_widths))
     shapes["operands"] = (2 * s.operand_half, s.columns_per_element * s.operand_bits)
     if not net.vector_input:
         shapes["symbols"] = (net.hidden_size << net.input_format.bits, max(2, net.weight_bits.input))

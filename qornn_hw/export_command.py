@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qornn_hw.command_options import JsonOption, ModelArgument, engine_of
 from qornn_hw.errors import FormatError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The checkpoint, .pt or .npz.")],
+    model: ModelArgument,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")],
     board: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def export(
     sequences: Annotated[int, typer.Option(help="Random sequences among the golden vectors.")] = 3,
     steps: Annotated[int, typer.Option(help="Steps of each of them.")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of the sequences.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the core as portable Verilog with golden vectors, a self-checking bench and a port table."""
     from qornn_hw.checkpoint import load_checkpoint
@@ -98,7 +98,7 @@ def reload(
         bool,
         typer.Option(help="Simulate the netlist with the new contents through the board's pins: a minute."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put another network of the same shape into a bitstream, in seconds, without place and route."""
     from boards.registry import find_board
@@ -141,28 +141,11 @@ def reload(
 
 
 def _prove(folder: Path, design: "Design", board: Any, report: dict[str, Any]) -> dict[str, Any]:
-    from boards.netlist import find_netlist
-    from qornn_hw.errors import ToolError
-    from sim.link_simulation import simulate_link
-    from sim.runner import find_simulator
+    from qornn_hw.placed_netlist import simulate_build
     from sim.stimuli import random_sequences
 
-    netlist = find_netlist(folder, board)
-    try:
-        simulator = find_simulator("verilator").name
-    except ToolError:
-        simulator = find_simulator().name
-    result = simulate_link(
-        netlist.sources,
-        netlist.top,
-        Fraction(round(report["clock_mhz"] * 1e6), report["baud"]),
-        design,
-        random_sequences(design.network, batch=PROOF_SEQUENCES, steps=PROOF_STEPS, seed=0),
-        simulator=simulator,
-        ports=netlist.ports,
-        defines=netlist.defines,
-    )
-    return asdict(result)
+    sequences = random_sequences(design.network, batch=PROOF_SEQUENCES, steps=PROOF_STEPS, seed=0)
+    return asdict(simulate_build(folder, board, report, design, sequences))
 
 
 def _design(network: "IntegerNetwork", board: str | None, lanes: int | None, engine: str | None) -> "Design":
@@ -172,11 +155,10 @@ def _design(network: "IntegerNetwork", board: str | None, lanes: int | None, eng
     from qornn_hw.engine import Engine, WeightStore
     from qornn_hw.planner import chain_for_lanes
 
-    if engine is not None and engine not in tuple(Engine):
-        raise FormatError(f"--engine must be {' or '.join(Engine)}, not {engine!r}")
+    chosen = engine_of(engine)
     if board is not None:
-        return plan_for(network, find_board(board), lanes, None if engine is None else Engine(engine))
-    if engine == Engine.DSP:
+        return plan_for(network, find_board(board), lanes, chosen)
+    if chosen is Engine.DSP:
         if lanes is not None and lanes < 1:
             raise FormatError(f"--lanes must be at least 1, not {lanes}")
         columns = network.hidden_size + (network.input_size if network.vector_input else 0)

@@ -49,8 +49,8 @@ def _schedules(
     outputs = network.output_size
     alone = network.vector_input and network.input_size == 1
     for behind in range(1 + (alone and multipliers > 0)):
-        most = min(multipliers - behind, outputs)
-        sweeps = {-(-outputs // count) for count in range(1, outputs + 1)}
+        lanes = {-(-outputs // sweeps) for sweeps in range(1, outputs + 1)}
+        readouts = (0, *sorted(n for n in lanes if n <= multipliers - behind))
         for columns in range(1, MAX_COLUMNS_PER_ELEMENT + 1):
             try:
                 words = Schedule(network, columns, 1, input_lanes=behind).words
@@ -59,7 +59,7 @@ def _schedules(
             elements = None
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
-                    for readout in (0, *sorted(sweeps & set(range(1, most + 1)))):
+                    for readout in readouts:
                         yield Schedule(network, columns, elements, readout, behind, weight_register)
 
 

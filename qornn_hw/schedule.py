@@ -459,6 +459,21 @@ class Schedule:
         return int(self.network.multiplier[0]) if self.shares_multiplier else None
 
     @property
+    def constant_widths(self) -> tuple[int, ...]:
+        """Bits of the fields of a row's word of constants, from the lowest.
+
+        Its constant, then b of modrelu, then M where units differ in it, then U of an input behind the chain.
+        """
+        widths = [self.constant_bits]
+        if self.network.activation is Activation.MODRELU:
+            widths.append(self.bias_bits)
+        if not self.shares_multiplier:
+            widths.append(self.multiplier_bits)
+        if self.input_lanes:
+            widths.append(self.input_weight_bits)
+        return tuple(widths)
+
+    @property
     def operand_half(self) -> int:
         """Words in each half of the operand memory, a power of two.
 

@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from qornn_hw.design import Design
 from qornn_hw.network import Activation
-from qornn_hw.schedule import Schedule
 from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
 from rtl_gen.operand_memory import OperandMemory
@@ -129,7 +128,8 @@ class Core(wiring.Component):
         ]
 
         # -- the row's constant, its symbol and the total ---------------------------------------------
-        fields = _fields(constants.data, design.schedule)
+        ends = accumulate(s.constant_widths, initial=0)
+        fields: list[Any] = [constants.data[low:high] for low, high in pairwise(ends)]
         summand: Any = fields.pop(0).as_signed()
         if s.total_elements:
             m.submodules.total = total = OperandTotal(design)
@@ -221,16 +221,3 @@ class Core(wiring.Component):
             self.state.data.eq(requantizer.result),
         ]
         return m
-
-
-def _fields(word: Any, s: Schedule) -> list[Any]:
-    """Return the fields of a word of constants: the row's, then b of modrelu, then M, then U of one input."""
-    widths = [s.constant_bits]
-    if s.network.activation is Activation.MODRELU:
-        widths.append(s.bias_bits)
-    if not s.shares_multiplier:
-        widths.append(s.multiplier_bits)
-    if s.input_lanes:
-        widths.append(s.input_weight_bits)
-    ends = list(accumulate(widths, initial=0))
-    return [word[low:high] for low, high in pairwise(ends)]

@@ -2,10 +2,7 @@
 
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +14,10 @@ from numpy.typing import NDArray
 from qornn_hw.compare import expected_answers
 from qornn_hw.design import Design, compile_network
 from qornn_hw.engine import Engine, WeightStore
-from qornn_hw.errors import FormatError, OutputError
+from qornn_hw.errors import FormatError
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import OutputMode
+from qornn_hw.output_folder import work_folder
 from qornn_hw.rom import RomImage
 from rtl_gen.emit import emit_core_verilog, port_table
 from sim.core_simulation import check_sequence, input_words
@@ -36,7 +34,8 @@ CORNER_STEPS = 3
 MEANINGS = {
     "readout.weights": "V, a word a unit and sweep: the weights of the logits of that sweep",
     "weights": "a word a row and pass: a weight for each column, the first in the lowest bits",
-    "constants": "of each row: what is added behind the chain; b of modrelu; M where units differ in it",
+    "constants": "of each row: what is added behind the chain; b of modrelu; M where units differ in it; "
+    "U of an input behind the chain",
     "operands.memory": "lower half: running state and inputs; upper half: the initial state",
     "symbols": "U: of each unit and symbol what is added",
     "table": "tanh: the state by index, in the order of its bits",
@@ -279,31 +278,9 @@ def _notes(design: Design) -> str:
     )
 
 
-@contextmanager
-def _work_folder(out_dir: Path) -> Iterator[Path]:
-    made = not out_dir.exists()
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".export-", dir=out_dir))
-    except OSError as error:
-        raise OutputError(
-            f"the output folder must be one that can be written, {out_dir} is not: {error.strerror}; "
-            "choose another with --out"
-        ) from error
-    try:
-        yield work
-    except OSError as error:
-        raise OutputError(f"the export could not be written to {out_dir}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if made:
-            with suppress(OSError):
-                out_dir.rmdir()
-
-
 def _write(out_dir: Path, files: dict[str, str]) -> None:
     """Write all files, or none: aside first, then renamed into place."""
-    with _work_folder(out_dir) as work:
+    with work_folder(out_dir, "export") as work:
         new, old = work / "new", work / "old"
         old.mkdir()
         for path, text in files.items():

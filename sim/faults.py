@@ -82,7 +82,12 @@ def inject_faults(design: Design, sequences: Sequence[ArrayLike]) -> tuple[Fault
     else:
         flip("bias", constants, 0, s.constant_bits - 2)
     if design.multiplier is None:
-        flip("multiplier", constants, 0, constants.width - 1 - s.input_lanes * s.input_weight_bits)
+        flip(
+            "multiplier",
+            constants,
+            0,
+            constants.width - 1 - s.input_lanes * s.input_weight_bits,
+        )
     else:
         changed = design.multiplier ^ 1 << (s.multiplier_bits - 1)
         faults.append(

@@ -24,6 +24,7 @@ from boards.netlist import find_netlist
 from boards.pll import sign_off_hz
 from boards.registry import BOARDS, find_board
 from boards.report import ModelFacts
+from qornn_hw import output_folder
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.errors import (
@@ -511,7 +512,7 @@ def test_unwritable_folder_is_refused(code, fake, tmp_path, monkeypatch):
     def refuse(**options):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(workshop.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(output_folder.tempfile, "mkdtemp", refuse)
     reason = "the disk is full" if code == errno.ENOSPC else os.strerror(code)
     with pytest.raises(OutputError, match=f"{reason}.*choose another with --out$"):
         build_core(PART, BOARD, tmp_path / "out")

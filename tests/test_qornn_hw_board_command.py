@@ -11,25 +11,10 @@ import pytest
 from networks import make_network, one_hot_fields
 
 from boards.host import model_answers
-from qornn_hw import cli
 from qornn_hw.checkpoint import Checkpoint, save_checkpoint
 from qornn_hw.network import OutputKind, OutputMode
 
 NETWORK = make_network(n=4, m=3, p=2, seed=5)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs the command line in this process: code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 def save(path, network, task=None):

@@ -20,20 +20,6 @@ from qornn_hw.network import WeightBits
 MODELS = Path(__file__).parents[1] / "models"
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs the command line in this process: code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
-
-
 def save(path, **changes):
     """Write a checkpoint of a small random network."""
     network = make_network(**changes)

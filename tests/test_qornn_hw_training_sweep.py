@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from qornn_hw import cli
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, ToolError
 from qornn_hw.training import sweep as sweeps
@@ -20,20 +19,6 @@ def command(*arguments):
     """Return the arguments of a tiny sweep."""
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
     return ["sweep", "copy", *settings, *map(str, arguments)]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs the command line in this process: code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from primitive_harness import harness_of
 from simulators import DEFAULT
 
 from qornn_hw.engine import MacSettings
@@ -51,21 +52,6 @@ class Bundle(wiring.Component):
         return m
 
 
-HARNESS = f"""
-module harness (
-  input clk /*verilator public_flat_rw*/,
-  input [{MAC_BITS + SPRAM_BITS - 1}:0] drive /*verilator public_flat_rw*/,
-  output reg [{OUT_BITS - 1}:0] vendor /*verilator public_flat_rd*/,
-  output reg [{OUT_BITS - 1}:0] twin /*verilator public_flat_rd*/
-);
-  wire [{OUT_BITS - 1}:0] of_cell, of_twin;
-  cells of_cells (.clk(clk), .rst(1'b0), .drive(drive), .out(of_cell));
-  twins of_twins (.clk(clk), .rst(1'b0), .drive(drive), .out(of_twin));
-  always @(posedge clk) begin vendor <= of_cell; twin <= of_twin; end
-endmodule
-"""
-
-
 def rows():
     """Return inputs: corners of every operand, then random ones; few addresses, so that they come again."""
     rng = np.random.default_rng(1)
@@ -105,7 +91,7 @@ def recorded(tmp_path_factory):
         path.write_text(emit_verilog(Bundle(), name, platform=platform))
         sources.append(path)
     harness = folder / "harness.v"
-    harness.write_text(HARNESS)
+    harness.write_text(harness_of(MAC_BITS + SPRAM_BITS, OUT_BITS, "cells", "twins"))
     bench = build_bench(
         DEFAULT,
         sources=[*sources, *find_cells(), harness],

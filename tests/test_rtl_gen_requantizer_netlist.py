@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from primitive_harness import harness_of
 from simulators import DEFAULT
 
 from qornn_hw.fixed import Rounding
@@ -67,21 +68,6 @@ class Bundle(wiring.Component):
         return m
 
 
-HARNESS = f"""
-module harness (
-  input clk /*verilator public_flat_rw*/,
-  input [{VALUE_BITS + FACTOR_BITS - 1}:0] drive /*verilator public_flat_rw*/,
-  output reg [{OUT_BITS - 1}:0] vendor /*verilator public_flat_rd*/,
-  output reg [{OUT_BITS - 1}:0] twin /*verilator public_flat_rd*/
-);
-  wire [{OUT_BITS - 1}:0] of_netlist, of_verilog;
-  netlist of_cells (.clk(clk), .rst(1'b0), .drive(drive), .out(of_netlist));
-  rtl of_rtl (.clk(clk), .rst(1'b0), .drive(drive), .out(of_verilog));
-  always @(posedge clk) begin vendor <= of_netlist; twin <= of_verilog; end
-endmodule
-"""
-
-
 def rows():
     """Return inputs: corners of both operands, then random ones."""
     rng = np.random.default_rng(1)
@@ -95,7 +81,7 @@ def test_the_netlist_is_what_the_verilog_says(tmp_path):
     """Every setting, corners and random values, cycle for cycle; yosys does not contradict itself."""
     (tmp_path / "rtl.v").write_text(emit_verilog(Bundle(), "rtl"))
     (tmp_path / "source.v").write_text(emit_verilog(Bundle(), "netlist"))
-    (tmp_path / "harness.v").write_text(HARNESS)
+    (tmp_path / "harness.v").write_text(harness_of(VALUE_BITS + FACTOR_BITS, OUT_BITS, "netlist", "rtl"))
     script = "read_verilog source.v; synth_ice40 -dsp -top netlist; write_verilog -noattr netlist.v"
     done = subprocess.run([find_yosys(), "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,21 @@
+"""Fixtures of several test files."""
+
+import sys
+
+import pytest
+
+from qornn_hw import cli
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs the command line in this process: code, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["qornn-hw", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
