@@ -57,7 +57,10 @@ learned in floating point (last line), but quantized it forgets too much.
         """
 784 steps of a pixel, in order or in a fixed random order; 10,000 test images. W is rounded so that its rows
 stay nearly orthogonal, each with a step of its own that keeps its length (`--orthogonal-rounding --per-row
---norm-preserving`), which the paper's q_k does not.
+--norm-preserving`), which the paper's q_k does not. Of a run on a GPU the time is that of eight minutes which
+three runs at once had of it, for four times as many epochs. More of them is not what is missing: in float the
+permuted task ends at 93.5 % of the validation images after 80 epochs as after 16 (92.8 %), and training in
+order from a random orthogonal W is harder still.
 """,
     ),
     "rows": (

@@ -48,6 +48,15 @@ def test_matches():
         replace(job, widths=(8, 3))
 
 
+def test_device_is_of_the_run():
+    """A GPU's sums make another network: its run has a command and a name of its own."""
+    here = Job(CopyConfig(bits=4))
+    there = replace(here, device="cuda")
+    assert there.command == "qornn-hw train copy --bits 4 --device cuda -o model.pt"
+    assert there.digest != here.digest
+    assert not here.matches(there.head()) and there.matches(there.head())
+
+
 def test_torn_line_is_dropped(tmp_path):
     """What a crash left of a line is dropped, and rows go on after the last whole one."""
     path = tmp_path / "new" / "r.jsonl"

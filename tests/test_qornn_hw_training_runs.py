@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from qornn_hw.checkpoint import load_checkpoint, save_checkpoint
-from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, TrainingError
+from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, ToolError, TrainingError
 from qornn_hw.evaluate import evaluate
 from qornn_hw.training import AddingConfig, CopyConfig, MnistConfig, run, train, trainer
 from qornn_hw.training.baseline_run import train_baseline
@@ -417,6 +417,15 @@ def test_mnist_without_data(tmp_path):
     """A run without data fails at once, not after the training."""
     with pytest.raises(DataError, match=r"no such file; put the four MNIST files"):
         train(rows_config(data=str(tmp_path)), quiet=True)
+
+
+def test_device_that_is_not_there_is_refused(monkeypatch):
+    """A GPU that torch does not find, and a name that is no device, are said before any work."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ToolError, match=r"^device cuda must be a GPU that torch can use.* --device out$"):
+        train(CopyConfig(), quiet=True, device="cuda")
+    with pytest.raises(FormatError, match=r"^device must be cpu or cuda, not 'tpu'$"):
+        train(CopyConfig(), quiet=True, device="tpu")
 
 
 def test_torch_settings_are_put_back():

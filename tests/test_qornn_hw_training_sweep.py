@@ -144,9 +144,9 @@ def test_interrupted_run_goes_on(here, monkeypatch, tmp_path):
     resumed = []
     train = runs.train
 
-    def spy(config, out=None, resume=False, quiet=False):
+    def spy(config, out=None, resume=False, quiet=False, device="cpu"):
         resumed.append(resume)
-        return train(config, out, resume, quiet)
+        return train(config, out, resume, quiet, device)
 
     monkeypatch.setattr(runs, "train", spy)
     with Results.open(tmp_path / "r.jsonl") as results:
@@ -165,9 +165,9 @@ def saved(monkeypatch):
     monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
     train, resumed = runs.train, []
 
-    def spy(config, out=None, resume=False, quiet=False):
+    def spy(config, out=None, resume=False, quiet=False, device="cpu"):
         resumed.append(resume)
-        return train(config, out, resume, quiet)
+        return train(config, out, resume, quiet, device)
 
     monkeypatch.setattr(runs, "train", spy)
     return resumed
@@ -209,7 +209,7 @@ def test_checkpoint_error_of_a_run_is_its_error(monkeypatch, saved, tmp_path):
     assert (tmp_path / f"{job.digest}.run").exists()
     tried = []
 
-    def fails(config, out=None, resume=False, quiet=False):
+    def fails(config, out=None, resume=False, quiet=False, device="cpu"):
         tried.append(resume)
         raise CheckpointError("the export failed")
 
