@@ -362,6 +362,13 @@ class _Run:
         yield
         self.seconds[stage] = time.monotonic() - start
 
+    def _synth_options(self) -> str:
+        options = [self.flow.synth_options]
+        # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to zero.
+        if self.part.multipliers:
+            options.append(self.flow.multiplier_options)
+        return " ".join(filter(None, options))
+
     def _elaborate(self, hz: int) -> dict[str, list[str]]:
         """Write what the tools read; return their command lines by tool."""
         top = BoardTop(board=self.board, core=self.part.core(), form=self.part.form, hz=hz)
@@ -375,9 +382,7 @@ class _Run:
                 emit_src=False,
                 debug_verilog=False,
                 verbose=True,
-                # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to
-                # zero.
-                synth_opts=self.flow.synth_options if self.part.multipliers else "",
+                synth_opts=self._synth_options(),
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
                 nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report "

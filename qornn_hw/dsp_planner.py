@@ -1,5 +1,7 @@
 """Chooses the engine, and the number of multipliers and the memory of the dsp engine."""
 
+from contextlib import suppress
+
 from qornn_hw.design import Design, compile_schedule
 from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.dsp_schedule import DspSchedule
@@ -8,7 +10,7 @@ from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
 from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import Activation, IntegerNetwork
-from qornn_hw.planner import plan
+from qornn_hw.planner import fastest_schedule, plan
 from qornn_hw.schedule import Schedule
 
 __all__ = ["design_memory_blocks", "estimate_design", "estimate_dsp_core", "plan_dsp", "plan_engine"]
@@ -124,15 +126,14 @@ def plan_engine(
     """
     if engine is Engine.DSP:
         return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
-    try:
-        return plan(network, available, name=name, lanes=lanes, family=family, room=room)
-    except CapacityError as error:
-        if engine is not None or family is not ICE40_ULTRAPLUS:
-            raise
-        try:
+    schedule = fastest_schedule(network, available, lanes=lanes, family=family, room=room)
+    if schedule is not None:
+        return compile_schedule(schedule)
+    if engine is None and family is ICE40_ULTRAPLUS:
+        with suppress(CapacityError, FormatError):
             return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
-        except (CapacityError, FormatError):
-            raise error from None
+    # Nothing fits: it says so, and what would.
+    return plan(network, available, name=name, lanes=lanes, family=family, room=room)
 
 
 def _refusal(over: dict[str, int], name: str) -> str:

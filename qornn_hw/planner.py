@@ -15,7 +15,7 @@ from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import IntegerNetwork, WeightBits
 from qornn_hw.schedule import Schedule
 
-__all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "plan"]
+__all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "fastest_schedule", "plan"]
 
 # Beyond 8 columns an element's weight word outgrows what a lane saves in chain registers.
 MAX_COLUMNS_PER_ELEMENT = 8
@@ -85,6 +85,31 @@ def plan(
     Raises:
         CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
     """
+    best, smallest = _search(network, available, lanes, family, room)
+    if best is None:
+        raise CapacityError(_refusal(smallest, available, name, lanes, family))
+    return compile_schedule(best)
+
+
+def fastest_schedule(
+    network: IntegerNetwork,
+    available: Resources,
+    *,
+    lanes: int | None = None,
+    family: Family = ICE40_ULTRAPLUS,
+    room: bool = False,
+) -> Schedule | None:
+    """Return the schedule of :func:`plan`, or None where nothing fits: at once where W alone is too large."""
+    w_bits = network.hidden_size**2 * network.weight_bits.recurrent
+    if w_bits > available.bram * max(width * depth for width, depth in family.ram_shapes):
+        return None
+    return _search(network, available, lanes, family, room)[0]
+
+
+def _search(
+    network: IntegerNetwork, available: Resources, lanes: int | None, family: Family, room: bool
+) -> tuple[Schedule | None, Schedule]:
+    """Return the fastest chain that fits, if any does, and the one that is nearest to fitting."""
     fitting: list[tuple[tuple[int, int], Schedule]] = []
     smallest: tuple[float, Schedule] | None = None
     if lanes is not None and lanes < 1:
@@ -102,13 +127,10 @@ def plan(
         load = max(need.lut / (FILL_LIMIT * available.lut), need.bram / available.bram)
         if load <= 1 and need.dsp <= available.dsp:
             fitting.append(((schedule.cycles_per_step, need.lut), schedule))
-        elif smallest is None or load < smallest[0]:
+        if smallest is None or load < smallest[0]:
             smallest = (load, schedule)
-    if fitting:
-        best = min(fitting, key=lambda f: f[0])[1]
-        return compile_schedule(best)
     assert smallest is not None
-    raise CapacityError(_refusal(smallest[1], available, name, lanes, family))
+    return min(fitting, key=lambda f: f[0])[1] if fitting else None, smallest[1]
 
 
 def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None, family: Family) -> str:

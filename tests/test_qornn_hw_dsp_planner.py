@@ -3,6 +3,7 @@
 import pytest
 
 from boards.icebreaker import BOARD
+from qornn_hw import planner
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.device import ECP5, ICE40_HX_LP
 from qornn_hw.dsp_planner import plan_dsp, plan_engine
@@ -27,6 +28,12 @@ def test_dsp_is_taken_where_lut_does_not_fit():
     design = plan_engine(LARGE, BOARD.for_core, name="icebreaker")
     assert (design.engine, design.lanes) == (Engine.DSP, 8)
     assert design.schedule.store is WeightStore.SPRAM
+
+
+def test_chain_whose_memories_cannot_hold_w_is_not_searched_for(monkeypatch):
+    """An estimate of it is to be there in two seconds."""
+    monkeypatch.setattr(planner, "_search", lambda *_: pytest.fail("searched"))
+    assert plan_engine(LARGE, BOARD.for_core, name="icebreaker").engine is Engine.DSP
 
 
 def test_dsp_on_request_keeps_its_weights_in_the_bitstream_where_they_fit():
