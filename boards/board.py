@@ -80,6 +80,11 @@ class Board:
     high_pins: tuple[tuple[str, int], ...] = ()
 
     @property
+    def planned_mhz(self) -> float:
+        """A clock to plan with; the slowest of the designs in docs/benchmarks.md has that of an iCE40UP5K."""
+        return self.fastest_mhz / 3
+
+    @property
     def surroundings(self) -> Resources:
         """What clock, UART, link and LEDs take."""
         return SURROUNDINGS[self.family.name]

@@ -143,6 +143,7 @@ def build(
     seed: int = 1,
     effort: int = 1,
     clock_mhz: float | None = None,
+    clock_needed_mhz: float = 0.0,
     name: str = "top",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -160,6 +161,7 @@ def build(
         seed: nextpnr's first seed.
         effort: seeds that are tried, from ``seed`` on; the fastest placement is kept.
         clock_mhz: core clock; the fastest that the placed design reaches if None.
+        clock_needed_mhz: what that one must be at least.
         name: of the bitstream file.
         progress: called with the name of each stage of :data:`STAGES` as it begins.
 
@@ -177,6 +179,7 @@ def build(
         seed=seed,
         effort=effort,
         clock_mhz=clock_mhz,
+        clock_needed_mhz=clock_needed_mhz,
         name=name,
         progress=progress,
     )
@@ -190,6 +193,7 @@ def build_core(
     seed: int = 1,
     effort: int = 1,
     clock_mhz: float | None = None,
+    clock_needed_mhz: float = 0.0,
     name: str = "top",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -202,7 +206,10 @@ def build_core(
     seeds = range(seed, seed + effort)
     with work_folder(out_dir) as work:
         shop = Workshop(work, out_dir)
-        return _Run(part, board, flow, tools, shop, hz, seeds, name, progress or (lambda stage: None)).build()
+        return _Run(
+            part, board, flow, tools, shop, hz, clock_needed_mhz, seeds, name,
+            progress or (lambda stage: None),
+        ).build()  # fmt: skip
 
 
 def check_request(
@@ -239,6 +246,7 @@ class _Run:
     tools: Toolchain
     shop: Workshop
     hz: int | None
+    needed_mhz: float
     seeds: Sequence[int]
     name: str
     progress: Progress
@@ -276,6 +284,12 @@ class _Run:
                 f"the design must reach its clock of {hz / 1e6:g} MHz{_margin(hz / 1e6, needed)}, it reaches "
                 f"{reached:.2f} MHz; ask for a slower clock, fewer lanes or more --effort; "
                 f"full log: {self.out_dir / LOG_FOLDER / 'place.log'}"
+            )
+        if hz / 1e6 < self.needed_mhz:
+            raise TimingError(
+                f"the design must have a clock of {self.needed_mhz:.2f} MHz for its rate, it reaches "
+                f"{hz / 1e6:g} MHz: {100 * hz / 1e6 / self.needed_mhz:.1f} % of the rate; ask for less, or "
+                f"for more --effort; full log: {self.out_dir / LOG_FOLDER / 'place.log'}"
             )
         with self._stage("netlist"):
             self._netlist()

@@ -1,5 +1,6 @@
 """What a network would take on a board, and what fits where: from the schedule, without any FPGA tool."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,11 +10,12 @@ from rich.table import Table
 from boards.board import Board
 from boards.report import RESOURCE_NAMES
 from qornn_hw.design import Design
-from qornn_hw.device import Resources
-from qornn_hw.dsp_planner import design_memory_blocks, estimate_design, plan_engine
+from qornn_hw.device import ICE40_ULTRAPLUS, Resources
+from qornn_hw.dsp_planner import considered_dsp, design_memory_blocks, estimate_design, plan_engine
 from qornn_hw.engine import Engine
 from qornn_hw.errors import CapacityError
 from qornn_hw.network import IntegerNetwork
+from qornn_hw.planner import considered
 
 __all__ = [
     "board_facts",
@@ -21,8 +23,15 @@ __all__ = [
     "estimate_report",
     "estimate_table",
     "estimate_whole",
+    "explanation",
+    "explanation_table",
     "plan_for",
 ]
+
+
+# Chains that are shown on either side of the fastest that fits.
+_EXPLAINED = 4
+_COUNTED = {"lut": "cells", "bram": "RAMs", "spram": "SPRAMs", "dsp": "mults"}
 
 
 def plan_for(
@@ -32,11 +41,37 @@ def plan_for(
     engine: Engine | None = None,
     *,
     room: bool = False,
+    target_rate: float | None = None,
+    clock_mhz: float | None = None,
 ) -> Design:
-    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.dsp_planner.plan_engine`."""
-    return plan_engine(
-        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family, room=room
-    )
+    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.dsp_planner.plan_engine`.
+
+    Args:
+        network: what to build.
+        board: for which.
+        lanes: as there.
+        engine: as there.
+        room: as there.
+        target_rate: steps a second that are enough: the smallest design that is sure to do them.
+        clock_mhz: the clock that is counted on; ``board.planned_mhz`` where None.
+
+    Raises:
+        CapacityError: as there, or no design that fits is fast enough; says how fast one is.
+    """
+    mhz = clock_mhz or board.planned_mhz
+    cycles = 0 if target_rate is None else math.floor(mhz * 1e6 / target_rate)
+    design = plan_engine(
+        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family, room=room,
+        cycles=cycles,
+    )  # fmt: skip
+    found = design.schedule.cycles_per_step
+    if target_rate is not None and found > cycles:
+        raise CapacityError(
+            f"--target-rate must be one that {board.name} can do: {target_rate:g} steps a second at "
+            f"{mhz:g} MHz are {cycles} cycles a step, and the fastest design takes {found}; at most "
+            f"{math.floor(mhz * 1e6 / found)} can be planned for, or more with a faster --clock"
+        )
+    return design
 
 
 def estimate_whole(design: Design, board: Board) -> Resources:
@@ -98,6 +133,57 @@ def estimate_table(estimate: Mapping[str, Any]) -> Table:
     table.add_row("step", f"{estimate['cycles_per_step']} cycles", step)
     table.add_row("lanes at work", f"{100 * estimate['utilisation']:.1f} %", "100 %")
     table.add_row("accumulator", f"{estimate['accumulator_bits']} bits", "")
+    return table
+
+
+def explanation(design: Design, board: Board) -> list[dict[str, Any]]:
+    """Return the designs that stood beside one when it was chosen, and what limits them; the fastest first.
+
+    Of those that do not fit the few that are next to it, and all that the dsp engine has where it is chosen.
+    """
+    net, s = design.network, design.schedule
+    chains = considered(net, board.for_core, family=board.family)
+    fits = [i for i, (_, _, over) in enumerate(chains) if not over]
+    if fits:
+        rows = chains[max(0, fits[0] - _EXPLAINED) : fits[0] + _EXPLAINED + 1]
+    else:
+        rows = sorted(chains, key=lambda chain: sum(chain[2].values()))[:_EXPLAINED]
+    if board.family is ICE40_ULTRAPLUS:
+        rows = [
+            *rows,
+            *considered_dsp(net, board.for_core)[: 2 * _EXPLAINED if s.engine is Engine.DSP else 2],
+        ]
+    there = [
+        {
+            "engine": str(schedule.engine),
+            "weights": str(schedule.store),
+            "lanes": schedule.lanes,
+            "passes": schedule.passes,
+            "cycles_per_step": schedule.cycles_per_step,
+            "lut": need.lut + board.surroundings.lut,
+            "bram": need.bram + board.surroundings.bram,
+            "spram": need.spram,
+            "dsp": need.dsp,
+            "too_many": over,
+        }
+        for schedule, need, over in rows
+    ]
+    return sorted(there, key=lambda row: int(row["cycles_per_step"]))
+
+
+def explanation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return an explanation as a table for people."""
+    table = Table(title="considered, the fastest first")
+    for column in ("engine", "lanes", "passes", "cycles", *_COUNTED.values()):
+        table.add_column(column, justify="left" if column == "engine" else "right", no_wrap=True)
+    table.add_column("too many")
+    for row in rows:
+        over = ", ".join(f"{n} {_COUNTED[k]}" for k, n in row["too_many"].items())
+        table.add_row(
+            row["engine"],
+            *(str(row[k]) for k in ("lanes", "passes", "cycles_per_step", *_COUNTED)),
+            over or "fits",
+        )
     return table
 
 

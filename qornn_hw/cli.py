@@ -5,6 +5,7 @@ not need is not imported: `build` works without torch, `train` without Amaranth.
 """
 
 import json
+import math
 import signal
 import sys
 import tempfile
@@ -54,6 +55,14 @@ EngineOption = Annotated[
         metavar="NAME",
         help="lut: multiplies in logic cells. dsp: in hard multipliers, weights loaded after start-up where "
         "block RAM is too small. Else lut where it fits.",
+    ),
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--target-rate",
+        metavar="HZ",
+        help="Steps a second that are enough: the smallest design that does them; else the fastest.",
     ),
 ]
 SimulatorOption = Annotated[
@@ -159,12 +168,23 @@ def _stage(what: str, quiet: bool) -> Iterator[None]:
 
 
 def _design(
-    checkpoint: "Checkpoint", board: str, lanes: int | None, engine: str | None, room: bool = False
+    checkpoint: "Checkpoint",
+    board: str,
+    lanes: int | None,
+    engine: str | None,
+    room: bool = False,
+    target_rate: float | None = None,
+    clock_mhz: float | None = None,
 ) -> "Design":
     from boards.estimation import plan_for
     from boards.registry import find_board
 
-    return plan_for(checkpoint.network, find_board(board), lanes, engine_of(engine), room=room)
+    if target_rate is not None and not (target_rate > 0 and math.isfinite(target_rate)):
+        raise FormatError(f"--target-rate must be a number of steps a second above 0, not {target_rate:g}")
+    return plan_for(
+        checkpoint.network, find_board(board), lanes, engine_of(engine), room=room, target_rate=target_rate,
+        clock_mhz=clock_mhz,
+    )  # fmt: skip
 
 
 def _boardless(checkpoint: "Checkpoint", lanes: int) -> "Design":
@@ -441,24 +461,33 @@ def estimate(
     board: BoardOption = "icebreaker",
     lanes: LanesOption = None,
     engine: EngineOption = None,
+    target_rate: RateOption = None,
     clock: Annotated[
         float | None, typer.Option(metavar="MHZ", help="Core clock, for the time of a step.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the designs that were considered, and what limits them.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate cycles and resources of a model on a board; no FPGA tool is run."""
     from boards.build import check_request
-    from boards.estimation import estimate_report, estimate_table
+    from boards.estimation import estimate_report, estimate_table, explanation, explanation_table
     from boards.registry import find_board
 
     found = find_board(board)
     if clock is not None:
         check_request(found, clock_mhz=clock)
-    value = estimate_report(_design(_load(model), board, lanes, engine), found, clock_mhz=clock)
+    design = _design(_load(model), board, lanes, engine, target_rate=target_rate, clock_mhz=clock)
+    value = estimate_report(design, found, clock_mhz=clock)
+    if explain:
+        value["considered"] = explanation(design, found)
     if as_json:
         _print_json(value)
     else:
         console.print(estimate_table(value))
+        if explain:
+            console.print(explanation_table(value["considered"]))
 
 
 # -- build -------------------------------------------------------------------------------------------
@@ -487,6 +516,7 @@ def build(
     ] = None,
     lanes: LanesOption = None,
     engine: EngineOption = None,
+    target_rate: RateOption = None,
     clock: Annotated[
         str,
         typer.Option(metavar="MHZ", help="Core clock; auto is the fastest that the placed design reaches."),
@@ -515,7 +545,7 @@ def build(
     clock_mhz = _clock_mhz(clock)
     check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)
-    design = _design(checkpoint, board, lanes, engine, reloadable)
+    design = _design(checkpoint, board, lanes, engine, reloadable, target_rate, clock_mhz)
     folder = out or Path("build") / f"{model.stem}-{found.name}"
     s = design.schedule
     if not as_json:
@@ -542,6 +572,7 @@ def build(
         seed=seed,
         effort=effort,
         clock_mhz=clock_mhz,
+        clock_needed_mhz=(target_rate or 0.0) * (counted.cycles_per_step or s.cycles_per_step) / 1e6,
         progress=progress,
     )
     if as_json:

@@ -13,7 +13,14 @@ from qornn_hw.network import Activation, IntegerNetwork
 from qornn_hw.planner import fastest_schedule, plan
 from qornn_hw.schedule import Schedule
 
-__all__ = ["design_memory_blocks", "estimate_design", "estimate_dsp_core", "plan_dsp", "plan_engine"]
+__all__ = [
+    "considered_dsp",
+    "design_memory_blocks",
+    "estimate_design",
+    "estimate_dsp_core",
+    "plan_dsp",
+    "plan_engine",
+]
 
 # Fitted to builds: sequencer, input buffer, answer queue and requantizer; the loader of the weights; cells
 # for each bit of the accumulator.
@@ -109,6 +116,19 @@ def plan_dsp(
     raise refusal
 
 
+def considered_dsp(
+    network: IntegerNetwork, available: Resources
+) -> list[tuple[Schedule, Resources, dict[str, int]]]:
+    """Return what :func:`plan_dsp` chooses from, as :func:`qornn_hw.planner.considered` does."""
+    found: list[tuple[Schedule, Resources, dict[str, int]]] = []
+    for elements in range(min(available.dsp, DspSchedule(network, 1, 1).words), 0, -1):
+        for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
+            schedule = DspSchedule(network, 1, elements, weight_store=store)
+            need = estimate_dsp_core(schedule)
+            found.append((schedule, need, need.excess(available)))
+    return found
+
+
 def plan_engine(
     network: IntegerNetwork,
     available: Resources,
@@ -118,15 +138,16 @@ def plan_engine(
     engine: Engine | None = None,
     family: Family = ICE40_ULTRAPLUS,
     room: bool = False,
+    cycles: int = 0,
 ) -> Design:
     """Return the design with ``engine``; where None with the lut engine, or if that does not fit with dsp.
 
     Arguments and errors as in :func:`qornn_hw.planner.plan`; of two engines that do not fit the error is that
-    of lut.
+    of lut. ``cycles`` is only for lut: a dsp design is hardly smaller with fewer multipliers.
     """
     if engine is Engine.DSP:
         return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
-    schedule = fastest_schedule(network, available, lanes=lanes, family=family, room=room)
+    schedule = fastest_schedule(network, available, lanes=lanes, family=family, room=room, cycles=cycles)
     if schedule is not None:
         return compile_schedule(schedule)
     if engine is None and family is ICE40_ULTRAPLUS:

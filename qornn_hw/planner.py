@@ -15,12 +15,12 @@ from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import IntegerNetwork, WeightBits
 from qornn_hw.schedule import Schedule
 
-__all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "fastest_schedule", "plan"]
+__all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "considered", "fastest_schedule", "plan"]
 
 # Beyond 8 columns an element's weight word outgrows what a lane saves in chain registers.
 MAX_COLUMNS_PER_ELEMENT = 8
-# Logic cells that the planner leaves to placement: fuller than this, routing eats the clock.
-FILL_LIMIT = 0.88
+# Of the logic cells that the core may use: what is fuller by the estimate, nextpnr seldom finds a place for.
+FILL_LIMIT = 0.92
 # What does not fit on a chain as short as this one does not fit on a longer one.
 SMALL_CHAIN_LANES = 16
 
@@ -71,6 +71,7 @@ def plan(
     lanes: int | None = None,
     family: Family = ICE40_ULTRAPLUS,
     room: bool = False,
+    cycles: int = 0,
 ) -> Design:
     """Return the design with the fewest cycles a step that fits ``available``.
 
@@ -81,11 +82,12 @@ def plan(
         lanes: at most this many multiply-accumulates a cycle; as many as fit where None.
         family: what it is built of.
         room: leave room for any other weights (:func:`qornn_hw.fixed_schedule.with_room`).
+        cycles: of a step that are soon enough: of the designs that take no more the smallest, if one fits.
 
     Raises:
         CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
     """
-    best, smallest = _search(network, available, lanes, family, room)
+    best, smallest = _search(network, available, lanes, family, room, cycles)
     if best is None:
         raise CapacityError(_refusal(smallest, available, name, lanes, family))
     return compile_schedule(best)
@@ -98,16 +100,22 @@ def fastest_schedule(
     lanes: int | None = None,
     family: Family = ICE40_ULTRAPLUS,
     room: bool = False,
+    cycles: int = 0,
 ) -> Schedule | None:
     """Return the schedule of :func:`plan`, or None where nothing fits: at once where W alone is too large."""
     w_bits = network.hidden_size**2 * network.weight_bits.recurrent
     if w_bits > available.bram * max(width * depth for width, depth in family.ram_shapes):
         return None
-    return _search(network, available, lanes, family, room)[0]
+    return _search(network, available, lanes, family, room, cycles)[0]
 
 
 def _search(
-    network: IntegerNetwork, available: Resources, lanes: int | None, family: Family, room: bool
+    network: IntegerNetwork,
+    available: Resources,
+    lanes: int | None,
+    family: Family,
+    room: bool,
+    soon_enough: int,
 ) -> tuple[Schedule | None, Schedule]:
     """Return the fastest chain that fits, if any does, and the one that is nearest to fitting."""
     fitting: list[tuple[tuple[int, int], Schedule]] = []
@@ -121,16 +129,37 @@ def _search(
     for schedule in sorted(candidates, key=lambda s: (s.cycles_per_step, s.lanes)):
         if lanes is not None and schedule.lanes > lanes:
             continue
-        if fitting and schedule.cycles_per_step > fitting[0][0][0]:
+        cycles = max(schedule.cycles_per_step, soon_enough)
+        if fitting and cycles > fitting[0][0][0]:
             break
         need = estimate_core(schedule, family)
         load = max(need.lut / (FILL_LIMIT * available.lut), need.bram / available.bram)
         if load <= 1 and need.dsp <= available.dsp:
-            fitting.append(((schedule.cycles_per_step, need.lut), schedule))
+            fitting.append(((cycles, need.lut), schedule))
         if smallest is None or load < smallest[0]:
             smallest = (load, schedule)
     assert smallest is not None
     return min(fitting, key=lambda f: f[0])[1] if fitting else None, smallest[1]
+
+
+def considered(
+    network: IntegerNetwork, available: Resources, *, family: Family = ICE40_ULTRAPLUS
+) -> list[tuple[Schedule, Resources, dict[str, int]]]:
+    """Return the chains that :func:`plan` chooses from: of each number of cycles the one nearest to fitting.
+
+    With what each takes, and by resource how much of it is too much. The fastest first.
+    """
+    limit = replace(available, lut=int(FILL_LIMIT * available.lut))
+    nearest: dict[int, tuple[float, Schedule, Resources]] = {}
+    for schedule in _schedules(network, available.dsp, family.has_slow_ram):
+        need = estimate_core(schedule, family)
+        if need.dsp > available.dsp:
+            continue
+        load = max(need.lut / limit.lut, need.bram / limit.bram)
+        cycles = schedule.cycles_per_step
+        if cycles not in nearest or load < nearest[cycles][0]:
+            nearest[cycles] = (load, schedule, need)
+    return [(schedule, need, need.excess(limit)) for _, (_, schedule, need) in sorted(nearest.items())]
 
 
 def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None, family: Family) -> str:

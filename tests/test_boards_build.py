@@ -371,6 +371,19 @@ def test_oscillator_on_the_chip_needs_a_margin(mhz, clock, fake, tmp_path):
             build_core(PART, board, tmp_path / "out", clock_mhz=48)
 
 
+def test_clock_that_a_rate_needs_must_be_reached(fake, tmp_path):
+    """A rate that the placed design misses says what share of it there is; one that it reaches is built."""
+    fake()
+    reached = build_core(PART, BOARD, tmp_path / "out")["clock_mhz"]
+    assert build_core(PART, BOARD, tmp_path / "enough", clock_needed_mhz=reached)["clock_mhz"] == reached
+    with pytest.raises(
+        TimingError,
+        match=rf"^the design must have a clock of {2 * reached:.2f} MHz for its rate, it reaches {reached:g} "
+        r"MHz: 50\.0 % of the rate; ask for less, or for more --effort",
+    ):
+        build_core(PART, BOARD, tmp_path / "out", clock_needed_mhz=2 * reached)
+
+
 def test_design_slower_than_every_clock_is_refused(fake, tmp_path):
     """A design that reaches no clock of the board says what it reaches."""
     fake(NEXTPNR_ICE40=FAKE["NEXTPNR_ICE40"].replace("mhz=50", "mhz=12.5"))

@@ -158,6 +158,14 @@ def test_bad_checkpoints(name, command, run, tmp_path):
         (["build", "MODEL", "--effort", "0"], "effort must be 1 to 1000, not 0"),
         (["estimate", "MODEL", "--clock", "500"], "clock must be at most 120 MHz on icebreaker, not 500 MHz"),
         (["estimate", "MODEL", "--board", "mine.py"], "board must be a file that exists, mine.py does not"),
+        (
+            ["estimate", "MODEL", "--target-rate", "0"],
+            "--target-rate must be a number of steps a second above 0, not 0",
+        ),
+        (
+            ["build", "MODEL", "--target-rate", "1e8"],
+            "--target-rate must be one that icebreaker can do: 1e+08 steps a second at 40 MHz are 0 cycles",
+        ),
         (["boards", "--board", "breadboard"], "board must be one of icebreaker, "),
         (["boards", "nowhere.npz"], "nowhere.npz"),
         (["sim", "MODEL", "--through", "walls"], "--through must be core, pins or netlist, not 'walls'"),
@@ -229,10 +237,14 @@ def test_estimate_as_json(run, no_tools):
     assert value["available"]["lut"] == 24288
 
 
-def test_estimate_is_quick(run, no_tools):
-    """Planning a large network for a large board takes less than 2 s of a processor."""
+@pytest.mark.parametrize(
+    ("model", "board"),
+    [("copy_256", "ulx3s-85f"), ("copy_256", "icebreaker"), ("pmnist", "icebreaker"), ("speech", "upduino")],
+)
+def test_estimate_is_quick(model, board, run, no_tools):
+    """Planning a large network, for a large board, too, takes less than 2 s of a processor."""
     start = time.process_time()
-    code, _, _ = run("estimate", MODELS / "copy_256.npz", "--board", "ulx3s-85f", "--json")
+    code, _, _ = run("estimate", MODELS / f"{model}.npz", "--board", board, "--json")
     assert code == 0
     assert time.process_time() - start < 2
 
@@ -242,6 +254,38 @@ def test_estimate_as_table(run, no_tools):
     code, output, _ = run("estimate", MODELS / "mnist_rows.npz")
     assert code == 0
     assert "128 cycles" in output and "5280" in output and "estimated" in output
+
+
+def test_target_rate_gives_the_smallest_design_that_is_fast_enough(run, no_tools):
+    """Fewer steps a second, fewer cells, down to the least; each takes no more cycles than there are."""
+    cells = []
+    for rate in (312_500, 200_000, 100_000, 30_000):
+        code, output, _ = run("estimate", MODELS / "mnist_rows.npz", "--target-rate", rate, "--json")
+        value = json.loads(output)
+        assert code == 0
+        assert value["cycles_per_step"] <= 40e6 / rate
+        cells.append(value["resources"]["lut"])
+    assert cells == sorted(cells, reverse=True) and len(set(cells)) == len(cells)
+    code, output, _ = run(
+        "estimate", MODELS / "mnist_rows.npz", "--target-rate", 200_000, "--clock", 54, "--json"
+    )
+    assert code == 0 and json.loads(output)["cycles_per_step"] == 256
+
+
+def test_estimate_explains_what_was_considered(run, no_tools):
+    """The chosen design is the fastest of those that fit; faster ones say what they have too much of."""
+    for model, engine in (("mnist_rows", "lut"), ("pmnist", "dsp")):
+        code, output, _ = run("estimate", MODELS / f"{model}.npz", "--explain", "--json")
+        value = json.loads(output)
+        assert code == 0
+        fits = [row for row in value["considered"] if not row["too_many"]]
+        best = min((row for row in fits if row["engine"] == engine), key=lambda row: row["cycles_per_step"])
+        for key in ("engine", "lanes", "cycles_per_step"):
+            assert best[key] == value[key]
+        assert best["lut"] == value["resources"]["lut"]
+        assert any(row["too_many"] for row in value["considered"])
+    code, output, _ = run("estimate", MODELS / "mnist_rows.npz", "--explain")
+    assert code == 0 and "considered, the fastest first" in output and "fits" in output
 
 
 def test_estimate_of_what_does_not_fit(run, no_tools):
