@@ -28,7 +28,7 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
         shapes["units"] = (1 << n.bit_length(), net.state_bits)
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
-    queue = (s.answers_held * s.answer_words - 1, s.answer_bits + 1)
+    queue = (s.answer_queue_depth, s.answer_bits + 1)
     if not _in_logic(*queue, family):
         shapes["answers"] = queue
     return shapes
@@ -37,13 +37,15 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
 def _in_logic(depth: int, width: int, family: Family) -> bool:
     """Return whether yosys keeps a memory without preference in flip-flops or in RAM of logic cells.
 
-    Its cost of a bit in a flip-flop is 1, of a block RAM 64 and of the bypass that a written-while-read word
-    needs about two cells a bit (yosys memory_libmap, techlibs/ice40/brams.txt). On ECP5 a RAM of 16 x 4 bits
+    Its cost of a bit in a flip-flop is 1 and of a block RAM 64 (yosys memory_libmap,
+    techlibs/ice40/brams.txt). On ECP5 a RAM of 16 x 4 bits
     in logic cells costs 4 and a block RAM 128 (techlibs/ecp5/lutrams.txt, brams.txt).
     """
     if family.has_lut_ram:
-        return -(-depth // 16) * -(-width // 4) * 4 <= 128 * block_rams(depth, width, family)
-    return depth * width <= 64 * block_rams(depth, width) + 2 * width
+        rams = -(-depth // 16)
+        # The choice among more than two of them costs cells, too; as yosys 0.70 was seen to decide.
+        return 4 * rams * -(-width // 4) + max(0, rams - 2) * width <= 128 * block_rams(depth, width, family)
+    return depth * width <= 64 * block_rams(depth, width)
 
 
 def memory_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:

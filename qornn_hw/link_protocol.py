@@ -331,7 +331,7 @@ class Status:
     """How a board is.
 
     Attributes:
-        steps: that it took since the last RESET, modulo 65536.
+        steps: that it took since the last RESET, modulo 256.
         faults: how often each kind of fault broke a sequence since power-up, at most :data:`COUNTER_MAX`.
         flags: of the moment.
         number: of the next answer.
@@ -344,16 +344,15 @@ class Status:
 
     @property
     def content(self) -> bytes:
-        """The content of the reply: steps, zeros, a byte for each kind of fault."""
-        counters = bytes(self.faults.get(code, 0) for code in FaultCode)
-        return self.steps.to_bytes(2, "little") + bytes(INFO_BYTES - 2 - len(counters)) + counters
+        """The content of the reply: the steps eight times, a zero, a byte for each kind of fault."""
+        return bytes([self.steps] * 8 + [0] + [self.faults.get(code, 0) for code in FaultCode])
 
     @classmethod
     def read(cls, content: bytes, flags: int, number: int) -> Self:
         """Return what the content of a reply says; the inverse of :attr:`content`."""
         counters = content[-len(FaultCode) :]
         faults = {code: count for code, count in zip(FaultCode, counters, strict=True) if count}
-        return cls(int.from_bytes(content[:2], "little"), faults, BoardFlag(flags & 3), number)
+        return cls(content[0], faults, BoardFlag(flags & 3), number)
 
 
 @dataclass(frozen=True)

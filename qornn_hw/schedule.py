@@ -619,6 +619,11 @@ class Schedule:
         return 1 - -until // (passes + max(self.update_period, self.answer_gap))
 
     @property
+    def answer_queue_depth(self) -> int:
+        """Words of the memory of the answers' queue: a power of two, one word of which stays free."""
+        return 1 << (self.answers_held * self.answer_words).bit_length()
+
+    @property
     def row_cycles(self) -> int:
         """Cycles of a step's rows, and of the wait for the state or the readout where there are few."""
         every = self.network.output_mode is OutputMode.EVERY_STEP

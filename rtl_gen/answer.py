@@ -4,10 +4,10 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
+from rtl_gen.queue import Queue
 from rtl_gen.words import answer_word_layout
 
 __all__ = ["Answer"]
@@ -50,8 +50,8 @@ class Answer(wiring.Component):
         net = self._design.network
         kind = net.output_kind
         words = self._design.schedule.answer_words
-        m.submodules.queue = queue = SyncFIFOBuffered(
-            width=self._design.schedule.answer_bits + 1, depth=self._design.schedule.answers_held * words
+        m.submodules.queue = queue = Queue(
+            width=self._design.schedule.answer_bits + 1, depth=self._design.schedule.answer_queue_depth - 1
         )
 
         held = self._design.schedule.answers_held
@@ -81,11 +81,11 @@ class Answer(wiring.Component):
             # No logit can come in this cycle: the sequencer keeps answers a cycle apart.
             with m.If(done):
                 m.d.comb += [word.data.eq(largest), word.last.eq(done_last), queue.w_en.eq(1)]
-        output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.r_data)
+        output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.o.payload)
         m.d.comb += [
             self.o.payload.eq(output),
-            self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
+            self.o.valid.eq(queue.o.valid),
+            queue.o.ready.eq(self.o.ready),
         ]
         return m
 

@@ -145,9 +145,9 @@ class Link(wiring.Component):
         self._fault_code = Signal(FaultCode)
         self._info_pending = Signal()
         self._info_is_status = Signal()
-        # Number of the latest RESET; steps since then, of which the lower half is the number of the next one.
+        # Numbers of the latest RESET and of the next step.
         self._tag = Signal(8)
-        self._steps = Signal(16)
+        self._steps = Signal(8)
         # Incidents by kind of fault, since power-up.
         self._counters = {code: Signal(COUNTER_BITS, name=f"{code.name}_count") for code in FaultCode}
         members: dict[str, Any] = {} if form.weights is None else {"load": Out(load_signature())}
@@ -268,7 +268,7 @@ class Link(wiring.Component):
                     m.next = "hunt"
             with m.State("number"):
                 with m.If(good):
-                    m.d.sync += other_number.eq(byte != self._steps[:8])
+                    m.d.sync += other_number.eq(byte != self._steps)
                     m.next = "high"
                     with m.If(order == Command.STEP >> 4):
                         m.next = "payload"
@@ -635,5 +635,5 @@ class Link(wiring.Component):
 
     def _status_byte(self, at: Value, looking: Value, counter: Value) -> Value:
         """Return a byte of what a STATUS brings, as :attr:`qornn_hw.link_protocol.Status.content`."""
-        steps = Mux(at[1:3] == 0, self._steps.word_select(at[0], 8), 0)
-        return Mux(at[3] | looking, counter, steps)
+        # Eight times the same costs less logic than seven zeros.
+        return Mux(at[3] | looking, counter, self._steps)
