@@ -37,7 +37,7 @@ from qornn_hw.weight_image import LoadStatus
 
 FORM = LinkFormat(3, IntFormat(12, signed=True), 2, 20)
 IDENTITY = Identity(2, 300, 12, True, 2, 20, False, True, 2048, b"12345678", BoardFlag.FAULTY, 9)
-STATUS = Status(0x1234, {FaultCode.BAD_CRC: 15, FaultCode.NOT_LOADED: 1}, BoardFlag.LOADED, 250)
+STATUS = Status(0x34, {FaultCode.BAD_CRC: 15, FaultCode.NOT_LOADED: 1}, BoardFlag.LOADED, 250)
 REPLIES = [
     (encode_answer(FORM, [-1, 524287]), Answer((-1, 524287), last=False)),
     (encode_answer(FORM, [-524288, 0], 255, last=True), Answer((-524288, 0), last=True, number=255)),
