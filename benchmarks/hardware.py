@@ -19,9 +19,11 @@ from build_rows import Row, build_row, markdown, read_rows, run_rows
 from hardware_plots import Point, draw_roofline
 from limit import limit_network
 
+from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.engine import Engine
 from qornn_hw.network import IntegerNetwork
+from qornn_hw.planner import considered
 
 REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
@@ -88,9 +90,6 @@ in. `python benchmarks/hardware.py --run` builds them anew. Everything is in eac
 core. Cycles are those of a step in steady state, counted in simulation, in which every hidden unit was
 compared with the integer model's; clock and area are those of the placed design, the clock the fastest of
 the board's that it signs off. Nothing here has been measured on a physical board.
-
-The rows were built with version 1 of the link, which takes about 230 logic cells less than version 2
-(docs/link.md); the first line's design has not been placed with version 2 yet.
 
 """
 NOTES = """
@@ -187,11 +186,51 @@ def page(rows: dict[str, Row]) -> str:
         HEAD
         + markdown(columns, lines)
         + notes
+        + _limits(rows)
         + _microcontrollers(rows)
         + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
         + commands
         + "\n"
     )
+
+
+_MISSING = {"lut": "logic cells", "bram": "block RAMs", "spram": "SPRAMs", "dsp": "multipliers"}
+
+
+def _lacks(over: dict[str, int]) -> str:
+    return " and ".join(f"{count} {_MISSING[kind]}" for kind, count in over.items())
+
+
+def _held_back(case: Case, row: Row) -> str:
+    """Return what keeps a design from its bound, and from being faster."""
+    network, board = case.network(), find_board(case.board)
+    chains = considered(network, board.for_core, family=board.family)
+    cycles = row["cycles_per_step"]
+    if row["engine"] == "dsp":
+        macs = row["macs_per_step"] / MULTIPLIERS
+        nearest = min((over for _, _, over in chains), key=lambda over: sum(over.values()))
+        return (
+            f"the {MULTIPLIERS} multipliers take {macs:.0f} of the {cycles:g} cycles, a weight each a cycle; "
+            f"the smallest chain of the lut engine has {_lacks(nearest)} too many"
+        )
+    faster = [(s, over) for s, _, over in chains if s.cycles_per_step < cycles and over]
+    text = f"{row['lanes']} lanes take {row['macs_per_step'] / row['lanes']:.0f} of the {cycles:g} cycles"
+    if not faster:
+        return f"{text}; no chain is faster"
+    schedule, over = faster[-1]
+    return (
+        f"{text}; the next faster chain, {schedule.lanes} lanes in {schedule.cycles_per_step} cycles, has "
+        f"{_lacks(over)} too many"
+    )
+
+
+def _limits(rows: dict[str, Row]) -> str:
+    lines = [
+        f"- {case.title}, {case.board}: {_held_back(case, rows[case.name])}."
+        for case in CASES
+        if case.name in rows
+    ]
+    return "\n**What holds the rest back**, by the planner's estimate:\n\n" + "\n".join(lines) + "\n"
 
 
 # A step on a microcontroller, its cycles for a multiply-accumulate: estimates, not measured here.
