@@ -165,10 +165,12 @@ def compile_schedule(schedule: Schedule) -> Design:
     keep: Callable[[RomImage], RomImage] = _keep_columns if s.keeps_columns else lambda image: image
     # The dsp engine makes other memories of these.
     keep_rows = keep if s.engine is Engine.LUT else lambda image: image
+    # Of what is loaded after start-up synthesis knows nothing.
+    keep_weights = keep if s.store is WeightStore.BLOCK_RAM else lambda image: image
     symbols, table = _symbol_image(network), _table_image(network)
     return Design(
         schedule=s,
-        weight_images=tuple(keep(image) for image in _weight_images(s)),
+        weight_images=tuple(keep_weights(image) for image in _weight_images(s)),
         constant_image=keep_rows(_constant_image(s)),
         multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),

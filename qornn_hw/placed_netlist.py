@@ -43,6 +43,7 @@ def simulate_build(
     from sim.link_simulation import simulate_link
 
     netlist = find_netlist(folder, board)
+    weights = report["files"].get("weights")
     return simulate_link(
         netlist.sources,
         netlist.top,
@@ -52,6 +53,8 @@ def simulate_build(
         simulator=simulator or _verilator_if_there(),
         ports=netlist.ports,
         defines=netlist.defines,
+        # The file itself: that of a reloaded build names the design that was built.
+        image=None if weights is None else (folder / weights).read_bytes(),
         **options,
     )
 

@@ -185,6 +185,7 @@ def simulate_link(
     simulator: str | None = None,
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
+    image: bytes | None = None,
     reset_after: int | None = None,
     waves: Path | None = None,
     work_dir: Path | None = None,
@@ -200,6 +201,7 @@ def simulate_link(
         simulator: ``icarus`` or ``verilator``; whichever is there, where absent.
         ports: pins of ``top`` by meaning: ``clock``, ``rx``, ``tx``, and, if there is one, ``reset``.
         defines: Verilog macros.
+        image: what is loaded first, where the weights are in SPRAM; the design's own where absent.
         reset_after: first send that many steps, then a RESET, then everything from the start.
         waves: write signal traces there (the simulator decides between .fst and .vcd).
         work_dir: folder for what is written, kept; a temporary one, kept only after an error, where absent.
@@ -221,7 +223,7 @@ def simulate_link(
             defines=defines,
             traced=waves is not None,
         )
-        return build.run(sequences, reset_after=reset_after, waves=waves)
+        return build.run(sequences, image=image, reset_after=reset_after, waves=waves)
 
 
 def harness(top: str, ports: Mapping[str, str], *, public: bool = True) -> str:

@@ -113,7 +113,9 @@ class FakeBoard:
                     encode_identity(Identity(**facts, flags=BoardFlag(flags), number=self._answers % 256))
                 )
             else:
-                self._reply(encode_status(Status(self._steps % 256, {}, BoardFlag(flags), self._answers % 256)))
+                self._reply(
+                    encode_status(Status(self._steps % 256, {}, BoardFlag(flags), self._answers % 256))
+                )
         elif not self.loaded:
             self._fault(FaultCode.NOT_LOADED)
         elif self._faulty or number != self._steps % 256:

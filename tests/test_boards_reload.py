@@ -19,7 +19,8 @@ from boards.registry import find_board
 from boards.reload import reload
 from qornn_hw.checkpoint import Checkpoint, save_checkpoint
 from qornn_hw.design import compile_schedule
-from qornn_hw.errors import BoardError, FormatError, ToolError
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.errors import BoardError, FormatError, MismatchError, ToolError
 from qornn_hw.fixed_schedule import with_room
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import (
@@ -126,6 +127,36 @@ def test_reloaded_is_as_built(name, tmp_path):
         ports=netlist.ports,
         defines=netlist.defines,
     )
+
+
+@pytest.mark.slow
+def test_weights_that_are_loaded_over_the_link(tmp_path):
+    """Of a design with its weights in SPRAM the image changes, too: the netlist takes it and computes."""
+    design = compile_schedule(with_room(DspSchedule(ONE, 1, 2)))
+    build(design, BOARD, tmp_path / "one", cycles_per_step=40, clock_mhz=CLOCK["icebreaker"])
+    done = reload(tmp_path / "one", OTHER, BOARD, tmp_path / "out")
+    image = (tmp_path / "out" / "weights.bin").read_bytes()
+    assert image != (tmp_path / "one" / "weights.bin").read_bytes()
+    netlist = find_netlist(tmp_path / "out", BOARD)
+    (x,) = random_sequences(OTHER, batch=1, steps=4, seed=1)
+
+    def play_with(weights):
+        simulate_link(
+            netlist.sources,
+            netlist.top,
+            Fraction(round(done.report["clock_mhz"] * 1e6), done.report["baud"]),
+            done.design,
+            [x],
+            simulator="verilator",
+            ports=netlist.ports,
+            defines=netlist.defines,
+            image=weights,
+        )
+
+    play_with(image)
+    # Those of the network before fit the hardware, too, and give its answers.
+    with pytest.raises(MismatchError):
+        play_with((tmp_path / "one" / "weights.bin").read_bytes())
 
 
 # -- failures ---------------------------------------------------------------------------------------------

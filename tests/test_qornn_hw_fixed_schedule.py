@@ -14,6 +14,7 @@ from qornn_hw.fixed_schedule import Plan, refit, with_room, with_shift
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, WeightBits
 from qornn_hw.schedule import Schedule
+from qornn_hw.weight_image import LoadStatus, WeightFormat, check_image, encode_image
 from sim.amaranth_bench import simulate_core_in_python
 from sim.stimuli import corner_sequences, random_network, random_sequences
 
@@ -56,6 +57,19 @@ def test_hardware_with_room_computes_any_network(settings, engine):
         IntegerModel(design.network).run(np.stack(sequences[:2])).states,
         IntegerModel(other).run(np.stack(sequences[:2])).states,
     )
+
+
+def test_weights_that_are_loaded_need_no_room_in_their_image():
+    """Two networks for the same hardware have images of the same size, and no words but the weights."""
+    one, other = (random_network(seed=seed, **SIZES) for seed in (1, 2))
+    first = compile_schedule(with_room(DspSchedule(one, 1, 3)))
+    second = refit(Plan.of(first), one, other)
+    plain = compile_schedule(DspSchedule(one, 1, 3))
+    assert first.weight_images == plain.weight_images
+    form = WeightFormat.of(first)
+    images = [encode_image(design, form.digest) for design in (first, second)]
+    assert images[0] != images[1]
+    assert [check_image(form, image) for image in images] == [LoadStatus.LOADED] * 2
 
 
 def test_a_plan_survives_json():
