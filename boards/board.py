@@ -12,7 +12,11 @@ __all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 
 # Clock, UART, link and LEDs, by the tools' family, with a margin for wider words than were measured: 28 words
 # of 8 bits in and 10 of 20 bits out.
-SURROUNDINGS = {"ice40": Resources(lut=665, ff=375, bram=2), "ecp5": Resources(lut=750, ff=375, bram=2)}
+SURROUNDINGS = {
+    "ice40": Resources(lut=665, ff=375, bram=2),
+    "ecp5": Resources(lut=750, ff=375, bram=2),
+    "gowin": Resources(lut=950, ff=375, bram=2),
+}
 
 # Rates that an FTDI bridge makes exactly (3 MHz over an integer and eighths), the fastest first.
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 500_000, 250_000)
@@ -28,6 +32,7 @@ class ClockSource(Enum):
     ICE40_CORE = "SB_PLL40_CORE, fed by any pin"
     ICE40_OSCILLATOR = "SB_HFOSC, the oscillator on the chip, 48 MHz +-10 %"
     ECP5_PLL = "EHXPLLL"
+    GOWIN_PLL = "rPLL"
 
 
 @dataclass(frozen=True)
