@@ -149,9 +149,9 @@ def build(
 ) -> dict[str, Any]:
     """Build the bitstream of ``design`` for ``board`` in ``out_dir`` and return the report.
 
-    On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``, Gowin: ``.fs``), ``core.v``, ``core_ports.md``,
-    ``netlist.v``, ``report.json`` and ``logs/``, and ``weights.bin`` where the weights are loaded after
-    start-up. On failure it holds the logs, and otherwise what it held before.
+    On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``, Gowin: ``.fs``), ``core.v``,
+    ``core_ports.md``, ``netlist.v``, ``report.json`` and ``logs/``, and ``weights.bin`` where the weights are
+    loaded after start-up. On failure it holds the logs, and otherwise what it held before.
 
     Args:
         design: the compiled network.
