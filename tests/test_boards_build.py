@@ -278,7 +278,7 @@ def test_ecp5_build(tmp_path):
 
 
 def test_gowin_build(tmp_path):
-    """The tools of Gowin make a bitstream, the same for a clock that is asked for as for one that is found."""
+    """The tools of Gowin make a bitstream, the same for a clock that is asked for as for one found."""
     board = find_board("tang-nano-9k")
     report = build_core(PART, board, tmp_path / "out")
     assert names(tmp_path / "out") == RESULTS - {"top.bin"} | {"top.fs"}
