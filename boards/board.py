@@ -15,7 +15,7 @@ __all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 SURROUNDINGS = {
     "ice40": Resources(lut=665, ff=375, bram=2),
     "ecp5": Resources(lut=750, ff=375, bram=2),
-    "gowin": Resources(lut=950, ff=375, bram=2),
+    "gowin": Resources(lut=720, ff=375, bram=2),
 }
 
 # Rates that an FTDI bridge makes exactly (3 MHz over an integer and eighths), the fastest first.
