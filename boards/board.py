@@ -1,7 +1,7 @@
 """What a build must know of a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -96,5 +96,10 @@ class Board:
 
     @property
     def for_core(self) -> Resources:
-        """What is left for the core beside them."""
-        return self.available - self.surroundings
+        """What is left for the core beside them.
+
+        Where there are fewer flip-flops than logic cells, no more cells than those: nearly each cell of a
+        core has its flip-flop or is an adder's, which have their places in common.
+        """
+        there = replace(self.available, lut=min(self.available.lut, self.available.ff))
+        return there - self.surroundings
