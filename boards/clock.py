@@ -228,6 +228,8 @@ class ClockGenerator(wiring.Component):
                 o_PLLOUTGLOBAL=self.clk,
                 o_LOCK=lock,
             )
+        if source is ClockSource.GOWIN_PLL:
+            return self._gowin_pll(parameters, buffer.i, lock)
         feedback = Signal()
         return Instance(
             "EHXPLLL",
@@ -259,5 +261,26 @@ class ClockGenerator(wiring.Component):
             i_ENCLKOS=Const(0),
             o_CLKOP=feedback,
             o_CLKOS=self.clk,
+            o_LOCK=lock,
+        )
+
+    def _gowin_pll(self, parameters: dict[str, Any], clock: Signal, lock: Signal) -> Instance:
+        return Instance(
+            "rPLL",
+            p_FCLKIN=f"{self._board.oscillator_hz / 1e6:g}",
+            p_DEVICE="GW1NR-9C",
+            p_CLKFB_SEL="internal",
+            **parameters,
+            i_CLKIN=clock,
+            i_CLKFB=Const(0),
+            i_RESET=Const(0),
+            i_RESET_P=Const(0),
+            i_FBDSEL=Const(0, 6),
+            i_IDSEL=Const(0, 6),
+            i_ODSEL=Const(0, 6),
+            i_PSDA=Const(0, 4),
+            i_DUTYDA=Const(0, 4),
+            i_FDLY=Const(0, 4),
+            o_CLKOUT=self.clk,
             o_LOCK=lock,
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from boards.board import Board
-from qornn_hw.device import ECP5, ICE40_HX_LP, ICE40_ULTRAPLUS, Family
+from qornn_hw.device import ECP5, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Family
 
 __all__ = ["FLOWS", "Flow", "flow_of"]
 
@@ -19,13 +19,15 @@ class Flow:
         unpack_options: its arguments, with ``{bitstream}`` and ``{text}``.
         placed: ending of the file between the two.
         bitstream: ending of the bitstream.
-        cells: our name of a resource to that of nextpnr.
+        cells: our name of a resource to nextpnr's names of cells, each with how many of it a cell takes.
         flip_flops: what yosys' names of flip-flops begin with.
-        constraint: a line of the constraint file, with ``{net}`` and ``{mhz}``: the frequency of a net.
-        constraint_override: Amaranth's name for further lines of that file.
+        constraint: a line of the constraint file, or an option, with ``{net}`` and ``{mhz}``: the frequency
+            of a net.
+        constraint_override: the platform's name for further lines of that file, or for such an option.
         synth_options: of yosys' synthesis command.
         multiplier_options: further ones where yosys is to make multipliers of products.
         constant: cell, parameter, its bits, and output of a LUT with constant inputs.
+        placed_cells: file with the placed cells as JSON: the one that is packed, or one besides it.
     """
 
     place: str
@@ -34,13 +36,14 @@ class Flow:
     unpack_options: tuple[str, ...]
     placed: str
     bitstream: str
-    cells: dict[str, str]
+    cells: dict[str, dict[str, int]]
     flip_flops: str
     constraint: str
     constraint_override: str
     synth_options: str
     multiplier_options: str
     constant: tuple[str, str, int, str]
+    placed_cells: str = "placed.json"
 
 
 # The eight logic cells of a tile share one enable. What enables fewer than five flip-flops is better in front
@@ -54,7 +57,12 @@ _ICE40 = Flow(
     unpack_options=("{bitstream}", "{text}"),
     placed=".asc",
     bitstream=".bin",
-    cells={"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM", "dsp": "ICESTORM_DSP"},
+    cells={
+        "lut": {"ICESTORM_LC": 1},
+        "bram": {"ICESTORM_RAM": 1},
+        "spram": {"ICESTORM_SPRAM": 1},
+        "dsp": {"ICESTORM_DSP": 1},
+    },
     flip_flops="SB_DFF",
     constraint="set_frequency {net} {mhz}",
     constraint_override="add_constraints",
@@ -70,7 +78,7 @@ _ECP5 = Flow(
     unpack_options=("--input", "{bitstream}", "--textcfg", "{text}"),
     placed=".config",
     bitstream=".bit",
-    cells={"lut": "TRELLIS_COMB", "bram": "DP16KD", "dsp": "MULT18X18D"},
+    cells={"lut": {"TRELLIS_COMB": 1}, "bram": {"DP16KD": 1}, "dsp": {"MULT18X18D": 1}},
     flip_flops="TRELLIS_FF",
     constraint='FREQUENCY NET "{net}" {mhz} MHZ;',
     constraint_override="add_preferences",
@@ -78,7 +86,31 @@ _ECP5 = Flow(
     multiplier_options="",
     constant=("LUT4", "INIT", 16, "Z"),
 )
-FLOWS: dict[Family, Flow] = {ICE40_ULTRAPLUS: _ICE40_DSP, ICE40_HX_LP: _ICE40, ECP5: _ECP5}
+_GOWIN = Flow(
+    place="nextpnr-himbaechel-gowin",
+    pack="gowin_pack",
+    unpack="gowin_unpack",
+    unpack_options=("-d", "GW1N-9C", "-o", "{text}", "{bitstream}"),
+    placed=".pnr.json",
+    bitstream=".fs",
+    # An adder's bit is in the place of a LUT, a RAM in that of eight; LUTs through which a signal passes into
+    # its flip-flop are among LUT4.
+    cells={"lut": {"LUT4": 1, "ALU": 1, "RAM16SDP4": 8}, "bram": {"BSRAM": 1}},
+    flip_flops="DFF",
+    constraint="--freq {mhz}",
+    constraint_override="frequency_opts",
+    # nextpnr knows no timing of the multipliers.
+    synth_options="-nodsp",
+    multiplier_options="",
+    constant=("LUT4", "INIT", 16, "F"),
+    placed_cells="top.pnr.json",
+)
+FLOWS: dict[Family, Flow] = {
+    ICE40_ULTRAPLUS: _ICE40_DSP,
+    ICE40_HX_LP: _ICE40,
+    ECP5: _ECP5,
+    GOWIN: _GOWIN,
+}
 
 
 def flow_of(board: Board) -> Flow:

@@ -205,6 +205,153 @@ module {{name}} ({_names(*_RAM_INPUTS, "DOA17:0", "DOB17:0")});
 endmodule
 """
 
+_GOWIN_PLL = """
+module {name} (CLKIN, CLKFB, RESET, RESET_P, FBDSEL, IDSEL, ODSEL, PSDA, DUTYDA, FDLY, CLKOUT, CLKOUTP,
+    CLKOUTD, CLKOUTD3, LOCK);
+  parameter FCLKIN = "", DEVICE = "", CLKFB_SEL = "";
+  parameter IDIV_SEL = 0, FBDIV_SEL = 0, ODIV_SEL = 8;
+  input CLKIN, CLKFB, RESET, RESET_P;
+  input [5:0] FBDSEL, IDSEL, ODSEL;
+  input [3:0] PSDA, DUTYDA, FDLY;
+  output CLKOUT, CLKOUTP, CLKOUTD, CLKOUTD3, LOCK;
+  reg [3:0] cycles = 4'd0;
+  always @(posedge CLKIN) if (!LOCK) cycles <= cycles + 4'd1;
+  assign LOCK = cycles == 4'd15;
+  assign CLKOUT = CLKIN;
+  assign CLKOUTP = CLKIN;
+  assign CLKOUTD = CLKIN;
+  assign CLKOUTD3 = CLKIN;
+endmodule
+"""
+
+# Yosys has but the ports of Gowin's block RAM, too. These have what yosys makes use of: no output registers
+# (Gowin UG285, BSRAM & SSRAM user guide). 2048 units of 9 bits, or of 8 for words of less than 9 bits; an
+# INIT_RAM holds 32 of them. A port of more than one unit has an enable for each in its lowest address bits.
+_GOWIN_READ = """
+    case (WIDTH)
+      1: q = units[ad[13:3]][ad[2:0]];
+      2: q = units[ad[13:3]][{ad[2:1], 1'b0} +: 2];
+      4: q = units[ad[13:3]][{ad[2], 2'b0} +: 4];
+      UNIT: q = units[ad[13:3]];
+      2 * UNIT: q = {units[{ad[13:4], 1'b1}], units[{ad[13:4], 1'b0}]};
+      4 * UNIT: q = {units[{ad[13:5], 2'd3}], units[{ad[13:5], 2'd2}],
+          units[{ad[13:5], 2'd1}], units[{ad[13:5], 2'd0}]};
+    endcase"""
+_GOWIN_WRITE = """
+      case (WIDTH)
+        1: units[ad[13:3]][ad[2:0]] <= di[0];
+        2: units[ad[13:3]][{ad[2:1], 1'b0} +: 2] <= di[1:0];
+        4: units[ad[13:3]][{ad[2], 2'b0} +: 4] <= di[3:0];
+        UNIT: units[ad[13:3]] <= di[0 +: UNIT];
+        2 * UNIT: for (i = 0; i < 2; i = i + 1)
+          if (ad[i]) units[{ad[13:4], i[0]}] <= di[i * UNIT +: UNIT];
+        4 * UNIT: for (i = 0; i < 4; i = i + 1)
+          if (ad[i]) units[{ad[13:5], i[1:0]}] <= di[i * UNIT +: UNIT];
+      endcase"""
+
+
+@dataclass(frozen=True)
+class _RamPort:
+    """A port of a block RAM, by the names of its signals and parameters; "" for what it has not."""
+
+    clock: str
+    enable: str
+    address: str
+    width: str
+    write: str = ""
+    data: str = ""
+    output: str = ""
+    reset: str = ""
+    mode: str = ""
+
+
+def _gowin_port(port: _RamPort, number: int, unit: int) -> str:
+    """Return what a port does, in Verilog."""
+    names = {"ad": port.address, "di": port.data, "WIDTH": port.width, "UNIT": str(unit), "q": f"q{number}"}
+
+    def named(text: str) -> str:
+        return re.sub(r"\b(ad|di|WIDTH|UNIT|q)\b", lambda word: names[word[0]], text)
+
+    lines = [f"  always @(posedge {port.clock}) if ({port.enable}) begin"]
+    if port.output:
+        # Mode 0 keeps the last word while it writes, 1 passes on what it writes, 2 gives what was there.
+        lines += [f"    if (!({port.write or 0}) || {port.mode or 2} == 2) begin"]
+        lines += [named(_GOWIN_READ.replace("q = ", "q <= ")), "    end"]
+        if port.mode:
+            lines += [f"    else if ({port.mode} == 1) q{number} <= {port.data};"]
+    if port.write:
+        lines += [f"    if ({port.write}) begin", named(_GOWIN_WRITE), "    end"]
+    lines += ["  end"]
+    if port.output:
+        lines += [f"  assign {port.output} = {port.reset} ? 0 : q{number};"]
+    return "\n".join(lines)
+
+
+def _gowin_ram(unit: int, bits: int, ports: tuple[_RamPort, ...], inputs: str, read_modes: str) -> str:
+    """Return a model of a block RAM, with doubled braces.
+
+    Args:
+        unit: bits of a unit.
+        bits: of the widest port.
+        ports: what it has.
+        inputs: names of its other inputs, which select the block or its output register.
+        read_modes: the parameters that put in the output registers.
+    """
+    contents = [f"INIT_RAM_{i:02X}" for i in range(64)]
+    used = {name for p in ports for name in (p.clock, p.enable, p.write, p.reset) if name}
+    data = {p.data for p in ports if p.data}
+    single = ", ".join(sorted(name for name in used if not name.isdigit()))
+    text = f"""
+module NAME (
+    {", ".join([single, *sorted(data), *(p.address for p in ports), *(p.output for p in ports if p.output)])},
+    {inputs});
+  parameter {", ".join(f"{p.width} = {bits}" for p in ports)};
+  parameter {", ".join(f"{p.mode} = 0" for p in ports if p.mode) or "WRITES = 1"};
+  parameter {", ".join(f"{name} = 1'b0" for name in read_modes.split())};
+  parameter RESET_MODE = "", BLK_SEL = 3'd0, BLK_SEL_0 = 3'd0, BLK_SEL_1 = 3'd0;
+  parameter [{32 * unit - 1}:0] {", ".join(f"{name} = 0" for name in contents)};
+  input {single};
+  input [{bits - 1}:0] {", ".join(sorted(data))};
+  input [13:0] {", ".join(p.address for p in ports)};
+  input [2:0] {inputs.replace(" ", "").replace(",", ", ")};
+  output [{bits - 1}:0] {", ".join(p.output for p in ports if p.output)};
+  reg [{unit - 1}:0] units [0:2047];
+  wire [64 * 32 * {unit} - 1:0] init = {{{", ".join(reversed(contents))}}};
+  integer i;
+  initial for (i = 0; i < 2048; i = i + 1) units[i] = init[i * {unit} +: {unit}];
+  reg [{bits - 1}:0] {", ".join(f"q{n}" for n, p in enumerate(ports) if p.output)};
+{chr(10).join(_gowin_port(p, n, unit) for n, p in enumerate(ports))}
+  generate
+    if ({" || ".join(read_modes.split())} || BLK_SEL != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0)
+      unknown_ram_mode unsupported();
+  endgenerate
+endmodule
+"""
+    return text.replace("{", "{{").replace("}", "}}").replace("NAME", "{name}")
+
+
+def _gowin_single(unit: int) -> str:
+    port = _RamPort("CLK", "CE", "AD", "BIT_WIDTH", "WRE", "DI", "DO", "RESET", "WRITE_MODE")
+    return _gowin_ram(unit, 4 * unit, (port,), "BLKSEL, OCE", "READ_MODE")
+
+
+def _gowin_simple_dual(unit: int) -> str:
+    writing = _RamPort("CLKA", "CEA", "ADA", "BIT_WIDTH_0", "1", "DI")
+    reading = _RamPort("CLKB", "CEB", "ADB", "BIT_WIDTH_1", output="DO", reset="RESETB")
+    return _gowin_ram(unit, 4 * unit, (writing, reading), "BLKSELA, BLKSELB, OCE, RESETA", "READ_MODE")
+
+
+def _gowin_dual(unit: int) -> str:
+    ports = [
+        _RamPort(
+            f"CLK{p}", f"CE{p}", f"AD{p}", f"BIT_WIDTH_{n}", f"WRE{p}", f"DI{p}", f"DO{p}", f"RESET{p}",
+            f"WRITE_MODE{n}",
+        )
+        for n, p in enumerate("AB")
+    ]  # fmt: skip
+    return _gowin_ram(unit, 2 * unit, tuple(ports), "BLKSELA, BLKSELB, OCEA, OCEB", "READ_MODE0 READ_MODE1")
+
+
 # Cells of the netlist, as yosys selects them, and the model that stands in for them.
 _MODELS: dict[str, dict[str, str]] = {
     "ice40": {
@@ -222,10 +369,19 @@ _MODELS: dict[str, dict[str, str]] = {
         "t:MULT18X18D": _ECP5_MULTIPLIER,
         "t:DP16KD": _ECP5_RAM,
     },
+    "gowin": {
+        "t:rPLL": _GOWIN_PLL,
+        "t:SP": _gowin_single(8),
+        "t:SPX9": _gowin_single(9),
+        "t:SDPB": _gowin_simple_dual(8),
+        "t:SDPX9B": _gowin_simple_dual(9),
+        "t:DPB": _gowin_dual(8),
+        "t:DPX9B": _gowin_dual(9),
+    },
 }
 # What yosys' files of models need to be told: no default values of ports, which Icarus Verilog 11 cannot
 # read; none of the further files that they include, which are not needed here.
-_DEFINES = {"ice40": {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1}, "ecp5": {"NO_INCLUDES": 1}}
+_DEFINES = {"ice40": {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1}, "ecp5": {"NO_INCLUDES": 1}, "gowin": {}}
 
 
 def _model_name(cells: str) -> str:

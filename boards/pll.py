@@ -10,6 +10,7 @@ from qornn_hw.errors import BoardError
 
 __all__ = [
     "Ecp5Pll",
+    "GowinPll",
     "Ice40Oscillator",
     "Ice40Pll",
     "PllSettings",
@@ -77,6 +78,20 @@ CLKI_DIV = range(1, 129)
 CLKFB_DIV = range(1, 81)
 CLKOP_DIV = range(1, 129)
 CLKOS_DIV = range(1, 129)
+
+# Ref: GW1NR Series of FPGA Products Data Sheet, Document Number DS117, PLL parameters of a GW1NR-9 of speed
+# grade C6/I5. Its phase detector bounds the input.
+GOWIN_LIMITS = _Limits(
+    input=(3_000_000, 400_000_000),
+    detector=(3_000_000, 400_000_000),
+    oscillator=(400_000_000, 1_200_000_000),
+    output=(3_125_000, 600_000_000),
+)
+# Ref: Gowin Clock User Guide, Document Number UG286, rPLL: input and feedback divider are one more than
+# IDIV_SEL and FBDIV_SEL; the clock is the oscillator over ODIV_SEL, and goes back to the detector.
+IDIV = range(1, 65)
+FBDIV = range(1, 65)
+ODIV_SEL = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
 
 # Ref: FPGA-DS-02008: SB_HFOSC makes 48 MHz +-10 % from 0 to 70 degrees; its divider follows.
 HFOSC_HZ = 48_000_000
@@ -157,6 +172,24 @@ class Ecp5Pll:
         }
 
 
+@dataclass(frozen=True)
+class GowinPll:
+    """Parameters of an rPLL cell: ``input / idiv * fbdiv``, of an oscillator ``odiv`` times as fast."""
+
+    idiv: int
+    fbdiv: int
+    odiv: int
+
+    def output_hz(self, input_hz: int) -> Fraction:
+        """Return the output frequency."""
+        return Fraction(input_hz * self.fbdiv, self.idiv)
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, int] | int | str]:
+        """Parameters of the cell that depend on the frequency."""
+        return {"IDIV_SEL": self.idiv - 1, "FBDIV_SEL": self.fbdiv - 1, "ODIV_SEL": self.odiv}
+
+
 def _within(hz: Fraction | int, limits: tuple[int, int]) -> bool:
     return limits[0] <= hz <= limits[1]
 
@@ -207,6 +240,19 @@ def _feedback(multiple: int, detector: Fraction) -> tuple[int, int] | None:
     return None
 
 
+def _gowin_settings(input_hz: int, low: Fraction, high: Fraction) -> Iterator[GowinPll]:
+    """Yield the settings for outputs from ``low`` to ``high``; the fastest phase detector first."""
+    limits = GOWIN_LIMITS
+    for idiv in IDIV:
+        detector = Fraction(input_hz, idiv)
+        if not _within(detector, limits.detector):
+            continue
+        for fbdiv in range(max(FBDIV.start, -(-low // detector)), min(FBDIV.stop, high // detector + 1)):
+            for odiv in ODIV_SEL:
+                if _within(detector * fbdiv * odiv, limits.oscillator):
+                    yield GowinPll(idiv, fbdiv, odiv)
+
+
 def _oscillator_settings(input_hz: int, low: Fraction, high: Fraction) -> Iterator[Ice40Oscillator]:
     for divider in range(4):
         if low <= Fraction(input_hz, 1 << divider) <= high:
@@ -219,14 +265,19 @@ def _settings(source: ClockSource, input_hz: int, low: Fraction, high: Fraction)
         return _oscillator_settings(input_hz, low, high)
     if source is ClockSource.ECP5_PLL:
         return _ecp5_settings(input_hz, low, high)
+    if source is ClockSource.GOWIN_PLL:
+        return _gowin_settings(input_hz, low, high)
     return _ice40_settings(input_hz, low, high)
+
+
+_LIMITS = {ClockSource.ECP5_PLL: ECP5_LIMITS, ClockSource.GOWIN_PLL: GOWIN_LIMITS}
 
 
 def _output_limits(source: ClockSource, input_hz: int) -> tuple[int, int]:
     """Return the lowest and the highest output of a clock source, whose input must be within its limits."""
     if source is ClockSource.ICE40_OSCILLATOR:
         return input_hz >> 3, input_hz
-    limits = ECP5_LIMITS if source is ClockSource.ECP5_PLL else ICE40_LIMITS
+    limits = _LIMITS.get(source, ICE40_LIMITS)
     if not _within(input_hz, limits.input):
         low, high = (f"{hz / 1e6:g}" for hz in limits.input)
         raise BoardError(f"the PLL's input must be {low} to {high} MHz, not {input_hz / 1e6:g} MHz")

@@ -4,7 +4,16 @@ import runpy
 import traceback
 from pathlib import Path
 
-from boards import colorlight_i5, ice40_hx8k, icebreaker, orangecrab, tinyfpga_bx, ulx3s, upduino
+from boards import (
+    colorlight_i5,
+    ice40_hx8k,
+    icebreaker,
+    orangecrab,
+    tang_nano_9k,
+    tinyfpga_bx,
+    ulx3s,
+    upduino,
+)
 from boards.board import Board
 from qornn_hw.errors import BoardError
 
@@ -18,6 +27,7 @@ BOARDS: tuple[Board, ...] = (
     *ulx3s.BOARDS,
     colorlight_i5.BOARD,
     *orangecrab.BOARDS,
+    tang_nano_9k.BOARD,
 )
 
 

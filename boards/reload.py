@@ -27,7 +27,7 @@ from qornn_hw.weight_image import DIGEST_BYTES, encode_image
 from rtl_gen.emit import emit_core_verilog
 from rtl_gen.engines import make_core
 
-__all__ = ["STAGES", "Reloaded", "reload"]
+__all__ = ["STAGES", "Reloaded", "check_reloadable", "reload"]
 
 STAGES = ("elaborate", "replace", "netlist", "pack", "read back")
 Contents: TypeAlias = dict[str, dict[str, str]]
@@ -47,6 +47,15 @@ class Reloaded:
     report: dict[str, Any]
     design: Design
     block_rams: int
+
+
+def check_reloadable(board: Board) -> None:
+    """Raise a BoardError if no other weights can be put into a board's bitstream."""
+    if board.family.name not in _TEXTS:
+        raise BoardError(
+            f"board must be of iCE40 or ECP5 for its bitstream to be reloaded, {board.name} is "
+            f"{board.family.name}; make a full build of each network, without --reloadable"
+        )
 
 
 def reload(
@@ -71,12 +80,13 @@ def reload(
         progress: called with the name of each stage of :data:`STAGES` as it begins.
 
     Raises:
-        BoardError: the build lacks what it takes, or is for another board.
+        BoardError: the build lacks what it takes, is for another board, or cannot be reloaded.
         FormatError: the network does not fit the hardware that is there; says what differs.
         ToolError: a tool is missing or failed.
         OutputError: ``out_dir`` cannot be written.
     """
     start = time.monotonic()
+    check_reloadable(board)
     report = read_report(build_dir)
     if report.get("board") != board.name:
         raise BoardError(f"the build must be for {board.name}, {build_dir} is for {report.get('board')}")

@@ -133,7 +133,10 @@ def make_report(
     """Return the report: keys as scripts rely on them (docs/boards.md)."""
     cycles = facts.cycles_per_step
     cells = flow_of(board).cells
-    used = Resources(ff=flip_flops, **{k: placement.used.get(cell, 0) for k, cell in cells.items()})
+    used = Resources(
+        ff=flip_flops,
+        **{k: sum(n * placement.used.get(cell, 0) for cell, n in of.items()) for k, of in cells.items()},
+    )
     return {
         "board": board.name,
         "family": board.family.name,

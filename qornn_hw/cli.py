@@ -537,11 +537,14 @@ def build(
     from boards.build import build as run_build
     from boards.build import check_request
     from boards.registry import find_board
+    from boards.reload import check_reloadable
     from boards.report import report_table
     from sim.amaranth_bench import simulate_core_in_python
     from sim.stimuli import random_sequences
 
     found = find_board(board)
+    if reloadable:
+        check_reloadable(found)
     clock_mhz = _clock_mhz(clock)
     check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)

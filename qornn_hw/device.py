@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass, fields, replace
 
-__all__ = ["ECP5", "FAMILIES", "ICE40_HX_LP", "ICE40_ULTRAPLUS", "Family", "Resources", "block_rams"]
+__all__ = [
+    "ECP5",
+    "FAMILIES",
+    "GOWIN",
+    "ICE40_HX_LP",
+    "ICE40_ULTRAPLUS",
+    "Family",
+    "Resources",
+    "block_rams",
+]
 
 
 @dataclass(frozen=True)
@@ -10,9 +19,10 @@ class Resources:
     """Counts of what an FPGA is made of.
 
     Attributes:
-        lut: logic cells (iCE40: ICESTORM_LC, a LUT4 with carry and flip-flop; ECP5: TRELLIS_COMB, a LUT4).
+        lut: logic cells (iCE40: ICESTORM_LC, a LUT4 with carry and flip-flop; ECP5: TRELLIS_COMB, a LUT4;
+            Gowin: a LUT4, be it logic, adder, memory or the way into a flip-flop).
         ff: flip-flops.
-        bram: block RAMs (iCE40: SB_RAM40_4K, 4 kbit; ECP5: DP16KD, 18 kbit).
+        bram: block RAMs (iCE40: SB_RAM40_4K, 4 kbit; ECP5: DP16KD, Gowin: BSRAM, 18 kbit).
         spram: large single-port RAMs (iCE40 UltraPlus: SB_SPRAM256KA).
         dsp: hard multipliers (iCE40 UltraPlus: SB_MAC16; ECP5: MULT18X18D).
     """
@@ -75,7 +85,11 @@ ECP5 = Family(
     has_lut_ram=True,
     has_slow_ram=True,
 )
-FAMILIES = (ICE40_ULTRAPLUS, ICE40_HX_LP, ECP5)
+# BSRAM of a GW1NR-9C: 18 kbit in the same shapes (Gowin UG285, BSRAM & SSRAM user guide). Without its output
+# register 3.5 ns from clock to word in speed grade C6/I5 (Project Apicula's table of timings). nextpnr has no
+# timing of its multipliers, so that no clock could be signed off: products are made of logic.
+GOWIN = Family("gowin", ECP5.ram_shapes, 9, has_multipliers=False, has_lut_ram=True, has_slow_ram=True)
+FAMILIES = (ICE40_ULTRAPLUS, ICE40_HX_LP, ECP5, GOWIN)
 
 
 def block_rams(depth: int, width: int, family: Family = ICE40_ULTRAPLUS) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qornn_hw.device import ECP5, ICE40_ULTRAPLUS, Family, Resources, block_rams
+from qornn_hw.device import ECP5, GOWIN, ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.network import Activation
 from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, dot_product_latency
 
@@ -38,8 +38,9 @@ def _in_logic(depth: int, width: int, family: Family) -> bool:
     """Return whether yosys keeps a memory without preference in flip-flops or in RAM of logic cells.
 
     Its cost of a bit in a flip-flop is 1 and of a block RAM 64 (yosys memory_libmap,
-    techlibs/ice40/brams.txt). On ECP5 a RAM of 16 x 4 bits
-    in logic cells costs 4 and a block RAM 128 (techlibs/ecp5/lutrams.txt, brams.txt).
+    techlibs/ice40/brams.txt). On ECP5 and Gowin a RAM of
+    16 x 4 bits in logic cells costs 4 and a block RAM 128 (techlibs/ecp5/lutrams.txt, brams.txt; the same
+    in techlibs/gowin).
     """
     if family.has_lut_ram:
         rams = -(-depth // 16)
@@ -138,10 +139,13 @@ def estimate_core(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> Resources:
     ``bram`` is exact for the flow of :mod:`boards.build`, and ``dsp`` for accumulators of up to 31 bits and
     factors M of up to 15, beyond which synthesis takes more; ``lut`` is a model.
     """
-    lut = _ecp5_luts(s) if family is ECP5 else _ice40_cells(s)
+    lut = _ecp5_luts(s) if family is ECP5 else _gowin_cells(s) if family is GOWIN else _ice40_cells(s)
     multipliers = _multipliers(s) + s.readout_lanes + s.input_lanes
     if not family.has_multipliers:
-        lut += round(PRODUCT_CELLS * s.activated_bits * s.multiplier_bits) if multipliers else 0
+        # A value of more than 16 bits is multiplied in two halves: Gowin's synthesis gains nothing by it.
+        halves = 2 if family is GOWIN and s.activated_bits > DSP_OPERAND_BITS else 1
+        product = halves * PRODUCT_CELLS * s.activated_bits * s.multiplier_bits
+        lut += round(product) if multipliers else 0
         multipliers = 0
     return Resources(lut=lut, bram=sum(memory_blocks(s, family).values()), dsp=multipliers)
 
@@ -177,6 +181,19 @@ def _ecp5_luts(s: Schedule) -> int:
         logic += _even(s.partial_sum_bits[element])
     modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
     return round(ECP5_LOGIC_FACTOR * (logic + _beside_cells(s)) + ECP5_CONTROL_LUTS + modrelu)
+
+
+# Gowin: as iCE40, where a flip-flop without logic takes a cell, too. But an adder's bit has three inputs, not
+# four, and the cell before its flip-flop holds no other logic. Fitted to placed designs.
+GOWIN_LOGIC_FACTOR = 1.25
+GOWIN_CONTROL_CELLS = 480
+
+
+def _gowin_cells(s: Schedule) -> int:
+    logic = sum(_element_cells(s, e) for e in range(s.elements)) + _total_cells(s) + _beside_cells(s)
+    modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
+    tail = TAIL_CELLS_PER_BIT * s.accumulator_bits + modrelu
+    return round(GOWIN_LOGIC_FACTOR * logic + tail + GOWIN_CONTROL_CELLS)
 
 
 def _even(bits: int) -> int:

@@ -74,11 +74,11 @@ def tool_cache() -> dict[str, str]:
 
 
 # Files with Yosys' models of a family's logic, by the family's name.
-CELL_FILES = {"ice40": ("cells_sim.v",), "ecp5": ("common_sim.vh", "ccu2c_sim.vh")}
+CELL_FILES = {"ice40": ("cells_sim.v",), "ecp5": ("common_sim.vh", "ccu2c_sim.vh"), "gowin": ("cells_sim.v",)}
 
 
 def find_cells(family: str = "ice40") -> tuple[Path, ...]:
-    """Return Yosys' simulation models of the cells of ``ice40`` or ``ecp5``.
+    """Return Yosys' simulation models of the cells of ``ice40``, ``ecp5`` or ``gowin``.
 
     Raises:
         ToolError: they are not where Yosys keeps them.

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from serial_bench import play
 from stub_core import StubCore, stub_answers
 
 from boards import workshop
+from boards.board import BAUD_RATES
 from boards.build import STAGES, Buildable, build, build_core
 from boards.clock import cell_parameters
 from boards.estimation import plan_for
@@ -208,11 +210,13 @@ def test_too_slow_a_design_is_refused_with_both_numbers(tmp_path):
         ("icebreaker", {"activation": Activation.RELU}, 37.5),
         # The table is a large memory, the products go to a multiplier.
         pytest.param("ulx3s-25f", {"activation": Activation.TANH}, 75, marks=pytest.mark.slow),
+        pytest.param("tang-nano-9k", {"activation": Activation.TANH}, 54, marks=pytest.mark.slow),
     ],
 )
 def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz, tmp_path):
     """A compiled network, placed, gives over the UART every logit and argmax of the integer model."""
-    board = find_board(name)
+    # A bench is slow at the rate of a slow bridge.
+    board = replace(find_board(name), baud_rates=BAUD_RATES)
     net = random_network(seed=3, hidden_size=5, input_size=2, output_size=3, **options)
     design = compile_network(net, columns_per_element=4, elements=2)
     report = build(design, board, tmp_path / "out", cycles_per_step=20, clock_mhz=clock_mhz)
@@ -246,7 +250,7 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         settle=24000,
         # Beyond the reset, which is counted at the board's fastest clock.
         start=15 * round(board.fastest_mhz) + 200,
-        lit="0" if name == "icebreaker" else "1",
+        lit="1" if name == "ulx3s-25f" else "0",
     )
     trace = IntegerModel(net).run(x[None])
     assert ReplyDecoder(form).feed(got) == [
@@ -273,6 +277,23 @@ def test_ecp5_build(tmp_path):
     assert 75 < report["clock_mhz"] <= report["fmax_mhz"] < report["clock_mhz"] * 1.01
 
 
+def test_gowin_build(tmp_path):
+    """The tools of Gowin make a bitstream, the same for a clock that is asked for as for one found."""
+    board = find_board("tang-nano-9k")
+    report = build_core(PART, board, tmp_path / "out")
+    assert names(tmp_path / "out") == RESULTS - {"top.bin"} | {"top.fs"}
+    assert (tmp_path / "out" / "top.fs").stat().st_size > 1_000_000
+    assert report["family"] == "gowin"
+    assert {"nextpnr-himbaechel-gowin", "gowin_pack"} <= set(report["tools"])
+    assert 600 < report["resources"]["lut"] < 950
+    assert 200 < report["resources"]["ff"] < 420
+    assert report["resources"]["bram"] == 2
+    assert 100 < report["clock_mhz"] <= report["fmax_mhz"] < report["clock_mhz"] * 1.03
+    build_core(PART, board, tmp_path / "other", clock_mhz=report["clock_mhz"])
+    for name in ("top.fs", "netlist.v"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
 def test_every_board_is_built(board, tmp_path):
@@ -290,7 +311,7 @@ def test_every_board_is_built(board, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["icebreaker", "ice40-hx8k", "ulx3s-25f"])
+@pytest.mark.parametrize("name", ["icebreaker", "ice40-hx8k", "ulx3s-25f", "tang-nano-9k"])
 def test_estimate_is_within_a_tenth(name, tmp_path):
     """Of a network of some size the estimated logic cells are within 10 %, the memory blocks exact."""
     board = find_board(name)

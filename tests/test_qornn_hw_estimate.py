@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from networks import make_network, one_hot_fields
 
+from boards.board import SURROUNDINGS
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
-from qornn_hw.device import ECP5, FAMILIES, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
+from qornn_hw.device import ECP5, FAMILIES, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
 from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
 from qornn_hw.network import Activation, OutputKind
 from qornn_hw.schedule import Schedule
@@ -69,8 +70,8 @@ def test_block_rams(depth, width, blocks):
     ],
 )
 def test_ecp5_block_rams(depth, width, blocks):
-    """A memory takes the fewest 18-kbit blocks of the six shapes."""
-    assert block_rams(depth, width, ECP5) == blocks
+    """A memory takes the fewest 18-kbit blocks of the six shapes; Gowin's have the same."""
+    assert block_rams(depth, width, ECP5) == block_rams(depth, width, GOWIN) == blocks
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,18 @@ def test_estimate_is_near_what_synthesis_made(columns, elements, luts, ecp5, ice
     with_ = estimate_core(schedule, ICE40_ULTRAPLUS)
     assert (with_.dsp, without.dsp) == (1, 0)
     assert 160 < without.lut - with_.lut < 200
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "elements", "cells", "blocks"),
+    [("mnist_rows", 8, 4, 3687, 10), ("mnist_rows", 4, 4, 2594, 9), ("copy", 4, 2, 3179, 11)],
+)
+def test_estimate_is_near_what_was_placed(model, columns, elements, cells, blocks):
+    """Of designs for the Tang Nano 9K, the link included: blocks exactly, logic cells within 6 %."""
+    network = load_checkpoint(Path(__file__).parents[1] / "models" / f"{model}.npz").network
+    whole = estimate_core(Schedule(network, columns, elements), GOWIN) + SURROUNDINGS["gowin"]
+    assert (whole.bram, whole.dsp) == (blocks, 0)
+    assert abs(whole.lut / cells - 1) < 0.06
 
 
 @pytest.mark.parametrize("family", FAMILIES)

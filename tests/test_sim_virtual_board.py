@@ -46,7 +46,7 @@ def check(running, design, *, image=None, loaded=BoardFlag.LOADED):
     assert host.statistics.resets == 0
 
 
-@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f", "tang-nano-9k"])
 def test_a_whole_board_answers(name, tmp_path):
     """What is emitted for a board, its clock and pins included, gives the integer model's answers."""
     network = random_network(seed=3, hidden_size=5, input_size=2, output_size=3)
