@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from build_rows import Row, build_row, markdown, read_rows, run_rows
+from common_step import run_common
 from hardware_plots import Point, draw_roofline
 from limit import limit_network
 
@@ -30,6 +31,8 @@ ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 PLOT = REPOSITORY / "docs" / "benchmarks_roofline.svg"
 
+# The row of the step that others were measured with.
+COMMON = "common"
 # What a step's energy is modelled with, core rail only: a logic cell and the clock of an iCE40UP5K a cycle.
 # Both are slopes of the currents that tinyVision.ai measured (github.com/tinyvision-ai-inc/ice40_power) at
 # 1.2 V: an 8 x 8 multiplier in 180 cells at 12 MHz, and a counter at 6 to 48 MHz. Block RAM, SPRAM and
@@ -98,10 +101,11 @@ NOTES = """
 *Bound*: the fewest cycles that the device leaves to such an engine, whatever the logic around it: with
 `lut` the bits of the weights over the {ebr} bits a cycle of all block RAMs, with `dsp` on an UltraPlus one
 weight a cycle for each of its {macs} multipliers, or the {spram} bits a cycle of its SPRAMs. With `lut`
-logic cells run out long before that: *cells x cycles / MAC* is what the engine makes of them. For the step
-of 64 units, 8 inputs and tanh that the others were measured with, a plain time-multiplexed engine takes 80,
-elasticai.creator 0.67 1400, NNgen 1.3.4 11,200, and da4ml 0.6.0, which unrolls the whole step into one slow
-cycle and fits no iCE40, about 7.
+logic cells run out long before that: *cells x cycles / MAC* is what the engine makes of them.
+
+{common}For the step of 64 units, 8 inputs and tanh that the others were measured with (their cores alone,
+SB_LUT4), a plain time-multiplexed engine takes 80, elasticai.creator 0.67 1400, NNgen 1.3.4 11,200, and da4ml
+0.6.0, which unrolls the whole step into one slow cycle and fits no iCE40, about 7.
 
 *Energy*, modelled, of the iCE40UP5K's core rail: {cell} pJ a logic cell and {cycle} pJ of clock in each
 cycle, slopes of currents that tinyVision.ai measured; memories and multipliers are not in it.
@@ -174,6 +178,7 @@ def page(rows: dict[str, Row]) -> str:
         for case in CASES
     ]
     notes = NOTES.format(
+        common=_common(rows),
         ebr=BLOCK_RAM_BITS,
         spram=SPRAM_BITS,
         macs=MULTIPLIERS,
@@ -191,6 +196,18 @@ def page(rows: dict[str, Row]) -> str:
         + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
         + commands
         + "\n"
+    )
+
+
+def _common(rows: dict[str, Row]) -> str:
+    if COMMON not in rows:
+        return ""
+    row = rows[COMMON]
+    luts, cycles, macs = row["cells"]["SB_LUT4"], row["cycles_per_step"], row["macs_per_step"]
+    return (
+        f"**The lut engine takes {luts * cycles / macs:.0f}** LUT x cycles / MAC there: {luts} SB_LUT4, "
+        f"{cycles:g} cycles, {macs} multiply-accumulates (`--run {COMMON}`; core alone, yosys "
+        f"{row['yosys']}).\n"
     )
 
 
@@ -291,21 +308,23 @@ def write() -> None:
 def main() -> int:
     """Build what is asked for and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", nargs="*", metavar="NAME", choices=[c.name for c in CASES])
+    names = [COMMON, *(case.name for case in CASES)]
+    parser.add_argument("--run", nargs="*", metavar="NAME", choices=names)
     parser.add_argument("--effort", type=int, default=1, help="seeds of place and route that are tried")
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(f"{case.name:16} {case.title}, {case.board}" for case in CASES))
         return 0
-    names = [] if arguments.run is None else arguments.run or [case.name for case in CASES]
+    names = [] if arguments.run is None else arguments.run or names
     chosen = {case.name: case for case in CASES if case.name in names}
 
     def finished(name: str, row: Row) -> None:
-        print(" | ".join(_line(chosen[name], row)), flush=True)
+        print(_common({name: row}) if name == COMMON else " | ".join(_line(chosen[name], row)), flush=True)
         write()
 
-    runs = {name: partial(run, case, arguments.effort) for name, case in chosen.items()}
+    runs: dict[str, Callable[[], Row]] = {COMMON: run_common} if COMMON in names else {}
+    runs |= {name: partial(run, case, arguments.effort) for name, case in chosen.items()}
     failed = run_rows(runs, ROWS, finished)
     write()
     print(f"wrote {PAGE}")

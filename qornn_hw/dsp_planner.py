@@ -23,10 +23,11 @@ __all__ = [
 ]
 
 # Fitted to builds: sequencer, input buffer, answer queue and requantizer; the loader of the weights; cells
-# for each bit of the accumulator.
-CONTROL_CELLS = 330
+# for each bit of the accumulator; what operands of more than 8 bits take, and all that is as wide as they.
+CONTROL_CELLS = 247
 LOADER_CELLS = 130
 CELLS_PER_BIT = 5
+WIDE_OPERAND_CELLS = 230
 
 
 def dsp_memory_shapes(s: DspSchedule) -> dict[str, tuple[int, int]]:
@@ -66,6 +67,8 @@ def estimate_dsp_core(s: DspSchedule) -> Resources:
     lut = CONTROL_CELLS + CELLS_PER_BIT * s.accumulator_bits
     if s.store is WeightStore.SPRAM:
         lut += LOADER_CELLS
+    if s.operand_bits > 8:
+        lut += WIDE_OPERAND_CELLS
     if s.network.activation is Activation.MODRELU:
         lut += 3 * s.activated_bits
     bram = sum(_blocks(s).values())

@@ -57,6 +57,9 @@ def sweep(
             "whose row has not all of them is run again.",
         ),
     ] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="cpu, or cuda for a GPU, where --workers 1 is best.")
+    ] = "cpu",
     retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed before.")] = False,
 ) -> None:
     """Train all combinations of some options, several at a time; runs whose rows are there are skipped.
@@ -67,7 +70,7 @@ def sweep(
     from qornn_hw.training.result_rows import Results, latest
 
     jobs = sweeps.grid(
-        task, _settings(settings or []), None if data is None else str(data), _widths(requantize)
+        task, _settings(settings or []), None if data is None else str(data), _widths(requantize), device
     )
     with Results.open(out) as results:
         if results.torn:

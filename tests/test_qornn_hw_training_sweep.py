@@ -55,6 +55,7 @@ def test_grid():
     (job,) = grid("mnist", {}, "x")
     assert isinstance(job.config, MnistConfig) and job.config.data.endswith("/x")
     assert grid("arrays", {"task_file": "a.npz"})[0].config.task_file == "a.npz"
+    assert [j.device for j in grid("copy", {"bits": "3,4"}, device="cuda")] == ["cuda", "cuda"]
 
 
 @pytest.mark.parametrize(

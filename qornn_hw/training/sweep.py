@@ -92,7 +92,11 @@ def _value(field: "Field[Any]", text: str) -> Any:
 
 
 def grid(
-    task: str, settings: Mapping[str, str], data: str | None = None, widths: tuple[int, ...] = ()
+    task: str,
+    settings: Mapping[str, str],
+    data: str | None = None,
+    widths: tuple[int, ...] = (),
+    device: str = "cpu",
 ) -> list[Job]:
     """Return all combinations of the values of some options, the last option varying fastest.
 
@@ -102,6 +106,7 @@ def grid(
             is as good as an underscore.
         data: the folder of the data, for tasks that need it.
         widths: of :class:`Job`.
+        device: likewise.
 
     Raises:
         FormatError: an option or a value cannot be.
@@ -135,7 +140,7 @@ def grid(
         if f.default is MISSING and name not in values:
             raise FormatError(f"--set {name} must be given for {task}")
     return [
-        Job(config(**fixed, **dict(zip(values, chosen, strict=True))), widths=widths)
+        Job(config(**fixed, **dict(zip(values, chosen, strict=True))), widths=widths, device=device)
         for chosen in itertools.product(*values.values())
     ]
 

@@ -1,0 +1,94 @@
+"""The step that other tools were measured with, in the core alone: cells times cycles for a multiplication.
+
+64 units, 8 inputs of 8 bits, a random orthogonal W of 4 bits, states of 8 bits, a tanh from a table, one
+shift for all units; 4608 multiply-accumulates. Counted as the others are: SB_LUT4 of yosys' synth_ice40, no
+link, no clock. benchmarks/hardware.py runs it.
+"""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from amaranth.back import rtlil
+from build_rows import Row
+from limit import quantize
+
+from boards.toolchain import find_tool, tool_environment
+from qornn_hw.design import compile_network
+from qornn_hw.engine import Engine
+from qornn_hw.fixed import IntFormat, Rounding
+from qornn_hw.network import (
+    Activation,
+    InputKind,
+    IntegerNetwork,
+    OutputKind,
+    OutputMode,
+    Scales,
+    WeightBits,
+)
+from rtl_gen.engines import make_core
+from sim.amaranth_bench import simulate_core_in_python
+from sim.stimuli import random_sequences
+
+__all__ = ["common_network", "run_common"]
+
+UNITS, INPUTS, BITS, STATE_BITS, SHIFT = 64, 8, 4, 8, 4
+# One pass over 64 rows: 16 elements for W and 2 for U.
+COLUMNS, ELEMENTS = 4, 18
+STEPS = 5
+
+
+def common_network() -> IntegerNetwork:
+    """Return the network of the step; its one output is what the core cannot be without."""
+    rng = np.random.default_rng(0)
+    orthogonal, triangle = np.linalg.qr(rng.standard_normal((UNITS, UNITS)))
+    levels = 1 << STATE_BITS
+    index = np.arange(levels) - levels // 2
+    return IntegerNetwork(
+        activation=Activation.TANH,
+        recurrent_weight=quantize(orthogonal * np.sign(np.diag(triangle)), BITS),
+        input_weight=quantize(rng.standard_normal((UNITS, INPUTS)), BITS),
+        output_weight=quantize(rng.standard_normal((1, UNITS)), BITS),
+        bias=rng.integers(-100, 101, UNITS),
+        output_bias=np.zeros(1, np.int64),
+        initial_state=np.zeros(UNITS, np.int64),
+        multiplier=np.ones(UNITS, np.int64),
+        shift=SHIFT,
+        table=np.rint(127 * np.tanh(index / 64)).astype(np.int64),
+        weight_bits=WeightBits(BITS, BITS, BITS),
+        state_bits=STATE_BITS,
+        input_kind=InputKind.VECTOR,
+        input_format=IntFormat(8, signed=True),
+        input_shift=0,
+        output_mode=OutputMode.LAST_STEP,
+        output_kind=OutputKind.LOGITS,
+        rounding=Rounding.HALF_UP,
+        scales=Scales(1.0, 1.0, 1.0, 1.0),
+    )
+
+
+def run_common() -> Row:
+    """Synthesize the core, count its cycles in simulation against the integer model, and return the row."""
+    network = common_network()
+    design = compile_network(network, columns_per_element=COLUMNS, elements=ELEMENTS)
+    sequences = random_sequences(network, batch=1, steps=STEPS, seed=0)
+    counted = simulate_core_in_python(design, sequences)
+    yosys = find_tool("yosys")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "core.il").write_text(rtlil.convert(make_core(design), name="core", emit_src=False))
+        script = "read_rtlil core.il\nsynth_ice40 -dsp -top core\ntee -q -o cells.json stat -json\n"
+        (folder / "core.ys").write_text(script)
+        subprocess.run([yosys.path, "-q", "core.ys"], cwd=folder, env=tool_environment(), check=True)
+        cells = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+    return {
+        "engine": str(Engine.LUT),
+        "lanes": design.lanes,
+        "cycles_per_step": counted.cycles_per_step,
+        "integers_compared": counted.integers_compared,
+        "macs_per_step": network.hidden_size * (network.hidden_size + network.input_size),
+        "cells": cells,
+        "yosys": yosys.version,
+    }
