@@ -8,9 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from boards.board import Board
-from boards.report import RESOURCE_NAMES
 from qornn_hw.design import Design
-from qornn_hw.device import ICE40_ULTRAPLUS, Resources
+from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Resources
 from qornn_hw.dsp_planner import considered_dsp, design_memory_blocks, estimate_design, plan_engine
 from qornn_hw.engine import Engine
 from qornn_hw.errors import CapacityError
@@ -76,9 +75,11 @@ def plan_for(
 
 def estimate_whole(design: Design, board: Board) -> Resources:
     """Return what the whole design takes, the board's own logic included; flip-flops are not estimated."""
-    return estimate_design(design, board.family) + Resources(
-        lut=board.surroundings.lut, bram=board.surroundings.bram
-    )
+    return _whole(estimate_design(design, board.family), board)
+
+
+def _whole(core: Resources, board: Board) -> Resources:
+    return core + Resources(lut=board.surroundings.lut, bram=board.surroundings.bram)
 
 
 def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = None) -> dict[str, Any]:
@@ -160,10 +161,7 @@ def explanation(design: Design, board: Board) -> list[dict[str, Any]]:
             "lanes": schedule.lanes,
             "passes": schedule.passes,
             "cycles_per_step": schedule.cycles_per_step,
-            "lut": need.lut + board.surroundings.lut,
-            "bram": need.bram + board.surroundings.bram,
-            "spram": need.spram,
-            "dsp": need.dsp,
+            **{kind: getattr(_whole(need, board), kind) for kind in _COUNTED},
             "too_many": over,
         }
         for schedule, need, over in rows

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from boards.board import Board
 from boards.flow import flow_of
-from qornn_hw.device import Resources
+from qornn_hw.device import RESOURCE_NAMES, Resources
 from qornn_hw.errors import DataError, ToolError
 
 __all__ = [
-    "RESOURCE_NAMES",
     "ModelFacts",
     "Placement",
     "make_report",
@@ -24,14 +23,6 @@ __all__ = [
     "read_report",
     "report_table",
 ]
-
-RESOURCE_NAMES = {
-    "lut": "logic cells",
-    "ff": "flip-flops",
-    "bram": "block RAMs",
-    "spram": "large RAMs",
-    "dsp": "multipliers",
-}
 
 
 @dataclass(frozen=True)

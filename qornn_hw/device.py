@@ -8,10 +8,21 @@ __all__ = [
     "GOWIN",
     "ICE40_HX_LP",
     "ICE40_ULTRAPLUS",
+    "RESOURCE_NAMES",
     "Family",
     "Resources",
     "block_rams",
 ]
+
+
+# What people call the fields of Resources.
+RESOURCE_NAMES = {
+    "lut": "logic cells",
+    "ff": "flip-flops",
+    "bram": "block RAMs",
+    "spram": "large RAMs",
+    "dsp": "multipliers",
+}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Chooses the engine, and the number of multipliers and the memory of the dsp engine."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from qornn_hw.design import Design, compile_schedule
-from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources, block_rams
+from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources, block_rams
 from qornn_hw.dsp_schedule import DspSchedule
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError, FormatError
@@ -75,6 +76,13 @@ def estimate_dsp_core(s: DspSchedule) -> Resources:
     return Resources(lut=lut, bram=bram, spram=s.weight_banks, dsp=s.elements)
 
 
+def _schedules(network: IntegerNetwork, most: int) -> Iterator[DspSchedule]:
+    """Yield the plans on up to ``most`` multipliers, the fastest first, with each store of the weights."""
+    for elements in range(min(most, DspSchedule(network, 1, 1).words), 0, -1):
+        for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
+            yield DspSchedule(network, 1, elements, weight_store=store)
+
+
 def plan_dsp(
     network: IntegerNetwork,
     available: Resources,
@@ -99,22 +107,18 @@ def plan_dsp(
             f"the dsp engine must have the multipliers and large memories of an iCE40 UltraPlus, {name} has "
             "none; take the lut engine, or --board icebreaker"
         )
-    words = DspSchedule(network, 1, 1).words
     refusal: CapacityError | FormatError | None = None
-    for elements in range(min(available.dsp, words, lanes or available.dsp), 0, -1):
-        for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
-            schedule: Schedule = DspSchedule(network, 1, elements, weight_store=store)
-            if room:
-                schedule = with_room(schedule)
-            assert isinstance(schedule, DspSchedule)
-            over = estimate_dsp_core(schedule).excess(available)
-            if over:
-                refusal = refusal or CapacityError(_refusal(over, name))
-                continue
-            try:
-                return compile_schedule(schedule)
-            except FormatError as error:
-                refusal = error
+    for plain in _schedules(network, min(available.dsp, lanes or available.dsp)):
+        schedule = with_room(plain) if room else plain
+        assert isinstance(schedule, DspSchedule)
+        over = estimate_dsp_core(schedule).excess(available)
+        if over:
+            refusal = refusal or CapacityError(_refusal(over, name))
+            continue
+        try:
+            return compile_schedule(schedule)
+        except FormatError as error:
+            refusal = error
     assert refusal is not None
     raise refusal
 
@@ -122,11 +126,13 @@ def plan_dsp(
 def considered_dsp(
     network: IntegerNetwork, available: Resources
 ) -> list[tuple[Schedule, Resources, dict[str, int]]]:
-    """Return what :func:`plan_dsp` chooses from, as :func:`qornn_hw.planner.considered` does."""
+    """Return what :func:`plan_dsp` chooses from, as :func:`qornn_hw.planner.considered` does.
+
+    Nothing where the multipliers cannot compute the network.
+    """
     found: list[tuple[Schedule, Resources, dict[str, int]]] = []
-    for elements in range(min(available.dsp, DspSchedule(network, 1, 1).words), 0, -1):
-        for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
-            schedule = DspSchedule(network, 1, elements, weight_store=store)
+    with suppress(FormatError):
+        for schedule in _schedules(network, available.dsp):
             need = estimate_dsp_core(schedule)
             found.append((schedule, need, need.excess(available)))
     return found
@@ -161,8 +167,7 @@ def plan_engine(
 
 
 def _refusal(over: dict[str, int], name: str) -> str:
-    label = {"lut": "logic cells", "bram": "block RAMs", "spram": "large RAMs", "dsp": "multipliers"}
-    parts = " and ".join(f"{count} {label[resource]}" for resource, count in over.items())
+    parts = " and ".join(f"{count} {RESOURCE_NAMES[resource]}" for resource, count in over.items())
     return (
         f"network must fit {name} with the dsp engine, which lacks {parts}; take fewer hidden units or inputs"
     )

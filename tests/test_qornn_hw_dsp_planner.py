@@ -1,14 +1,18 @@
 """Which engine, how many multipliers and which memory a network gets."""
 
+from dataclasses import replace
+
 import pytest
 
+from boards.estimation import explanation, plan_for
 from boards.icebreaker import BOARD
 from qornn_hw import planner
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.device import ECP5, ICE40_HX_LP
-from qornn_hw.dsp_planner import plan_dsp, plan_engine
+from qornn_hw.dsp_planner import considered_dsp, plan_dsp, plan_engine
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError
+from qornn_hw.fixed import IntFormat
 from qornn_hw.network import OutputKind
 from sim.stimuli import random_network
 
@@ -55,6 +59,15 @@ def test_the_copy_network_of_256_units_takes_less_than_200_us():
     s = plan_engine(network, BOARD.for_core, name="icebreaker").schedule
     assert s.store is WeightStore.SPRAM
     assert s.cycles_per_step / 48 <= 200
+
+
+def test_what_the_multipliers_cannot_compute_is_not_considered():
+    """An explanation shows the chains of such a network, and no dsp design beside them."""
+    wide = random_network(seed=1, hidden_size=4, input_size=2, output_size=2, state_bits=16)
+    wide = replace(wide, input_format=IntFormat(16, signed=False))
+    assert considered_dsp(wide, BOARD.for_core) == []
+    assert all(row["engine"] == "lut" for row in explanation(plan_for(wide, BOARD), BOARD))
+    assert len(considered_dsp(SMALL, BOARD.for_core)) > 0
 
 
 def test_what_cannot_be_is_refused():
