@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from amaranth.back import rtlil
 from build_rows import Row
-from limit import quantize
+from limit import orthogonal, quantize
 
 from boards.toolchain import find_tool, tool_environment
 from qornn_hw.design import compile_network
@@ -43,12 +43,11 @@ STEPS = 5
 def common_network() -> IntegerNetwork:
     """Return the network of the step; its one output is what the core cannot be without."""
     rng = np.random.default_rng(0)
-    orthogonal, triangle = np.linalg.qr(rng.standard_normal((UNITS, UNITS)))
     levels = 1 << STATE_BITS
     index = np.arange(levels) - levels // 2
     return IntegerNetwork(
         activation=Activation.TANH,
-        recurrent_weight=quantize(orthogonal * np.sign(np.diag(triangle)), BITS),
+        recurrent_weight=quantize(orthogonal(rng, UNITS), BITS),
         input_weight=quantize(rng.standard_normal((UNITS, INPUTS)), BITS),
         output_weight=quantize(rng.standard_normal((1, UNITS)), BITS),
         bias=rng.integers(-100, 101, UNITS),

@@ -22,6 +22,7 @@ from limit import limit_network
 
 from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.device import RESOURCE_NAMES
 from qornn_hw.engine import Engine
 from qornn_hw.network import IntegerNetwork
 from qornn_hw.planner import considered
@@ -211,11 +212,8 @@ def _common(rows: dict[str, Row]) -> str:
     )
 
 
-_MISSING = {"lut": "logic cells", "bram": "block RAMs", "spram": "SPRAMs", "dsp": "multipliers"}
-
-
 def _lacks(over: dict[str, int]) -> str:
-    return " and ".join(f"{count} {_MISSING[kind]}" for kind, count in over.items())
+    return " and ".join(f"{count} {RESOURCE_NAMES[kind]}" for kind, count in over.items())
 
 
 def _held_back(case: Case, row: Row) -> str:

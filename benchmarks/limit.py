@@ -35,11 +35,16 @@ def quantize(weights: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
     return np.clip(np.rint(weights / step), form.min, form.max).astype(np.int64)
 
 
+def orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Return a random orthogonal matrix, (n, n), of the Haar measure."""
+    q, triangle = np.linalg.qr(rng.standard_normal((n, n)))
+    return np.asarray(q * np.sign(np.diag(triangle)))
+
+
 def limit_network(hidden: int, bits: int, output_bits: int, state_bits: int) -> IntegerNetwork:
     """Return the network of these sizes."""
     rng = np.random.default_rng(0)
-    orthogonal, triangle = np.linalg.qr(rng.standard_normal((hidden, hidden)))
-    w = orthogonal * np.sign(np.diag(triangle))
+    w = orthogonal(rng, hidden)
     # An entry of W of 1 is worth this many steps; the requantizer takes it back.
     worth = -IntFormat(bits, signed=True).min / (CLIP * w.std())
     multiplier, shift = scale_to_multiplier(1 / worth, 8, 24)

@@ -38,9 +38,8 @@ def _in_logic(depth: int, width: int, family: Family) -> bool:
     """Return whether yosys keeps a memory without preference in flip-flops or in RAM of logic cells.
 
     Its cost of a bit in a flip-flop is 1 and of a block RAM 64 (yosys memory_libmap,
-    techlibs/ice40/brams.txt). On ECP5 and Gowin a RAM of
-    16 x 4 bits in logic cells costs 4 and a block RAM 128 (techlibs/ecp5/lutrams.txt, brams.txt; the same
-    in techlibs/gowin).
+    techlibs/ice40/brams.txt). On ECP5 and Gowin a RAM of 16 x 4 bits in logic cells costs 4 and a block RAM
+    128 (techlibs/ecp5/lutrams.txt, brams.txt; the same in techlibs/gowin).
     """
     if family.has_lut_ram:
         rams = -(-depth // 16)

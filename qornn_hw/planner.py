@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.design import Design, compile_schedule
-from qornn_hw.device import ICE40_ULTRAPLUS, Family, Resources
+from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources
 from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core
 from qornn_hw.fixed import IntFormat
@@ -109,6 +109,16 @@ def fastest_schedule(
     return _search(network, available, lanes, family, room, cycles)[0]
 
 
+def _limit(available: Resources) -> Resources:
+    """Return what a design may take by its estimate."""
+    return replace(available, lut=int(FILL_LIMIT * available.lut))
+
+
+def _load(need: Resources, limit: Resources) -> float:
+    """Return the share of the cells or of the memories that a design takes, whichever is more."""
+    return max(need.lut / limit.lut, need.bram / limit.bram)
+
+
 def _search(
     network: IntegerNetwork,
     available: Resources,
@@ -120,6 +130,7 @@ def _search(
     """Return the fastest chain that fits, if any does, and the one that is nearest to fitting."""
     fitting: list[tuple[tuple[int, int], Schedule]] = []
     smallest: tuple[float, Schedule] | None = None
+    limit = _limit(available)
     if lanes is not None and lanes < 1:
         raise FormatError(f"lanes must be at least 1, not {lanes!r}")
     multipliers = 0 if room else available.dsp
@@ -133,7 +144,7 @@ def _search(
         if fitting and cycles > fitting[0][0][0]:
             break
         need = estimate_core(schedule, family)
-        load = max(need.lut / (FILL_LIMIT * available.lut), need.bram / available.bram)
+        load = _load(need, limit)
         if load <= 1 and need.dsp <= available.dsp:
             fitting.append(((cycles, need.lut), schedule))
         if smallest is None or load < smallest[0]:
@@ -149,13 +160,13 @@ def considered(
 
     With what each takes, and by resource how much of it is too much. The fastest first.
     """
-    limit = replace(available, lut=int(FILL_LIMIT * available.lut))
+    limit = _limit(available)
     nearest: dict[int, tuple[float, Schedule, Resources]] = {}
     for schedule in _schedules(network, available.dsp, family.has_slow_ram):
         need = estimate_core(schedule, family)
         if need.dsp > available.dsp:
             continue
-        load = max(need.lut / limit.lut, need.bram / limit.bram)
+        load = _load(need, limit)
         cycles = schedule.cycles_per_step
         if cycles not in nearest or load < nearest[cycles][0]:
             nearest[cycles] = (load, schedule, need)
@@ -163,11 +174,9 @@ def considered(
 
 
 def _refusal(schedule: Schedule, available: Resources, name: str, lanes: int | None, family: Family) -> str:
-    need = estimate_core(schedule, family)
-    limit = replace(available, lut=int(FILL_LIMIT * available.lut))
-    label = {"lut": "logic cells", "bram": "block RAMs", "dsp": "multipliers"}
+    need, limit = estimate_core(schedule, family), _limit(available)
     parts = [
-        f"{getattr(need, r)} {label[r]} where the core may use {getattr(limit, r)} ({over} too many)"
+        f"{getattr(need, r)} {RESOURCE_NAMES[r]} where the core may use {getattr(limit, r)} ({over} too many)"
         for r, over in need.excess(limit).items()
     ]
     asked = "" if lanes is None else f" with {lanes} lanes at most"
@@ -185,7 +194,7 @@ def _what_would_fit(network: IntegerNetwork, available: Resources, name: str, fa
             if schedule.lanes > SMALL_CHAIN_LANES:
                 continue
             need = estimate_core(schedule, family)
-            if need.lut <= FILL_LIMIT * available.lut and not replace(need, lut=0).excess(available):
+            if not need.excess(_limit(available)):
                 return True
         return False
 

@@ -61,14 +61,14 @@ def test_a_kernel_with_a_wrong_weight_gives_other_states(monkeypatch):
     wanted = _gradients(Activation.RELU, "cuda", **options)[0]
     from qornn_hw.training import recurrence_gpu
 
-    plain = recurrence_gpu._matrix
+    plain = recurrence_gpu._in_units
 
-    def wrong(recurrent, worth):
-        matrix = plain(recurrent, worth)
+    def wrong(recurrent, unit):
+        matrix, worth = plain(recurrent, unit)
         matrix[3] += 8.0
-        return matrix
+        return matrix, worth
 
-    monkeypatch.setattr(recurrence_gpu, "_matrix", wrong)
+    monkeypatch.setattr(recurrence_gpu, "_in_units", wrong)
     found = _gradients(Activation.RELU, "cuda", **options)[0]
     assert float((found - wanted).abs().max() / wanted.abs().max()) > 1e-3
 

@@ -157,16 +157,14 @@ def _launch(kernel: Any, batch: int, n: int, *arguments: Any, **options: Any) ->
     kernel[programs](*arguments, **options, M=SEQUENCES, N=padded, num_warps=min(_WARPS, padded // 8))
 
 
-def _units(unit: Tensor | float, like: Tensor, n: int) -> Tensor:
-    """Return the worth of a unit of each row, (n,)."""
+def _in_units(recurrent: Tensor, unit: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return N, W in its units, and the worth of the unit of each row, (n,)."""
+    n = len(recurrent)
     if isinstance(unit, Tensor):
-        return unit.reshape(n).to(like).contiguous()
-    return like.new_full((n,), unit)
-
-
-def _matrix(recurrent: Tensor, worth: Tensor) -> Tensor:
-    """Return W in its units."""
-    return (recurrent / worth[:, None]).to(torch.bfloat16).contiguous()
+        worth = unit.reshape(n).to(recurrent).contiguous()
+    else:
+        worth = recurrent.new_full((n,), unit)
+    return (recurrent / worth[:, None]).to(torch.bfloat16).contiguous(), worth
 
 
 def forward(
@@ -196,8 +194,7 @@ def forward(
     steps, batch, n = exact.shape[0] - 1, exact.shape[1], exact.shape[2]
     step, bits, rounding = grid or (1.0, 1, "none")
     c = 2.0 ** (bits - 1)
-    worth = _units(unit, recurrent, n)
-    matrix = _matrix(recurrent, worth)
+    matrix, worth = _in_units(recurrent, unit)
     _launch(
         _forward_kernel, batch, n, exact, states, matrix, worth, bias, steps, batch, n, step, -c, c - 1.0,
         ACTIVATION=activation, ROUNDING=rounding, PARTS=1 if bfloat16 else 3,
@@ -231,8 +228,7 @@ def backward(
     """
     steps, batch, n = deltas.shape
     low, high = limits or (0.0, 0.0)
-    worth = _units(unit, recurrent, n)
-    matrix = _matrix(recurrent, worth)
+    matrix, worth = _in_units(recurrent, unit)
     _launch(
         _backward_kernel, batch, n, deltas, outer.contiguous(), exact, matrix, worth, steps, batch, n, low,
         high, ACTIVATION=activation, ROUNDED=limits is not None, LAST_ONLY=last_only,

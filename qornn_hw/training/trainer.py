@@ -214,18 +214,11 @@ def _parameters(stage: Stage) -> list[Tensor]:
     return [p for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]]
 
 
-def _detached(state: Any) -> Any:
-    """Return a state, a tensor or some of them, without its history."""
+def _each(change: Callable[[Tensor], Tensor], state: Any) -> Any:
+    """Return a state, a tensor or some of them or none, with each one changed."""
     if isinstance(state, tuple):
-        return tuple(_detached(part) for part in state)
-    return None if state is None else state.detach()
-
-
-def _moved(state: Any, device: torch.device) -> Any:
-    """Return a state on a device."""
-    if isinstance(state, tuple):
-        return tuple(_moved(part, device) for part in state)
-    return None if state is None else state.to(device)
+        return tuple(_each(change, part) for part in state)
+    return None if state is None else change(state)
 
 
 class Trainer:
@@ -317,7 +310,7 @@ class Trainer:
         task, config, cell = self.task, self.config, self.cell
         epoch = task.batches_per_epoch(config.batch)
         interval = epoch or math.ceil(stage.iterations / _VALIDATIONS)
-        state = None if resumed is None else _moved(resumed["state"], self.device)
+        state = None if resumed is None else _each(lambda part: part.to(self.device), resumed["state"])
         unchanged = 0 if resumed is None else resumed["unchanged"]
         metric: float | None = None
         every = max(1, stage.iterations // _CURVE)
@@ -351,7 +344,7 @@ class Trainer:
                 self._clip(stage, i)
                 for optimizer in stage.optimizers:
                     optimizer.step()
-                state = _detached(state)
+                state = _each(Tensor.detach, state)
                 done = i + 1
                 measured: dict[str, float] = {}
                 if done % interval == 0 or done == stage.iterations:
