@@ -10,11 +10,11 @@ from qornn_hw.device import Family, Resources
 __all__ = ["BAUD_RATES", "SURROUNDINGS", "Board", "ClockSource"]
 
 
-# Clock, UART, link and LEDs, by the tools' family, with a margin for wider words than were measured: 28 words
-# of 8 bits in and 10 of 20 bits out.
+# Clock, UART, link and LEDs, by the tools' family. The part of the link that grows with the words is in the
+# core's estimate (:mod:`qornn_hw.estimate`).
 SURROUNDINGS = {
-    "ice40": Resources(lut=665, ff=375, bram=2),
-    "ecp5": Resources(lut=750, ff=375, bram=2),
+    "ice40": Resources(lut=500, ff=375, bram=2),
+    "ecp5": Resources(lut=500, ff=375, bram=2),
     "gowin": Resources(lut=720, ff=375, bram=2),
 }
 

@@ -93,8 +93,8 @@ class Design:
             (net.input_shift, net.shift, net.state_bits, net.input_format, s.weight_bits),
             (self.multiplier, self.rounding_constant, s.readout_lanes, self.readout_constants),
         )
-        if s.input_lanes or s.weight_register:
-            facts = (*facts, s.input_lanes, s.weight_register)
+        if s.input_lanes or s.memory_register:
+            facts = (*facts, s.input_lanes, s.memory_register)
         if self.engine is Engine.DSP:
             facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -124,7 +124,7 @@ def compile_network(
     elements: int,
     readout_lanes: int = 0,
     input_lanes: int = 0,
-    weight_register: bool = False,
+    memory_register: bool = False,
     engine: Engine = Engine.LUT,
     store: WeightStore | None = None,
 ) -> Design:
@@ -136,7 +136,7 @@ def compile_network(
         elements: elements in the chain.
         readout_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
         input_lanes: likewise.
-        weight_register: likewise.
+        memory_register: likewise.
         engine: what multiplies.
         store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
 
@@ -149,7 +149,7 @@ def compile_network(
         return compile_schedule(DspSchedule(network, columns_per_element, elements, weight_store=store))
     if store is WeightStore.SPRAM:
         raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
-    schedule = Schedule(network, columns_per_element, elements, readout_lanes, input_lanes, weight_register)
+    schedule = Schedule(network, columns_per_element, elements, readout_lanes, input_lanes, memory_register)
     return compile_schedule(schedule)
 
 

@@ -25,7 +25,7 @@ __all__ = [
 
 # Fitted to builds: sequencer, input buffer, answer queue and requantizer; the loader of the weights; cells
 # for each bit of the accumulator; what operands of more than 8 bits take, and all that is as wide as they.
-CONTROL_CELLS = 247
+CONTROL_CELLS = 412
 LOADER_CELLS = 130
 CELLS_PER_BIT = 5
 WIDE_OPERAND_CELLS = 230

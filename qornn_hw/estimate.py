@@ -124,12 +124,12 @@ def _readout_cells(s: Schedule) -> int:
 
 TOKEN_BITS = 2
 READOUT_CELLS = 40
-# Fitted to builds of the core alone (benchmarks/estimate.py prints the comparison): sequencer, input buffer
-# and answer queue, and cells of the tail for each bit of the accumulator.
-CONTROL_CELLS = 330
-TAIL_CELLS_PER_BIT = 7
-# What placement adds: between 0 and 6 % in builds of four networks (docs/benchmarks.md).
-PLACEMENT_FACTOR = 1.03
+# Fitted to 14 designs of 6 to 48 lanes as nextpnr packs them, all within 5 % (benchmarks/estimate.py prints
+# such a comparison): what any core has; what grows with the accumulator, which is sequencer, tail, answer and
+# link; what a second pass takes of sequencer and chain.
+CONTROL_CELLS = 48
+CELLS_PER_ACCUMULATOR_BIT = 35.6
+SEVERAL_PASSES_CELLS = 160
 
 
 def estimate_core(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> Resources:
@@ -158,40 +158,54 @@ def _beside_cells(s: Schedule) -> int:
     return _readout_cells(s) + _input_cells(s)
 
 
+def _modrelu_cells(s: Schedule) -> int:
+    """Return the logic cells of modrelu: its magnitude, its bias and its zeroing."""
+    return 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
+
+
 def _ice40_cells(s: Schedule) -> int:
     cells = sum(_element_cells(s, e) for e in range(s.elements))
-    tail = TAIL_CELLS_PER_BIT * s.accumulator_bits
-    if s.network.activation is Activation.MODRELU:
-        tail += 3 * s.activated_bits
-    return round(PLACEMENT_FACTOR * (cells + _total_cells(s) + tail + _beside_cells(s) + CONTROL_CELLS))
+    control = CONTROL_CELLS + CELLS_PER_ACCUMULATOR_BIT * s.accumulator_bits
+    if s.passes > 1:
+        control += SEVERAL_PASSES_CELLS
+    return round(cells + _total_cells(s) + _beside_cells(s) + _modrelu_cells(s) + control)
 
 
-# ECP5: what synthesis leaves of selections and adders, whose carry cells come in pairs of bits, and of the
-# rest; fitted to synthesized cores. A lone flip-flop needs no LUT there.
-ECP5_LOGIC_FACTOR = 0.962
-ECP5_CONTROL_LUTS = 500
+# ECP5: selections and adders, whose carry cells come in pairs of bits, with a pair more for an adder's carry
+# into the logic; a lone flip-flop needs no LUT. Fitted to 10 designs of 6 to 96 lanes, all within 4 %.
+ECP5_LOGIC_FACTOR = 1.1
+ECP5_ADDER_LUTS = 2
+ECP5_CONTROL_LUTS = 185
+ECP5_SEVERAL_PASSES_LUTS = 207
+# The answers' queue, where it is a RAM of logic cells: for each bit of its words.
+ECP5_QUEUE_LUTS_PER_BIT = 7.1
 
 
 def _ecp5_luts(s: Schedule) -> int:
-    logic = _total_cells(s)
+    logic, adders = _total_cells(s) + _beside_cells(s) + _modrelu_cells(s), s.elements
     for element in range(s.elements):
         for bits, added in _dot_product_of(s, element):
             logic += bits if added == 0 else _even(bits) if added > 1 else 0
+            adders += added > 1
         logic += _even(s.partial_sum_bits[element])
-    modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
-    return round(ECP5_LOGIC_FACTOR * (logic + _beside_cells(s)) + ECP5_CONTROL_LUTS + modrelu)
+    control = float(ECP5_CONTROL_LUTS)
+    if s.passes > 1:
+        control += ECP5_SEVERAL_PASSES_LUTS
+    if "answers" not in memory_shapes(s, ECP5):
+        control += ECP5_QUEUE_LUTS_PER_BIT * s.answer_bits * max(1, s.answer_queue_depth // 16)
+    return round(ECP5_LOGIC_FACTOR * logic + ECP5_ADDER_LUTS * adders + control)
 
 
 # Gowin: as iCE40, where a flip-flop without logic takes a cell, too. But an adder's bit has three inputs, not
 # four, and the cell before its flip-flop holds no other logic. Fitted to placed designs.
 GOWIN_LOGIC_FACTOR = 1.25
 GOWIN_CONTROL_CELLS = 480
+GOWIN_TAIL_CELLS_PER_BIT = 7
 
 
 def _gowin_cells(s: Schedule) -> int:
     logic = sum(_element_cells(s, e) for e in range(s.elements)) + _total_cells(s) + _beside_cells(s)
-    modrelu = 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
-    tail = TAIL_CELLS_PER_BIT * s.accumulator_bits + modrelu
+    tail = GOWIN_TAIL_CELLS_PER_BIT * s.accumulator_bits + _modrelu_cells(s)
     return round(GOWIN_LOGIC_FACTOR * logic + tail + GOWIN_CONTROL_CELLS)
 
 

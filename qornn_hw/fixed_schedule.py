@@ -139,7 +139,7 @@ class Plan:
     """The hardware that a design was compiled for: all of it but the contents of its memories.
 
     Attributes:
-        engine, store, columns_per_element, elements, readout_lanes, input_lanes, weight_register: as in
+        engine, store, columns_per_element, elements, readout_lanes, input_lanes, memory_register: as in
             :func:`qornn_hw.design.compile_network`.
         shift: of the requantizer.
         widths: of everything.
@@ -152,7 +152,7 @@ class Plan:
     elements: int
     readout_lanes: int
     input_lanes: int
-    weight_register: bool
+    memory_register: bool
     shift: int
     widths: Widths
     room: bool
@@ -163,7 +163,7 @@ class Plan:
         s = design.schedule
         return cls(
             s.engine, s.store, s.columns_per_element, s.elements, s.readout_lanes, s.input_lanes,
-            s.weight_register, design.network.shift, Widths.of(s), s.keeps_columns,
+            s.memory_register, design.network.shift, Widths.of(s), s.keeps_columns,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Plan:
     def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool]:
         return (
             network, self.columns_per_element, self.elements, self.readout_lanes, self.input_lanes,
-            self.weight_register,
+            self.memory_register,
         )  # fmt: skip
 
     def schedule(self, network: IntegerNetwork) -> Schedule:
@@ -323,7 +323,7 @@ def with_room(schedule: Schedule) -> Schedule:
     widths = _widest(replace(schedule, network=network))
     room = Plan(
         schedule.engine, schedule.store, schedule.columns_per_element, schedule.elements, 0, 0,
-        schedule.weight_register, network.shift, widths, room=True,
+        schedule.memory_register, network.shift, widths, room=True,
     )  # fmt: skip
     return room.schedule(network)
 

@@ -39,7 +39,7 @@ def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
 
 
 def _schedules(
-    network: IntegerNetwork, multipliers: int = 0, weight_register: bool = False
+    network: IntegerNetwork, multipliers: int = 0, memory_register: bool = False
 ) -> Iterator[Schedule]:
     """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
 
@@ -60,7 +60,7 @@ def _schedules(
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
                     for readout in readouts:
-                        yield Schedule(network, columns, elements, readout, behind, weight_register)
+                        yield Schedule(network, columns, elements, readout, behind, memory_register)
 
 
 def plan(

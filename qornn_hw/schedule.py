@@ -118,8 +118,8 @@ class Schedule:
             the rows of V ride in the chain.
         input_lanes: 1 for a multiplier behind the chain that adds U x of a network of one input; with 0 the
             input has columns in the chain.
-        weight_register: whether a register follows the weight memory of each element, where block RAM takes
-            half a cycle to give its word.
+        memory_register: whether a register follows the memories of weights and constants, where block RAM
+            takes half a cycle to give its word.
     """
 
     network: IntegerNetwork
@@ -127,7 +127,7 @@ class Schedule:
     elements: int
     readout_lanes: int = 0
     input_lanes: int = 0
-    weight_register: bool = False
+    memory_register: bool = False
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
@@ -508,16 +508,17 @@ class Schedule:
     @property
     def dot_product_latency(self) -> int:
         """Cycles of the dot product, in every element that of the widest, with the register before it."""
-        return self.weight_register + dot_product_latency(self.columns_per_element, max(self.weight_bits))
+        return self.memory_register + dot_product_latency(self.columns_per_element, max(self.weight_bits))
 
     @property
     def addend_latency(self) -> int:
         """Cycles from a row's constant out of its memory to what is added behind the chain.
 
-        The constant and the total are one addition; U x, of a symbol or a multiplier, is one more.
+        A register behind the memory, if there is one; constant and total are one addition; U x, of a symbol
+        or a multiplier, is one more.
         """
         apart = self.input_lanes > 0 or (not self.network.vector_input and self.total_elements > 0)
-        return 1 + apart
+        return self.memory_register + 1 + apart
 
     @property
     def chain_latency(self) -> int:

@@ -120,8 +120,9 @@ class Core(wiring.Component):
             address.calls.eq(running.answer),
             address.last.eq(running.last),
         ]
-        read = delay(address, 1, "read")
-        leave = delay(read, addends, "leave")
+        held = int(s.memory_register)
+        read = delay(address, 1 + held, "read")
+        leave = delay(read, addends - held, "leave")
         m.d.comb += [
             chain.o_store.eq(leave.store),
             chain.o_row.eq(delay(row, 1 + addends, "row", reset_less=True)),
@@ -129,7 +130,8 @@ class Core(wiring.Component):
 
         # -- the row's constant, its symbol and the total ---------------------------------------------
         ends = accumulate(s.constant_widths, initial=0)
-        fields: list[Any] = [constants.data[low:high] for low, high in pairwise(ends)]
+        word = delay(constants.data, held, "constants", reset_less=True)
+        fields: list[Any] = [word[low:high] for low, high in pairwise(ends)]
         summand: Any = fields.pop(0).as_signed()
         if s.total_elements:
             m.submodules.total = total = OperandTotal(design)
@@ -137,7 +139,7 @@ class Core(wiring.Component):
                 total.bus.eq(operands.bus),
                 total.start.eq(sequencer.token.start),
                 total.first_pass.eq(sequencer.first_pass),
-                total.take.eq(token.start),
+                total.take.eq(delay(token.start, held, "take")),
             ]
             summand -= total.total
         if design.symbol_image is not None or s.input_lanes:
@@ -154,8 +156,9 @@ class Core(wiring.Component):
                 assert design.symbol_image is not None
                 m.submodules.symbols = symbols = Rom(design.symbol_image)
                 m.d.comb += symbols.addr.eq((row << len(symbol)) | symbol)
-                drive = Mux(read.unit, symbols.data.as_signed(), 0)
-            if addends == 2:
+                of_symbol = delay(symbols.data, held, "symbol_weight", reset_less=True)
+                drive = Mux(read.unit, of_symbol.as_signed(), 0)
+            if addends - held == 2:
                 # Shifted behind the register: of a product that is the multiplier's own.
                 summand, drive = (delay(v, 1, n, reset_less=True) for v, n in ((summand, "s"), (drive, "d")))
             summand += drive << (net.input_shift + s.scale - 1)
@@ -177,14 +180,14 @@ class Core(wiring.Component):
         # -- activation and requantizer ---------------------------------------------------------------
         # The requantizer's own first register holds the accumulator, where no activation stands between.
         activated: Any = arriving
-        latency = addends
+        latency = addends - held
         if net.activation is Activation.MODRELU:
             m.submodules.activation = modrelu = ModRelu(
                 value_bits=s.accumulator_bits, bias_bits=s.bias_bits, result_bits=s.activated_bits
             )
             m.d.comb += [
                 modrelu.z.eq(accumulator),
-                modrelu.bias.eq(delay(fields.pop(0), 1 + addends, "bias", reset_less=True)),
+                modrelu.bias.eq(delay(fields.pop(0), 1 + addends - held, "bias", reset_less=True)),
             ]
             activated = modrelu.result
             latency += s.activation_latency

@@ -67,7 +67,7 @@ class SystolicChain(wiring.Component):
         if s.passes > 1:
             self._build_waiting_sums(m, carried)
         bus = self.bus
-        if s.weight_register:
+        if s.memory_register:
             bus = Signal.like(self.bus, reset_less=True)
             m.d.sync += bus.eq(self.bus)
         token, addr, partial_sum = self.i_token, self.i_addr, carried
@@ -85,7 +85,7 @@ class SystolicChain(wiring.Component):
                 i_sum_bits=len(partial_sum),
                 o_sum_bits=sum_bits[e],
                 dot_latency=s.dot_product_latency,
-                weight_register=s.weight_register,
+                weight_register=s.memory_register,
             )
             m.submodules[f"element_{e}"] = element
             m.d.comb += [

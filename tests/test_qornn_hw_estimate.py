@@ -7,6 +7,8 @@ import pytest
 from networks import make_network, one_hot_fields
 
 from boards.board import SURROUNDINGS
+from boards.estimation import estimate_whole, plan_for
+from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.device import ECP5, FAMILIES, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
@@ -75,20 +77,35 @@ def test_ecp5_block_rams(depth, width, blocks):
 
 
 @pytest.mark.parametrize(
-    ("columns", "elements", "luts", "ecp5", "ice40"),
-    [(8, 4, 1919, 8, 15), (4, 4, 1210, 7, 13), (4, 23, 4166, 25, 27)],
+    ("board", "model", "lanes", "cells", "blocks"),
+    [
+        ("icebreaker", "mnist_rows", 8, 1774, 15),
+        ("icebreaker", "mnist_rows", 48, 3891, 21),
+        ("icebreaker", "copy", 8, 2515, 25),
+        ("icebreaker", "copy", 37, 4509, 30),
+        ("icebreaker", "speech", 45, 3744, 22),
+        ("ice40-hx8k", "mnist_rows", 8, 1897, 15),
+        ("ice40-hx8k", "copy", 8, 2733, 25),
+        ("ulx3s-25f", "mnist_rows", 8, 1622, 9),
+        ("ulx3s-25f", "mnist_rows", 96, 5626, 21),
+        ("ulx3s-25f", "copy", 73, 7257, 40),
+        ("ulx3s-25f", "speech", 89, 5681, 50),
+    ],
 )
-def test_estimate_is_near_what_synthesis_made(columns, elements, luts, ecp5, ice40):
-    """Of the digit reader, synthesized for both families: blocks exactly, LUTs of ECP5 within 5 %."""
+def test_estimate_is_near_what_was_packed(board, model, lanes, cells, blocks):
+    """Of whole designs, as nextpnr packs them: blocks exactly, logic cells within 5 %."""
+    network = load_checkpoint(Path(__file__).parents[1] / "models" / f"{model}.npz").network
+    whole = estimate_whole(plan_for(network, find_board(board), lanes), find_board(board))
+    assert whole.bram == blocks
+    assert abs(whole.lut / cells - 1) < 0.05
+
+
+def test_product_of_logic_cells():
+    """The product of 15 x 12 bits took 174 logic cells more without a multiplier."""
     network = load_checkpoint(Path(__file__).parents[1] / "models" / "mnist_rows.npz").network
-    schedule = Schedule(network, columns, elements)
-    estimated = estimate_core(schedule, ECP5)
-    assert estimated.bram == ecp5 == sum(memory_blocks(schedule, ECP5).values())
-    assert abs(estimated.lut / luts - 1) < 0.05
-    assert estimate_core(schedule, ICE40_ULTRAPLUS).bram == ice40
-    # The product of 15 x 12 bits took 174 logic cells more without a multiplier.
-    without = estimate_core(schedule, ICE40_HX_LP)
-    with_ = estimate_core(schedule, ICE40_ULTRAPLUS)
+    without, with_ = (
+        estimate_core(Schedule(network, 8, 4), family) for family in (ICE40_HX_LP, ICE40_ULTRAPLUS)
+    )
     assert (with_.dsp, without.dsp) == (1, 0)
     assert 160 < without.lut - with_.lut < 200
 

@@ -97,15 +97,19 @@ def test_every_shape_of_readout(hidden_size, output_size, columns, elements, rea
         (3, 3, 1, WeightBits(1, 1, 1), Activation.TANH),
     ],
 )
-def test_single_input_behind_the_chain(columns, elements, readout, bits, activation, form, output_mode):
+@pytest.mark.parametrize("register", [False, True])
+def test_single_input_behind_the_chain(
+    columns, elements, readout, bits, activation, form, output_mode, register
+):
     """U x of one input in a multiplier: it takes no column, and its word waits for no state."""
     network = random_network(
         seed=4, hidden_size=9, input_size=1, output_size=2, activation=activation, weight_bits=bits,
         input_format=form, output_mode=output_mode, shared_multiplier=columns == 4,
     )  # fmt: skip
     design = compile_network(
-        network, columns_per_element=columns, elements=elements, readout_lanes=readout, input_lanes=1
-    )
+        network, columns_per_element=columns, elements=elements, readout_lanes=readout, input_lanes=1,
+        memory_register=register,
+    )  # fmt: skip
     sequences = [
         *random_sequences(network, batch=2, steps=5, seed=1),
         *corner_sequences(network, steps=2).values(),
@@ -116,17 +120,20 @@ def test_single_input_behind_the_chain(columns, elements, readout, bits, activat
         simulate_core_in_python(design, sequences, idle=pattern, back_pressure=pattern, reset_after=2)
 
 
+@pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("columns", [1, 4])
 @pytest.mark.parametrize(("hidden_size", "passes"), [(1, 1), (9, 1), (9, 2), (16, 3)])
 @pytest.mark.parametrize("bits", [1, 4])
-def test_register_behind_the_weight_memory(hidden_size, passes, columns, bits, input_kind):
-    """Operands follow the weights, which come a cycle later."""
+def test_register_behind_the_memories(hidden_size, passes, columns, bits, input_kind, output_mode):
+    """Operands follow the weights, and the tail the constants, which come a cycle later."""
     network = random_network(
-        seed=2, hidden_size=hidden_size, input_size=2, output_size=2, input_kind=input_kind, weight_bits=bits
-    )
+        seed=2, hidden_size=hidden_size, input_size=2, output_size=2, input_kind=input_kind, weight_bits=bits,
+        output_mode=output_mode, activation=Activation.MODRELU if columns == 4 else Activation.RELU,
+        shared_multiplier=hidden_size == 16,
+    )  # fmt: skip
     elements = -(-Schedule(network, columns, 1).words // passes)
-    design = compile_network(network, columns_per_element=columns, elements=elements, weight_register=True)
+    design = compile_network(network, columns_per_element=columns, elements=elements, memory_register=True)
     sequences = random_sequences(network, batch=3, steps=4, seed=1)
     result = simulate_core_in_python(design, sequences)
     assert result.cycles_per_step == design.schedule.cycles_per_step
