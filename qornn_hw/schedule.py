@@ -118,8 +118,8 @@ class Schedule:
             the rows of V ride in the chain.
         input_lanes: 1 for a multiplier behind the chain that adds U x of a network of one input; with 0 the
             input has columns in the chain.
-        memory_register: whether a register follows the memories of weights and constants, where block RAM
-            takes half a cycle to give its word.
+        memory_register: whether a register follows the memories of weights, operands and constants, where
+            block RAM takes half a cycle to give its word.
     """
 
     network: IntegerNetwork

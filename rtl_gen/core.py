@@ -137,8 +137,8 @@ class Core(wiring.Component):
             m.submodules.total = total = OperandTotal(design)
             m.d.comb += [
                 total.bus.eq(operands.bus),
-                total.start.eq(sequencer.token.start),
-                total.first_pass.eq(sequencer.first_pass),
+                total.start.eq(delay(sequencer.token.start, held, "total_start")),
+                total.first_pass.eq(delay(sequencer.first_pass, held, "total_first")),
                 total.take.eq(delay(token.start, held, "take")),
             ]
             summand -= total.total

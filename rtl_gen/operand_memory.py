@@ -35,7 +35,8 @@ class OperandMemory(wiring.Component):
             bits of a number, up to the cycle after ``input_taken``.
         word, initial: In; likewise.
         bus: Out; the operands of word ``word`` of two cycles before, and the sums and differences of their
-            pairs, from registers: computed once here, and not in every element.
+            pairs, from registers: computed once here, and not in every element. With a register behind the
+            memory of three cycles before.
     """
 
     def __init__(self, design: Design) -> None:
@@ -69,7 +70,11 @@ class OperandMemory(wiring.Component):
         )
         upper = Signal()
         bus = Signal.like(self.bus, reset_less=True)
-        read = data.View(data.ArrayLayout(signed(bits), c), memory.r_data)
+        word = memory.r_data
+        if s.memory_register:
+            word = Signal.like(memory.r_data, reset_less=True)
+            m.d.sync += word.eq(memory.r_data)
+        read = data.View(data.ArrayLayout(signed(bits), c), word)
         m.d.comb += [memory.r_addr.eq(Cat(self.word, upper)), self.bus.eq(bus)]
         m.d.sync += bus.operands.eq(read)
         for first in range(0, c, 2):

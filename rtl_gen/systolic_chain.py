@@ -27,7 +27,7 @@ class SystolicChain(wiring.Component):
         i_row: In; index of that row, for the waiting partial sums (several passes only).
         i_first: In; whether that row's pass is the step's first, so that its sum starts at zero.
         bus: In; the operands of element e in the cycle in which the token with ``start`` reaches it, that is
-            e cycles after it enters.
+            e cycles after it enters; with a register behind the weight memories in the cycle after it.
         o_token: Out; the token as it reaches the last element, for the tail, ``elements - 1`` cycles after
             ``i_token``.
         o_row: In; index of the row whose sum is on ``o_sum`` (several passes only).
@@ -66,10 +66,6 @@ class SystolicChain(wiring.Component):
         carried = Signal(signed(s.waiting_sum_bits))
         if s.passes > 1:
             self._build_waiting_sums(m, carried)
-        bus = self.bus
-        if s.memory_register:
-            bus = Signal.like(self.bus, reset_less=True)
-            m.d.sync += bus.eq(self.bus)
         token, addr, partial_sum = self.i_token, self.i_addr, carried
         for e in range(s.elements):
             element = ProcessingElement(
@@ -92,7 +88,7 @@ class SystolicChain(wiring.Component):
                 element.i_token.eq(token),
                 element.i_addr.eq(addr),
                 element.i_sum.eq(partial_sum),
-                element.bus.eq(bus),
+                element.bus.eq(self.bus),
             ]
             if e == s.elements - 1:
                 m.d.comb += self.o_token.eq(token)
