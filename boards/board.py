@@ -61,6 +61,10 @@ class Board:
             adapter of the user's own.
         usb_interface: the bridge's interface that is the UART, counted from 0; None where it has but one.
         high_pins: (name, number) of outputs of the platform that are held at their active level.
+        flash: (name, number) of the serial flash in the platform, of single data lines, if a design may read
+            it beside its UART.
+        flash_address: where in it the image of the weights lies, behind every bitstream.
+        flash_option: of its programmers, for an address in bytes.
     """
 
     name: str
@@ -83,6 +87,9 @@ class Board:
     usb: tuple[tuple[int, int], ...] = ()
     usb_interface: int | None = None
     high_pins: tuple[tuple[str, int], ...] = ()
+    flash: tuple[str, int] | None = None
+    flash_address: int = 1 << 20
+    flash_option: str = "-o"
 
     @property
     def planned_mhz(self) -> float:

@@ -32,7 +32,7 @@ from boards.top import BoardTop
 from boards.workshop import LOG_FOLDER, Workshop, work_folder
 from qornn_hw.design import Design
 from qornn_hw.device import Resources
-from qornn_hw.engine import Engine, WeightStore
+from qornn_hw.engine import Boot, Engine, WeightStore
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -54,11 +54,14 @@ __all__ = [
     "build",
     "build_core",
     "buildable",
+    "check_boot",
     "check_request",
 ]
 
 # "sign-off" only where the build looks for the clock.
 STAGES = ("elaborate", "synthesize", "place", "sign-off", "netlist", "pack")
+# What reads the weights from a flash, in cells of an iCE40.
+FLASH_READER_CELLS = 60
 # Nobody waits for more.
 MOST_SEEDS = 1000
 # Net of the core clock in the netlist.
@@ -89,6 +92,7 @@ class Buildable:
         multipliers: synthesis makes hard multipliers of products; else the core brings its own.
         weights: the image of the weights that are loaded after start-up, None where they are in the
             bitstream.
+        boot: where those come from.
         design: what the core is made of; a build keeps what it takes to put another network into it.
     """
 
@@ -98,11 +102,16 @@ class Buildable:
     documents: Callable[[], dict[str, str]] = field(default=dict)
     multipliers: bool = True
     weights: bytes | None = None
+    boot: Boot = Boot.LINK
     design: Design | None = None
 
 
 def buildable(
-    design: Design, *, cycles_per_step: float | None = None, estimated: Resources | None = None
+    design: Design,
+    *,
+    cycles_per_step: float | None = None,
+    estimated: Resources | None = None,
+    boot: Boot = Boot.LINK,
 ) -> Buildable:
     """Return what is built of a compiled network; ``cycles_per_step`` is the caller's count in simulation."""
     net = design.network
@@ -130,6 +139,7 @@ def buildable(
         },
         multipliers=design.engine is not Engine.DSP,
         weights=encode_image(design) if design.schedule.store is WeightStore.SPRAM else None,
+        boot=boot,
         design=design,
     )
 
@@ -144,6 +154,7 @@ def build(
     effort: int = 1,
     clock_mhz: float | None = None,
     clock_needed_mhz: float = 0.0,
+    boot: Boot = Boot.LINK,
     name: str = "top",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -162,18 +173,24 @@ def build(
         effort: seeds that are tried, from ``seed`` on; the fastest placement is kept.
         clock_mhz: core clock; the fastest that the placed design reaches if None.
         clock_needed_mhz: what that one must be at least.
+        boot: where weights that are no part of the bitstream come from; see :func:`check_boot`.
         name: of the bitstream file.
         progress: called with the name of each stage of :data:`STAGES` as it begins.
 
     Raises:
-        BoardError: the clock cannot be made, or is too slow for the UART.
+        BoardError: the clock cannot be made, or is too slow for the UART; there is no flash to boot from.
+        FormatError: there are no weights to boot.
         CapacityError: the device is too small.
         TimingError: the design is slower than the clock.
         ToolError: a tool is missing or failed.
         OutputError: ``out_dir`` cannot be written, or the disk is full.
     """
+    check_boot(design, board, boot)
+    estimated = estimate_whole(design, board)
+    if boot is Boot.FLASH:
+        estimated += Resources(lut=FLASH_READER_CELLS)
     return build_core(
-        buildable(design, cycles_per_step=cycles_per_step, estimated=estimate_whole(design, board)),
+        buildable(design, cycles_per_step=cycles_per_step, estimated=estimated, boot=boot),
         board,
         out_dir,
         seed=seed,
@@ -210,6 +227,27 @@ def build_core(
             part, board, flow, tools, shop, hz, clock_needed_mhz, seeds, name,
             progress or (lambda stage: None),
         ).build()  # fmt: skip
+
+
+def check_boot(design: Design, board: Board, boot: Boot) -> None:
+    """Raise an error unless the weights of ``design`` can come from there on ``board``.
+
+    Raises:
+        FormatError: they are in the bitstream.
+        BoardError: the board has no flash that a design may read.
+    """
+    if boot is Boot.LINK:
+        return
+    if design.schedule.store is not WeightStore.SPRAM:
+        raise FormatError(
+            "--boot flash must have weights that are loaded after start-up, those of this design are in the "
+            "bitstream, which the flash holds anyway; leave --boot out"
+        )
+    if board.flash is None:
+        raise BoardError(
+            f"--boot flash must have a board whose flash the design may read, {board.name} has none; take "
+            "--boot link"
+        )
 
 
 def check_request(
@@ -317,6 +355,8 @@ class _Run:
             },
             seconds=self.seconds,
         )
+        if self.part.weights is not None:
+            report["boot"] = str(self.part.boot)
         (self.work / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         results = {
             f"top{self.flow.bitstream}": bitstream,
@@ -385,7 +425,9 @@ class _Run:
 
     def _elaborate(self, hz: int) -> dict[str, list[str]]:
         """Write what the tools read; return their command lines by tool."""
-        top = BoardTop(board=self.board, core=self.part.core(), form=self.part.form, hz=hz)
+        top = BoardTop(
+            board=self.board, core=self.part.core(), form=self.part.form, hz=hz, boot=self.part.boot
+        )
         # The same for every clock, so that the placement is the same: beyond what can be reached.
         constraint = self.flow.constraint.format(net=CLOCK_NET, mhz=float(self.board.fastest_mhz))
         with amaranth_environment(self.tools.yosys):

@@ -158,6 +158,14 @@ class SerialTransport:
         )
 
 
+def _why_no_weights(image: int) -> str:
+    """Return what is to be said of the image that a board has in its flash, if it is a bad one."""
+    bad = {status.value: status.name for status in LoadStatus if status is not LoadStatus.LOADED}
+    if image not in bad:
+        return ""
+    return f", the image in its flash is bad ({bad[image]}, write it anew: qornn-hw program)"
+
+
 def _why_not_open(port: str, baud: int, error: Exception) -> str:
     code = getattr(error, "errno", None)
     text = str(error)
@@ -362,8 +370,8 @@ class Host:
         if identity.takes_weights and not identity.flags & BoardFlag.LOADED:
             if self._image is None:
                 raise BoardError(
-                    f"the board on {self._transport.name} waits for its weights and must get them; name the "
-                    "build that it holds, or its weights.bin"
+                    f"the board on {self._transport.name} waits for its weights and must get them"
+                    f"{_why_no_weights(identity.image)}; name the build that it holds, or its weights.bin"
                 )
             self.load(self._image)
         return identity

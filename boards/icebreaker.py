@@ -27,4 +27,6 @@ BOARD = Board(
     # FT2232H; the first interface is the flash's.
     usb=((0x0403, 0x6010),),
     usb_interface=1,
+    # 16 MiB; a bitstream takes 104 KB of it.
+    flash=("spi_flash_1x", 0),
 )

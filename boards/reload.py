@@ -18,7 +18,7 @@ from boards.toolchain import amaranth_environment, find_tool
 from boards.top import BoardTop
 from boards.workshop import Workshop, work_folder
 from qornn_hw.design import Design
-from qornn_hw.engine import Engine, WeightStore
+from qornn_hw.engine import Boot, Engine, WeightStore
 from qornn_hw.errors import BoardError, FormatError, ToolError
 from qornn_hw.fixed_schedule import refit
 from qornn_hw.link_protocol import LinkFormat
@@ -173,7 +173,13 @@ class _Run:
         if form.weights is not None:
             # What an image of weights must name is logic, not memory.
             form = replace(form, weights=replace(form.weights, digest=self._built_digest))
-        top = BoardTop(board=self.board, core=make_core(self.design), form=form, hz=self.kept.hz)
+        top = BoardTop(
+            board=self.board,
+            core=make_core(self.design),
+            form=form,
+            hz=self.kept.hz,
+            boot=Boot(self.report.get("boot", Boot.LINK)),
+        )
         plan = self.board.platform().prepare(top, name=NETLIST_TOP, emit_src=False, debug_verilog=False)
         text = plan.files[f"{NETLIST_TOP}.il"]
         return text if isinstance(text, str) else text.decode()

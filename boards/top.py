@@ -7,6 +7,7 @@ from amaranth.lib import io, wiring
 
 from boards.board import Board
 from boards.clock import BoardRate, ClockGenerator
+from qornn_hw.engine import Boot
 from qornn_hw.link_protocol import LinkFormat
 from rtl_gen.linked_core import LinkedCore
 
@@ -31,13 +32,21 @@ class BoardTop(Elaboratable):
         core: As in :class:`rtl_gen.linked_core.LinkedCore`.
         form: Words of a step and of an answer.
         hz: Core clock.
+        boot: Where weights come from that are no part of the bitstream.
     """
 
-    def __init__(self, *, board: Board, core: wiring.Component, form: LinkFormat, hz: int) -> None:
+    def __init__(
+        self, *, board: Board, core: wiring.Component, form: LinkFormat, hz: int, boot: Boot = Boot.LINK
+    ) -> None:
         self._board = board
+        self._boot = boot
         self._clock = ClockGenerator(board=board, hz=hz)
         self._linked = LinkedCore(
-            core=core, form=form, rate=BoardRate(board=board, hz=hz), timeout_bits=TIMEOUT_BITS
+            core=core,
+            form=form,
+            rate=BoardRate(board=board, hz=hz),
+            timeout_bits=TIMEOUT_BITS,
+            flash_address=board.flash_address if boot is Boot.FLASH else None,
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -55,6 +64,8 @@ class BoardTop(Elaboratable):
         for index, high in enumerate(board.high_pins):
             m.submodules[f"high_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*high, dir="-"))
             m.d.comb += buffer.o.eq(Const(1))
+        if self._boot is Boot.FLASH:
+            self._connect_flash(m, platform)
 
         heartbeat = Signal(HEARTBEAT_BITS)
         active = Signal()
@@ -74,3 +85,16 @@ class BoardTop(Elaboratable):
             m.submodules[f"led_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*led, dir="-"))
             m.d.comb += buffer.o.eq(shown)
         return m
+
+    def _connect_flash(self, m: Module, platform: Any) -> None:
+        assert self._board.flash is not None
+        flash = self._linked.flash
+        outputs: dict[str, Value] = {"cs": flash.cs, "clk": flash.sck, "copi": flash.copi}
+        # Write protection and hold, where they have pins, stay off.
+        outputs |= {"wp": Const(0), "hold": Const(0)}
+        pins = platform.request(*self._board.flash, dir=dict.fromkeys(("cipo", *outputs), "-"))
+        m.submodules.flash_cipo = cipo = io.Buffer("i", pins.cipo)
+        m.d.comb += flash.cipo.eq(cipo.i)
+        for name, value in outputs.items():
+            m.submodules[f"flash_{name}"] = buffer = io.Buffer("o", getattr(pins, name))
+            m.d.comb += buffer.o.eq(value)

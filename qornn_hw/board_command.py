@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 from qornn_hw.command_options import BoardOption, DataOption, JsonOption, ModelArgument, engine_of
+from qornn_hw.engine import Boot
 from qornn_hw.errors import DataError, FormatError, OutputError, ToolError
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ def program(
         typer.Option("--board", metavar="NAME", help="The board; that of the build where it is not named."),
     ] = None,
 ) -> None:
-    """Load a build's bitstream into its board, with the programmer that is installed."""
+    """Load a build's bitstream, and weights that it boots from flash, with an installed programmer."""
     from boards.registry import find_board
     from boards.report import read_report
 
@@ -317,16 +318,23 @@ def program(
     else:
         names = " or ".join(dict.fromkeys(command[0] for command in commands))
         raise ToolError(f"loading a bitstream into {found.name} must have {names}, and none is installed")
-    print(f"{' '.join(command)} {bitstream}", flush=True)
-    try:
-        code = subprocess.run([path, *command[1:], str(bitstream)], check=False).returncode
-    except OSError as error:
-        raise ToolError(f"{command[0]} could not start from {path}: {error.strerror}") from error
-    if code != 0:
-        raise ToolError(
-            f"{command[0]} must load the bitstream, and failed with exit code {code}; check that the board "
-            "is connected, and that you may use its USB device"
-        )
+    loads: list[tuple[str, list[str]]] = [("the bitstream", [*command, str(bitstream)])]
+    if report.get("boot") == Boot.FLASH:
+        _weights_of(build, report)
+        at = [found.flash_option, str(found.flash_address)]
+        # First: the board starts when it has its bitstream, and reads the weights then.
+        loads.insert(0, ("the weights", [*command, *at, str(build / report["files"]["weights"])]))
+    for what, words in loads:
+        print(" ".join(words), flush=True)
+        try:
+            code = subprocess.run([path, *words[1:]], check=False).returncode
+        except OSError as error:
+            raise ToolError(f"{command[0]} could not start from {path}: {error.strerror}") from error
+        if code != 0:
+            raise ToolError(
+                f"{command[0]} must load {what}, and failed with exit code {code}; check that the board "
+                "is connected, and that you may use its USB device"
+            )
 
 
 # -- simulate-board ----------------------------------------------------------------------------------

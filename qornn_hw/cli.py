@@ -23,6 +23,7 @@ from rich.table import Table
 
 from qornn_hw import board_command, export_command, sweep_command, train_command
 from qornn_hw.command_options import BoardOption, DataOption, JsonOption, ModelArgument, engine_of
+from qornn_hw.engine import Boot
 from qornn_hw.errors import (
     CapacityError,
     FormatError,
@@ -525,6 +526,13 @@ def build(
     effort: Annotated[
         int, typer.Option(help="Seeds of place and route that are tried; the fastest placement is kept.")
     ] = 1,
+    boot: Annotated[
+        Boot,
+        typer.Option(
+            help="Where weights that do not fit the bitstream come from at start-up: from the host, or from "
+            "the board's flash, which `qornn-hw program` writes."
+        ),
+    ] = Boot.LINK,
     reloadable: Annotated[
         bool,
         typer.Option(
@@ -535,7 +543,7 @@ def build(
 ) -> None:
     """Build the bitstream for a board, with a report, the core's Verilog and the netlist."""
     from boards.build import build as run_build
-    from boards.build import check_request
+    from boards.build import check_boot, check_request
     from boards.registry import find_board
     from boards.reload import check_reloadable
     from boards.report import report_table
@@ -549,6 +557,7 @@ def build(
     check_request(found, seed=seed, effort=effort, clock_mhz=clock_mhz)
     checkpoint = _load(model)
     design = _design(checkpoint, board, lanes, engine, reloadable, target_rate, clock_mhz)
+    check_boot(design, found, boot)
     folder = out or Path("build") / f"{model.stem}-{found.name}"
     s = design.schedule
     if not as_json:
@@ -576,6 +585,7 @@ def build(
         effort=effort,
         clock_mhz=clock_mhz,
         clock_needed_mhz=(target_rate or 0.0) * (counted.cycles_per_step or s.cycles_per_step) / 1e6,
+        boot=boot,
         progress=progress,
     )
     if as_json:
@@ -584,7 +594,11 @@ def build(
         console.print(report_table(report))
         print(f"wrote {folder / report['files']['bitstream']} and {folder / 'report.json'}")
         if weights := report["files"].get("weights"):
-            print(f"wrote {folder / weights}: load it over the link after each start (docs/link.md, LOAD)")
+            how = {
+                Boot.LINK: "qornn-hw run loads it over the link after each start",
+                Boot.FLASH: "qornn-hw program writes it into the flash, behind the bitstream",
+            }[boot]
+            print(f"wrote {folder / weights}: {how} (docs/boards.md)")
 
 
 # -- run, program, simulate-board -------------------------------------------------------------------

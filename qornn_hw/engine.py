@@ -1,9 +1,9 @@
-"""Names of the ways to build a core: what multiplies, and where the weights are."""
+"""Names of the ways to build a core: what multiplies, where the weights are and come from."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Engine", "MacSettings", "WeightStore"]
+__all__ = ["Boot", "Engine", "MacSettings", "WeightStore"]
 
 
 class Engine(StrEnum):
@@ -24,6 +24,16 @@ class WeightStore(StrEnum):
 
     BLOCK_RAM = "block_ram"
     SPRAM = "spram"
+
+
+class Boot(StrEnum):
+    """Where weights that are no part of the bitstream come from at start-up.
+
+    LINK: from the host. FLASH: from the board's serial flash, behind the bitstream; the host may load others.
+    """
+
+    LINK = "link"
+    FLASH = "flash"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class AnswerTail(IntFlag):
 
 
 class BoardFlag(IntFlag):
-    """Tail of IDENTITY and STATUS.
+    """Bits 0 and 1 of the tail of IDENTITY and STATUS; above them is how the latest image of weights was.
 
     LOADED: all weights are there. FAULTY: there was a fault, and steps are refused until a RESET.
     """
@@ -279,6 +279,8 @@ class Identity:
         digest: as in :class:`LinkFormat`.
         flags: of the moment.
         number: of the next answer.
+        image: what is wrong with the latest image of weights (:class:`qornn_hw.weight_image.LoadStatus`), 0
+            where nothing is or none came.
     """
 
     version: int
@@ -293,6 +295,7 @@ class Identity:
     digest: bytes
     flags: BoardFlag = BoardFlag.NONE
     number: int = 0
+    image: int = 0
 
     @property
     def constant(self) -> bytes:
@@ -323,6 +326,7 @@ class Identity:
             digest=content[8:],
             flags=BoardFlag(flags & 3),
             number=number,
+            image=flags >> 2 & 7,
         )
 
 

@@ -441,7 +441,8 @@ class Link(wiring.Component):
         m.submodules.send_crc = crc = _Crc()
         # Only bits that differ between the kinds become flip-flops.
         kind = Signal(8, init=ReplyKind.ANSWER)
-        tail = Signal(3)
+        # With weights that are loaded, how the image was, too.
+        tail = Signal(3 if form.weights is None else 5)
         # Number of the next answer.
         number = Signal(8)
         words_left = Signal(range(form.words_per_answer))
@@ -495,11 +496,13 @@ class Link(wiring.Component):
         # Replies by precedence: what asks for one, its kind and tail. Whose turn it is, is known a cycle
         # before the choice, so that neither decides and moves at once.
         info_kind = Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY)
-        loaded: Any = 1 if form.weights is None else self.load.loaded
+        state = Cat(1, self.faulty)
+        if form.weights is not None:
+            state = Cat(self.load.loaded, self.faulty, self.load.status)
         replies: list[tuple[Signal, Any, Any]] = [
             (reset_pending, ReplyKind.RESET_DONE, PROTOCOL_VERSION),
             (self._fault_pending, ReplyKind.FAULT, self._fault_code),
-            (self._info_pending, info_kind, Cat(loaded, self.faulty)),
+            (self._info_pending, info_kind, state),
             (acknowledge_pending, ReplyKind.ACKNOWLEDGE, 0),
             (there, ReplyKind.ANSWER, AnswerTail.NONE),
         ]

@@ -3,11 +3,12 @@
 from fractions import Fraction
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.link_protocol import LinkFormat
+from rtl_gen.flash_reader import FlashReader, flash_signature
 from rtl_gen.link import Link
 from rtl_gen.uart import BitRate, UartReceiver, UartTransmitter
 from rtl_gen.weight_loader import WeightLoader
@@ -25,6 +26,8 @@ class LinkedCore(wiring.Component):
         clocks_per_bit: Clock cycles of one UART bit, at least 8; need not be whole.
         rate: In place of ``clocks_per_bit`` a component like :class:`rtl_gen.uart.BitRate`.
         timeout_bits: As in :class:`rtl_gen.link.Link`.
+        flash_address: Where in a serial flash the image of the weights is, which is loaded at start-up; None
+            where weights come over the link alone.
 
     Members:
         rx: In(1): Serial line from the host.
@@ -32,6 +35,7 @@ class LinkedCore(wiring.Component):
         busy: Out(1): As in :class:`rtl_gen.link.Link`.
         faulty: Out(1): As in :class:`rtl_gen.link.Link`; high, too, while weights are missing.
         tick: Out(1): As in :class:`rtl_gen.link.Link`.
+        flash: Out(:func:`rtl_gen.flash_reader.flash_signature`): Only with ``flash_address``.
 
     Latency: From the end of a request to the start of its answer: the core's latency and about 18 cycles.
     """
@@ -44,6 +48,7 @@ class LinkedCore(wiring.Component):
         clocks_per_bit: Fraction | int | None = None,
         rate: Any = None,
         timeout_bits: int = 18,
+        flash_address: int | None = None,
     ) -> None:
         if clocks_per_bit is not None:
             rate = BitRate(clocks_per_bit=clocks_per_bit)
@@ -53,7 +58,13 @@ class LinkedCore(wiring.Component):
         self._form = form
         self._rate = rate
         self._timeout_bits = timeout_bits
-        super().__init__({"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)})
+        if flash_address is not None and form.weights is None:
+            raise ValueError("flash_address must be None where the weights are in the bitstream")
+        self._flash_address = flash_address
+        members: dict[str, Any] = {} if flash_address is None else {"flash": Out(flash_signature())}
+        super().__init__(
+            members | {"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
@@ -84,16 +95,29 @@ class LinkedCore(wiring.Component):
         return m
 
     def _build_loader(self, m: Module, link: Any, core_rst: Signal, faulty: Signal) -> None:
-        """Weights from the link into the core, which waits for them."""
+        """Weights from the flash or the link into the core, which waits for them."""
         assert self._form.weights is not None
         m.submodules.loader = loader = WeightLoader(self._form.weights)
         wiring.connect(m, loader.write, self._core.write)
+        start, data, valid, answered = link.load.start, link.load.data, link.load.valid, loader.done
+        if self._flash_address is not None:
+            m.submodules.flash_reader = reader = FlashReader(address=self._flash_address)
+            wiring.connect(m, wiring.flipped(self.flash), reader.flash)
+            # An image from the link ends the one from the flash, and it alone is answered.
+            by_link = Signal()
+            with m.If(start):
+                m.d.sync += by_link.eq(1)
+            m.d.comb += [reader.tick.eq(link.tick), reader.stop.eq(loader.done | by_link)]
+            valid = Mux(by_link, valid, reader.valid & ~start)
+            data = Mux(by_link, data, reader.data)
+            start = start | (reader.start & ~by_link)
+            answered = loader.done & by_link
         m.d.comb += [
-            loader.start.eq(link.load.start),
-            loader.data.eq(link.load.data),
-            loader.valid.eq(link.load.valid),
+            loader.start.eq(start),
+            loader.data.eq(data),
+            loader.valid.eq(valid),
             link.load.loaded.eq(loader.loaded),
-            link.load.done.eq(loader.done),
+            link.load.done.eq(answered),
             link.load.status.eq(loader.status),
             core_rst.eq(link.core_rst | ~loader.loaded),
             faulty.eq(link.faulty | ~loader.loaded),

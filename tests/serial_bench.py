@@ -63,7 +63,7 @@ def play(netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2000, lit=
     sources = [*defines, "bench.v", *map(str, netlist.sources)]
     simulator = find_simulator()
     if simulator.name == "icarus":
-        compiler = ["iverilog", "-g2005", "-o", "bench.vvp", "-s", "bench"]
+        compiler = ["iverilog", "-g2012", "-o", "bench.vvp", "-s", "bench"]
         command = ["vvp", "bench.vvp"]
     else:
         options = ["--binary", "--timing", "-Wno-fatal", "--timescale", "1ns/1ps", "--top-module", "bench"]
