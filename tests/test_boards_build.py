@@ -26,9 +26,11 @@ from boards.netlist import find_netlist
 from boards.pll import sign_off_hz
 from boards.registry import BOARDS, find_board
 from boards.report import ModelFacts
+from boards.top import TIMEOUT_BITS
 from qornn_hw import output_folder
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
+from qornn_hw.engine import Boot, Engine
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -42,15 +44,18 @@ from qornn_hw.integer_model import IntegerModel
 from qornn_hw.link_protocol import (
     PROTOCOL_VERSION,
     Answer,
+    BoardFlag,
     Fault,
     FaultCode,
     LinkFormat,
     ReplyDecoder,
     ResetDone,
+    encode_identify,
     encode_reset,
     encode_step,
 )
 from qornn_hw.network import Activation
+from qornn_hw.weight_image import LoadStatus
 from sim.stimuli import random_network, random_sequences
 
 BOARD = find_board("icebreaker")
@@ -251,6 +256,8 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         # Beyond the reset, which is counted at the board's fastest clock.
         start=15 * round(board.fastest_mhz) + 200,
         lit="1" if name == "ulx3s-25f" else "0",
+        # Icarus Verilog 11 cannot read yosys' models of ECP5.
+        simulator="verilator" if name == "ulx3s-25f" else None,
     )
     trace = IntegerModel(net).run(x[None])
     assert ReplyDecoder(form).feed(got) == [
@@ -292,6 +299,62 @@ def test_gowin_build(tmp_path):
     build_core(PART, board, tmp_path / "other", clock_mhz=report["clock_mhz"])
     for name in ("top.fs", "netlist.v"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("board", "engine", "message"),
+    [
+        ("icebreaker", Engine.LUT, r"^--boot flash must have weights that are loaded after start-up, those"),
+        ("upduino", Engine.DSP, r"^--boot flash must have a board whose flash the design may read, upduino"),
+    ],
+)
+def test_nothing_to_boot_is_refused(board, engine, message, tmp_path):
+    """Weights in the bitstream need no flash, and a flash that shares its pins with the UART is not read."""
+    net = random_network(seed=1, hidden_size=5, input_size=2, output_size=2, weight_bits=8)
+    design = compile_network(net, elements=2, engine=engine)
+    with pytest.raises((BoardError, FormatError), match=message):
+        build(design, find_board(board), tmp_path / "out", boot=Boot.FLASH)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_weights_come_from_the_flash(tmp_path):
+    """The placed netlist reads its flash and answers; of a bad image it says what is wrong, and refuses."""
+    net = random_network(seed=1, hidden_size=5, input_size=2, output_size=2, weight_bits=8)
+    design = compile_network(net, elements=2, engine=Engine.DSP)
+    report = build(design, BOARD, tmp_path / "out", cycles_per_step=20, boot=Boot.FLASH)
+    assert report["boot"] == "flash"
+    used, expected = report["resources"], report["estimated"]
+    assert abs(expected["lut"] / used["lut"] - 1) < 0.2
+    form, image = LinkFormat.of(design), (tmp_path / "out" / "weights.bin").read_bytes()
+    (x,) = random_sequences(net, batch=1, steps=2, seed=1)
+    steps = b"".join(
+        encode_step(form, [int(v) for v in words], i, first=i == 0, last=i == 1) for i, words in enumerate(x)
+    )
+
+    def replies(content):
+        got, red = play(
+            find_netlist(tmp_path / "out", BOARD),
+            tmp_path,
+            encode_identify() + encode_reset() + steps,
+            clocks_per_bit=clocks_per_bit(report),
+            # Two ticks, then a byte in 16 cycles.
+            start=(2 << TIMEOUT_BITS) + 16 * len(content) + 4000,
+            settle=8000,
+            simulator="verilator",
+            flash=(BOARD.flash_address, content),
+        )
+        return ReplyDecoder(form).feed(got), red
+
+    (identity, _, *answers), red = replies(image)
+    trace = IntegerModel(net).run(x[None])
+    assert [a.words for a in answers] == [
+        (*logits, argmax) for logits, argmax in zip(trace.logits[0], trace.argmax[0], strict=True)
+    ]
+    assert identity.flags == BoardFlag.LOADED and not red
+    (identity, _, fault), red = replies(image[:-1] + bytes([image[-1] ^ 1]))
+    assert identity.image == LoadStatus.BAD_CHECKSUM and not identity.flags & BoardFlag.LOADED
+    assert fault.code == FaultCode.NOT_LOADED and red
 
 
 @pytest.mark.slow

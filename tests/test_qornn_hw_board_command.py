@@ -182,6 +182,29 @@ def test_a_bitstream_is_loaded_with_what_is_installed(run, tmp_path, monkeypatch
     assert "iceprog must load the bitstream, and failed with exit code 3; check that the board" in errors
 
 
+def test_weights_of_the_flash_are_loaded_first(run, tmp_path, monkeypatch):
+    """Of a build that boots from flash the weights go behind the bitstream, and before it."""
+    build = build_folder(tmp_path / "build")
+    report = json.loads((build / "report.json").read_text())
+    report |= {"boot": "flash", "files": report["files"] | {"weights": "weights.bin"}}
+    (build / "report.json").write_text(json.dumps(report))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "iceprog").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n')
+    (tmp_path / "iceprog").chmod(0o755)
+    code, _, errors = run("program", build)
+    assert code == 2 and f"{build} has none; build it anew" in errors
+    assert not (tmp_path / "arguments").exists()
+    (build / "weights.bin").write_bytes(b"QHWW")
+    assert run("program", build)[0] == 0
+    assert (tmp_path / "arguments").read_text().splitlines() == [
+        f"-o 1048576 {build / 'weights.bin'}",
+        str(build / "top.bin"),
+    ]
+    (tmp_path / "iceprog").write_text("#!/bin/sh\nexit 4\n")
+    code, _, errors = run("program", build)
+    assert code == 2 and "iceprog must load the weights, and failed with exit code 4; check" in errors
+
+
 def test_what_cannot_be_loaded(run, tmp_path):
     """No build, another board and a missing bitstream are told."""
     code, _, errors = run("program", tmp_path / "nothing")
