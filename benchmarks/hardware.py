@@ -40,8 +40,9 @@ COMMON = "common"
 # multipliers are not in it.
 PICOJOULE_A_CELL = 0.2
 PICOJOULE_A_CYCLE = 52.0
-# Bits that the memories of an iCE40UP5K give a cycle: 30 block RAMs of 16, 4 SPRAMs of 16.
-BLOCK_RAM_BITS, SPRAM_BITS = 480, 64
+# Bits that a block RAM gives a cycle, by family; those of the four SPRAMs of an iCE40UP5K, its multipliers.
+BLOCK_RAM_BITS = {"ice40": 16, "ecp5": 36}
+SPRAM_BITS = 64
 MULTIPLIERS = 8
 
 
@@ -100,9 +101,10 @@ NOTES = """
 ![Time of a step against logic cells, and its bound]({plot})
 
 *Bound*: the fewest cycles that the device leaves to such an engine, whatever the logic around it: with
-`lut` the bits of the weights over the {ebr} bits a cycle of all block RAMs, with `dsp` on an UltraPlus one
-weight a cycle for each of its {macs} multipliers, or the {spram} bits a cycle of its SPRAMs. With `lut`
-logic cells run out long before that: *cells x cycles / MAC* is what the engine makes of them.
+`lut` the bits of the weights over those that all block RAMs give in a cycle ({ebr}), with `dsp` on an
+UltraPlus one weight a cycle for each of its {macs} multipliers, or the {spram} bits a cycle of its SPRAMs.
+With `lut` logic cells run out before that on an iCE40: *cells x cycles / MAC* is what the engine makes of
+them. On an ECP5 it is the chain, which computes one row a cycle however many lanes it has.
 
 {common}For the step of 64 units, 8 inputs and tanh that the others were measured with (their cores alone,
 SB_LUT4), a plain time-multiplexed engine takes 80, elasticai.creator 0.67 1400, NNgen 1.3.4 11,200, and da4ml
@@ -126,7 +128,14 @@ def run(case: Case, effort: int) -> Row:
 def _bound(row: Row) -> float:
     if row["engine"] == "dsp":
         return max(row["macs_per_step"] / MULTIPLIERS, row["weight_memory_bits"] / SPRAM_BITS)
-    return float(row["weight_memory_bits"]) / BLOCK_RAM_BITS
+    bits: float = row["weight_memory_bits"] / _block_ram_bits(row)
+    return bits
+
+
+def _block_ram_bits(row: Row) -> int:
+    """Return the bits that all block RAMs of the device of a row give a cycle."""
+    bits: int = row["available"]["bram"] * BLOCK_RAM_BITS[row["family"]]
+    return bits
 
 
 def _line(case: Case, row: Row) -> list[str]:
@@ -135,7 +144,6 @@ def _line(case: Case, row: Row) -> list[str]:
     goal = ""
     if case.goal_us is not None:
         goal = f"<= {case.goal_us:g}: {'reached' if row['step_us'] <= case.goal_us else 'not reached'}"
-    up5k = row["board"] == "icebreaker"
     bound = _bound(row)
     energy = cycles * (PICOJOULE_A_CELL * lut + PICOJOULE_A_CYCLE) / 1e6
     return [
@@ -150,8 +158,8 @@ def _line(case: Case, row: Row) -> list[str]:
         "/".join(str(used[kind]) for kind in ("bram", "spram", "dsp")),
         f"{100 * row['utilisation']:.1f} %",
         f"{lut * cycles / row['macs_per_step']:.0f}",
-        f"{bound:.0f} ({100 * bound / cycles:.0f} %)" if up5k else "-",
-        f"{energy:.2f}" if up5k else "-",
+        f"{bound:.0f} ({100 * bound / cycles:.0f} %)",
+        f"{energy:.2f}" if row["board"] == "icebreaker" else "-",
         f"{row['seconds']:.0f} s",
     ]
 
@@ -180,7 +188,10 @@ def page(rows: dict[str, Row]) -> str:
     ]
     notes = NOTES.format(
         common=_common(rows),
-        ebr=BLOCK_RAM_BITS,
+        ebr=", ".join(
+            f"{_block_ram_bits(row)} on the {board}"
+            for board, row in {row["board"]: row for row in rows.values() if "board" in row}.items()
+        ),
         spram=SPRAM_BITS,
         macs=MULTIPLIERS,
         cell=PICOJOULE_A_CELL,
@@ -230,6 +241,8 @@ def _held_back(case: Case, row: Row) -> str:
         )
     faster = [(s, over) for s, _, over in chains if s.cycles_per_step < cycles and over]
     text = f"{row['lanes']} lanes take {row['macs_per_step'] / row['lanes']:.0f} of the {cycles:g} cycles"
+    if row["lanes"] >= network.hidden_size:
+        text += ", in a single pass: there is a lane for each column, and a row a cycle"
     if not faster:
         return f"{text}; no chain is faster"
     schedule, over = faster[-1]
