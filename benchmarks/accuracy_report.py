@@ -50,12 +50,17 @@ class Found:
     Attributes:
         entry: the entry.
         rows: of the runs that came to an end.
-        failed: how many runs failed.
+        errors: what those said that failed.
     """
 
     entry: Entry
     rows: tuple[Row, ...]
-    failed: int
+    errors: tuple[str, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many runs failed."""
+        return len(self.errors)
 
     def values(self, rung: str, metric: str | None = None) -> list[float]:
         """Return a metric of each run; the rung may be a number of bits of the states, ``12`` or ``8``."""
@@ -87,7 +92,7 @@ def find(entries: Iterable[Entry], rows: Sequence[Row]) -> list[Found]:
         its = [latest(by_command.get(job.command, []), job) for job in entry.jobs]
         there = [row for row in its if row is not None]
         good = tuple(row for row in there if "error" not in row)
-        found.append(Found(entry, good, len(there) - len(good)))
+        found.append(Found(entry, good, tuple(row["error"] for row in there if "error" in row)))
     return found
 
 
@@ -275,6 +280,12 @@ def bits_table(group: Sequence[Found], task: str) -> str:
     return table(head, rows)
 
 
+def failures(group: Iterable[Found]) -> str:
+    """Return what the runs of a group said that failed, each once; nothing where none did."""
+    said = {f"- {f.entry.title}: {error}": None for f in group for error in f.errors}
+    return "What failed said:\n\n" + "\n".join(said) + "\n" if said else ""
+
+
 def commands(found: Iterable[Found]) -> str:
     """Return the command of each entry with its first seed."""
     lines = []
@@ -330,6 +341,7 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
         else:
             parts.append(results_table(group) + "\n")
             parts.append(published_table(name))
+        parts.append(failures(group))
         parts += [
             f"![{about}]({plot})\n" for plot, (at, about) in PLOTS.items() if at == name and plot in plots
         ]

@@ -96,7 +96,8 @@ training.
         """
 STE-Björck at k bits of W and U. The float row is an orthogonal network that was never quantized. Training
 ends with states of 12 bits on the copy task and of 8 bits on MNIST; the other column is the same network with
-states quantized after training.
+states quantized after training. At k = 2 the copy task is not learned, here with one step
+for all of W nor above with a step by row.
 """,
     ),
 }
