@@ -123,17 +123,18 @@ class Sequencer(wiring.Component):
                 self.launch_answer.eq(begin & answer_due),
             ]
         m.d.sync += launch.eq(begin | follow)
-        with m.If(begin):
+        # What a step shall be is known before it may begin, which is the longer way.
+        with m.If(~launch & ~in_step & period_over):
             m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
             if s.readout_lanes:
-                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last), fresh.eq(0)]
+                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last)]
             else:
-                m.d.sync += [
-                    update.eq(wants_update),
-                    answer.eq(answer_due),
-                    last.eq(due_last),
-                    answer_due.eq(0),
-                ]
+                m.d.sync += [update.eq(wants_update), answer.eq(answer_due), last.eq(due_last)]
+        with m.If(begin):
+            if s.readout_lanes:
+                m.d.sync += fresh.eq(0)
+            else:
+                m.d.sync += answer_due.eq(0)
                 with m.If(wants_update):
                     m.d.sync += [
                         fresh.eq(0),
@@ -171,10 +172,9 @@ class Sequencer(wiring.Component):
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))
-        with m.If(begin):
-            m.d.sync += self.word.eq(0)
-        with m.Elif(follow):
-            m.d.sync += self.word.eq(word_base)
+        # All are read when the period is over; from then on it is the first one of the next pass.
+        with m.If(~launch & period_over):
+            m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
         with m.Else():
             m.d.sync += self.word.eq(self.word + 1)
         with m.If(launch):
@@ -183,7 +183,8 @@ class Sequencer(wiring.Component):
         # -- rows: one a cycle -----------------------------------------------------------------------
         pass_base = Signal(range(s.passes * s.rows + 1))
         base = Mux(in_step, pass_base, 0)
-        rows_left = Signal(range(s.rows + 1))
+        # Whether any are left is kept: it enables all the rest.
+        rows_left, walking = Signal(range(s.rows + 1)), Signal()
         start = Signal()
         addr = Signal.like(self.addr)
         row = Signal.like(self.row)
@@ -199,14 +200,20 @@ class Sequencer(wiring.Component):
                 self.running.final.eq(final),
                 self.running.last.eq(last),
                 first_pass.eq(~in_step),
+                walking.eq(1),
             ]
-        with m.Elif(rows_left != 0):
-            m.d.sync += [addr.eq(addr + 1), row.eq(row + 1), rows_left.eq(rows_left - 1)]
+        with m.Elif(walking):
+            m.d.sync += [
+                addr.eq(addr + 1),
+                row.eq(row + 1),
+                rows_left.eq(rows_left - 1),
+                walking.eq(rows_left != 1),
+            ]
         m.d.sync += [
             self.addr.eq(addr),
             self.row.eq(row),
             self.first_pass.eq(first_pass),
             self.token.start.eq(start),
-            self.token.valid.eq(rows_left != 0),
+            self.token.valid.eq(walking),
         ]
         return m

@@ -77,8 +77,8 @@ class WeightLoader(wiring.Component):
                 m.d.sync += [in_header.eq(0), in_weights.eq(1)]
             with m.If(in_weights & (at == form.weight_bytes - 1)):
                 m.d.sync += in_weights.eq(0)
-        # What the byte must be is looked up before it comes, and the status is a cycle later than the compare:
-        # each is long.
+        # What the byte must be is looked up before it comes, and the status is a cycle later than the
+        # compare: each is long.
         differs, wanted, failure = Signal(), Signal(8), Signal(3)
         m.d.sync += [
             wanted.eq(header[at_in_header]),
