@@ -1,9 +1,9 @@
 """Networks at the limit of the iCE40UP5K, for the figures of docs/boards.md.
 
-    python benchmarks/limit.py NETWORK.npz [--hidden N] [--bits K] [--output-bits K] [--state A]
+    python benchmarks/limit.py NETWORK.npz [--hidden N] [--bits K] [--output-bits K] [--state A] [--last-step]
 
 Writes a network with a random orthogonal W, rounded to K bits with the clipping of 3 standard deviations that
-training uses, relu, one input, ten outputs at every step; build it with ``qornn-hw build``.
+training uses, relu, one input, ten outputs at every step or at the last; build it with ``qornn-hw build``.
 """
 
 import argparse
@@ -41,7 +41,13 @@ def orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.asarray(q * np.sign(np.diag(triangle)))
 
 
-def limit_network(hidden: int, bits: int, output_bits: int, state_bits: int) -> IntegerNetwork:
+def limit_network(
+    hidden: int,
+    bits: int,
+    output_bits: int,
+    state_bits: int,
+    output_mode: OutputMode = OutputMode.EVERY_STEP,
+) -> IntegerNetwork:
     """Return the network of these sizes."""
     rng = np.random.default_rng(0)
     w = orthogonal(rng, hidden)
@@ -64,7 +70,7 @@ def limit_network(hidden: int, bits: int, output_bits: int, state_bits: int) -> 
         shift=shift,
         rounding=Rounding.HALF_UP,
         initial_state=rng.integers(0, 1 << (state_bits - 1), hidden),
-        output_mode=OutputMode.EVERY_STEP,
+        output_mode=output_mode,
         output_kind=OutputKind.LOGITS,
         scales=Scales(1.0, 1.0, 1.0, 1.0),
     )
@@ -78,8 +84,15 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=4, help="of W and U")
     parser.add_argument("--output-bits", type=int, default=4, help="of V")
     parser.add_argument("--state", type=int, default=8, help="bits of a hidden unit and of an input")
+    parser.add_argument("--last-step", action="store_true", help="answer a sequence's last step alone")
     arguments = parser.parse_args()
-    network = limit_network(arguments.hidden, arguments.bits, arguments.output_bits, arguments.state)
+    network = limit_network(
+        arguments.hidden,
+        arguments.bits,
+        arguments.output_bits,
+        arguments.state,
+        OutputMode.LAST_STEP if arguments.last_step else OutputMode.EVERY_STEP,
+    )
     arguments.path.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(arguments.path, Checkpoint(network))
 

@@ -32,7 +32,7 @@ from boards.top import BoardTop
 from boards.workshop import LOG_FOLDER, Workshop, work_folder
 from qornn_hw.design import Design
 from qornn_hw.device import Resources
-from qornn_hw.engine import Boot, Engine, WeightStore
+from qornn_hw.engine import Boot, Engine
 from qornn_hw.errors import (
     BoardError,
     CapacityError,
@@ -134,11 +134,11 @@ def buildable(
             estimated=estimated,
         ),
         documents=lambda: {
-            "core.v": emit_core_verilog(design, vendor_cells=design.engine is Engine.DSP),
+            "core.v": emit_core_verilog(design, vendor_cells=design.needs_vendor_cells),
             "core_ports.md": port_table(design),
         },
         multipliers=design.engine is not Engine.DSP,
-        weights=encode_image(design) if design.schedule.store is WeightStore.SPRAM else None,
+        weights=encode_image(design) if design.schedule.weight_banks else None,
         boot=boot,
         design=design,
     )
@@ -238,7 +238,7 @@ def check_boot(design: Design, board: Board, boot: Boot) -> None:
     """
     if boot is Boot.LINK:
         return
-    if design.schedule.store is not WeightStore.SPRAM:
+    if not design.schedule.weight_banks:
         raise FormatError(
             "--boot flash must have weights that are loaded after start-up, those of this design are in the "
             "bitstream, which the flash holds anyway; leave --boot out"

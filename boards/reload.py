@@ -18,7 +18,7 @@ from boards.toolchain import amaranth_environment, find_tool
 from boards.top import BoardTop
 from boards.workshop import Workshop, work_folder
 from qornn_hw.design import Design
-from qornn_hw.engine import Boot, Engine, WeightStore
+from qornn_hw.engine import Boot, WeightStore
 from qornn_hw.errors import BoardError, FormatError, ToolError
 from qornn_hw.fixed_schedule import refit
 from qornn_hw.link_protocol import LinkFormat
@@ -127,7 +127,7 @@ class _Run:
         with amaranth_environment(yosys):
             rtlil = self._elaborate()
             documents = {
-                "core.v": emit_core_verilog(self.design, vendor_cells=self.design.engine is Engine.DSP),
+                "core.v": emit_core_verilog(self.design, vendor_cells=self.design.needs_vendor_cells),
             }
         # The ports are those of the hardware.
         ports = build_dir / "core_ports.md"

@@ -10,7 +10,7 @@ from qornn_hw.dsp_schedule import DspSchedule
 from qornn_hw.engine import Engine, MacSettings, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.network import Activation, InputKind, IntegerNetwork
-from qornn_hw.rom import RomImage, pack_fields, pack_weights
+from qornn_hw.rom import RomImage, pack_fields, pack_weights, side_by_side
 from qornn_hw.schedule import Schedule
 
 __all__ = ["Design", "compile_network", "compile_schedule", "with_image"]
@@ -83,6 +83,20 @@ class Design:
         )
 
     @property
+    def bank_images(self) -> tuple[RomImage, ...]:
+        """What each large memory holds once it is loaded: the weights of its elements side by side."""
+        lanes, banks = self.schedule.lanes_per_bank, self.schedule.weight_banks
+        return tuple(
+            side_by_side(f"bank_{bank}", self.weight_images[bank * lanes : (bank + 1) * lanes])
+            for bank in range(banks)
+        )
+
+    @property
+    def needs_vendor_cells(self) -> bool:
+        """Whether the core has memories or multipliers that synthesis cannot infer."""
+        return self.engine is Engine.DSP or self.schedule.weight_banks > 0
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that makes the hardware, in hexadecimal: tells whether a build is of this design."""
         net, s = self.network, self.schedule
@@ -95,6 +109,8 @@ class Design:
         )
         if s.input_lanes or s.memory_register:
             facts = (*facts, s.input_lanes, s.memory_register)
+        if s.spram_elements:
+            facts = (*facts, "spram", s.spram_elements)
         if self.engine is Engine.DSP:
             facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -125,6 +141,7 @@ def compile_network(
     readout_lanes: int = 0,
     input_lanes: int = 0,
     memory_register: bool = False,
+    spram_elements: int = 0,
     engine: Engine = Engine.LUT,
     store: WeightStore | None = None,
 ) -> Design:
@@ -137,8 +154,10 @@ def compile_network(
         readout_lanes: as in :class:`~qornn_hw.schedule.Schedule`; none with the dsp engine.
         input_lanes: likewise.
         memory_register: likewise.
+        spram_elements: likewise.
         engine: what multiplies.
-        store: where the weights are: block RAM with the lut engine; SPRAM where None with the dsp engine.
+        store: where the weights are: block RAM with the lut engine, but those of ``spram_elements``; SPRAM
+            where None with the dsp engine.
 
     Raises:
         FormatError: there are more elements than the network has words of columns, or the engine cannot
@@ -148,8 +167,13 @@ def compile_network(
         store = store or WeightStore.SPRAM
         return compile_schedule(DspSchedule(network, columns_per_element, elements, weight_store=store))
     if store is WeightStore.SPRAM:
-        raise FormatError("weights of the lut engine must be in block RAM, not in SPRAM; take the dsp engine")
-    schedule = Schedule(network, columns_per_element, elements, readout_lanes, input_lanes, memory_register)
+        raise FormatError(
+            "weights of the lut engine must be in block RAM, not in SPRAM, but those of spram_elements; take "
+            "these, or the dsp engine"
+        )
+    schedule = Schedule(
+        network, columns_per_element, elements, readout_lanes, input_lanes, memory_register, spram_elements
+    )
     return compile_schedule(schedule)
 
 
@@ -165,12 +189,13 @@ def compile_schedule(schedule: Schedule) -> Design:
     keep: Callable[[RomImage], RomImage] = _keep_columns if s.keeps_columns else lambda image: image
     # The dsp engine makes other memories of these.
     keep_rows = keep if s.engine is Engine.LUT else lambda image: image
-    # Of what is loaded after start-up synthesis knows nothing.
-    keep_weights = keep if s.store is WeightStore.BLOCK_RAM else lambda image: image
     symbols, table = _symbol_image(network), _table_image(network)
     return Design(
         schedule=s,
-        weight_images=tuple(keep_weights(image) for image in _weight_images(s)),
+        # Of what is loaded after start-up synthesis knows nothing.
+        weight_images=tuple(
+            image if s.loads(e) else keep(image) for e, image in enumerate(_weight_images(s))
+        ),
         constant_image=keep_rows(_constant_image(s)),
         multiplier=s.shared_multiplier,
         operand_image=_operand_image(s),

@@ -9,11 +9,19 @@ __all__ = [
     "ICE40_HX_LP",
     "ICE40_ULTRAPLUS",
     "RESOURCE_NAMES",
+    "SPRAM_ADDR_BITS",
+    "SPRAM_DEPTH",
+    "SPRAM_WORD_BITS",
     "Family",
     "Resources",
     "block_rams",
 ]
 
+
+# SB_SPRAM256KA, the large memory of an iCE40 UltraPlus: words of 16 bits.
+SPRAM_ADDR_BITS = 14
+SPRAM_DEPTH = 1 << SPRAM_ADDR_BITS
+SPRAM_WORD_BITS = 16
 
 # What people call the fields of Resources.
 RESOURCE_NAMES = {

@@ -8,7 +8,7 @@ from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources, 
 from qornn_hw.dsp_schedule import DspSchedule
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError, FormatError
-from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
+from qornn_hw.estimate import LOADER_CELLS, estimate_core, memory_blocks, memory_shapes
 from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import Activation, IntegerNetwork
 from qornn_hw.planner import fastest_schedule, plan
@@ -23,10 +23,9 @@ __all__ = [
     "plan_engine",
 ]
 
-# Fitted to builds: sequencer, input buffer, answer queue and requantizer; the loader of the weights; cells
-# for each bit of the accumulator; what operands of more than 8 bits take, and all that is as wide as they.
+# Fitted to builds: sequencer, input buffer, answer queue and requantizer; cells for each bit of the
+# accumulator; what operands of more than 8 bits take, and all that is as wide as they.
 CONTROL_CELLS = 412
-LOADER_CELLS = 130
 CELLS_PER_BIT = 5
 WIDE_OPERAND_CELLS = 230
 
@@ -149,7 +148,10 @@ def plan_engine(
     room: bool = False,
     cycles: int = 0,
 ) -> Design:
-    """Return the design with ``engine``; where None with the lut engine, or if that does not fit with dsp.
+    """Return the design with ``engine``; where None with the lut engine if its weights fit the bitstream.
+
+    Where they do not, whichever takes fewer cycles a step: lut with weights in SPRAM, or dsp, which has fewer
+    cells and is taken where both are as fast.
 
     Arguments and errors as in :func:`qornn_hw.planner.plan`; of two engines that do not fit the error is that
     of lut. ``cycles`` is only for lut: a dsp design is hardly smaller with fewer multipliers.
@@ -157,11 +159,15 @@ def plan_engine(
     if engine is Engine.DSP:
         return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
     schedule = fastest_schedule(network, available, lanes=lanes, family=family, room=room, cycles=cycles)
+    loads = schedule is None or schedule.store is WeightStore.SPRAM
+    if engine is None and family is ICE40_ULTRAPLUS and loads:
+        with suppress(CapacityError, FormatError):
+            design = plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
+            found = max(design.schedule.cycles_per_step, cycles)
+            if schedule is None or found <= max(schedule.cycles_per_step, cycles):
+                return design
     if schedule is not None:
         return compile_schedule(schedule)
-    if engine is None and family is ICE40_ULTRAPLUS:
-        with suppress(CapacityError, FormatError):
-            return plan_dsp(network, available, name=name, lanes=lanes, family=family, room=room)
     # Nothing fits: it says so, and what would.
     return plan(network, available, name=name, lanes=lanes, family=family, room=room)
 

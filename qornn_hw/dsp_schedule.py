@@ -26,12 +26,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qornn_hw.device import SPRAM_DEPTH, SPRAM_WORD_BITS
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.schedule import Schedule
 
-__all__ = ["SPRAM_ADDR_BITS", "DspSchedule"]
+__all__ = ["DspSchedule"]
 
 IntArray = NDArray[np.int64]
 
@@ -39,10 +40,7 @@ IntArray = NDArray[np.int64]
 MAC_OPERAND_BITS = 16
 MAC_SUM_BITS = 32
 SPRAM_WEIGHT_BITS = 8
-# SB_SPRAM256KA: 16384 words of two weights.
-SPRAM_ADDR_BITS = 14
-SPRAM_DEPTH = 1 << SPRAM_ADDR_BITS
-LANES_PER_SPRAM = 2
+LANES_PER_SPRAM = SPRAM_WORD_BITS // SPRAM_WEIGHT_BITS
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class DspSchedule(Schedule):
             raise FormatError(
                 f"columns_per_element of the dsp engine must be 1, not {self.columns_per_element!r}"
             )
+        if self.spram_elements:
+            raise FormatError(f"spram_elements of the dsp engine must be 0, not {self.spram_elements!r}")
         if self.operand_bits > MAC_OPERAND_BITS:
             raise FormatError(
                 f"operands of the dsp engine must fit {MAC_OPERAND_BITS} bits, but states of "
@@ -120,8 +120,13 @@ class DspSchedule(Schedule):
         return element, column_pass * self.joint_period + row + element
 
     @property
+    def lanes_per_bank(self) -> int:
+        """Elements whose weights lie side by side in a large memory."""
+        return LANES_PER_SPRAM
+
+    @property
     def weight_banks(self) -> int:
-        """Large memories that hold the weights, two elements each."""
+        """Large memories that hold the weights, ``lanes_per_bank`` elements each."""
         return -(-self.elements // LANES_PER_SPRAM) if self.weight_store is WeightStore.SPRAM else 0
 
     # -- widths ---------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ class Engine(StrEnum):
 class WeightStore(StrEnum):
     """Where the weights are.
 
-    BLOCK_RAM: in the bitstream. SPRAM: in the large memories of an iCE40 UltraPlus, loaded after start-up.
+    BLOCK_RAM: in the bitstream. SPRAM: in the large memories of an iCE40 UltraPlus, loaded after start-up;
+    with the lut engine those of the first elements, the others' in the bitstream.
     """
 
     BLOCK_RAM = "block_ram"

@@ -6,17 +6,17 @@ from qornn_hw.device import ECP5, GOWIN, ICE40_ULTRAPLUS, Family, Resources, blo
 from qornn_hw.network import Activation
 from qornn_hw.schedule import DSP_OPERAND_BITS, Schedule, dot_product_latency
 
-__all__ = ["estimate_core", "memory_blocks", "memory_shapes"]
+__all__ = ["LOADER_CELLS", "estimate_core", "least_blocks", "memory_blocks", "memory_shapes"]
 
 
-def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tuple[int, int]]:
-    """Return ``name: (depth, width)`` of every block RAM memory of a core."""
+def _plain_shapes(s: Schedule) -> dict[str, tuple[int, int]]:
+    """Return those of :func:`memory_shapes` whose widths are not proved from the weights."""
     net = s.network
     shapes = {
-        f"weights_{e}": (s.passes * s.rows, s.weight_bits[e] * s.element_columns[e])
+        f"weights_{e}": (s.weight_depth, s.weight_bits[e] * s.element_columns[e])
         for e in range(s.elements)
+        if not s.loads(e)
     }
-    shapes["constants"] = (s.rows, sum(s.constant_widths))
     shapes["operands"] = (2 * s.operand_half, s.columns_per_element * s.operand_bits)
     if not net.vector_input:
         shapes["symbols"] = (net.hidden_size << net.input_format.bits, max(2, net.weight_bits.input))
@@ -26,6 +26,13 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
         n = net.hidden_size
         shapes["readout"] = (s.readout_sweeps * n, s.readout_lanes * s.readout_weight_bits)
         shapes["units"] = (1 << n.bit_length(), net.state_bits)
+    return shapes
+
+
+def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tuple[int, int]]:
+    """Return ``name: (depth, width)`` of every block RAM memory of a core."""
+    shapes = _plain_shapes(s)
+    shapes["constants"] = (s.rows, sum(s.constant_widths))
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
     queue = (s.answer_queue_depth, s.answer_bits + 1)
@@ -50,7 +57,15 @@ def _in_logic(depth: int, width: int, family: Family) -> bool:
 
 def memory_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:
     """Return the block RAMs of every memory of :func:`memory_shapes`."""
-    shapes = memory_shapes(s, family)
+    return _blocks(memory_shapes(s, family), s, family)
+
+
+def least_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> int:
+    """Return block RAMs that a core has in any case: quickly, without a look at the weights."""
+    return sum(_blocks(_plain_shapes(s), s, family).values()) + 1 + (s.passes > 1)
+
+
+def _blocks(shapes: dict[str, tuple[int, int]], s: Schedule, family: Family) -> dict[str, int]:
     # Each operand is written alone: it takes whole parts of a word with an enable of their own.
     parts = -(-s.operand_bits // family.ram_enable_bits)
     depth, _ = shapes["operands"]
@@ -102,7 +117,9 @@ def _element_cells(s: Schedule, element: int) -> int:
     # Address and token move on, but for the last element.
     addr = max(1, (s.passes * s.rows - 1).bit_length())
     travels = addr + TOKEN_BITS if element + 1 < s.elements else 0
-    return operands + dot + s.partial_sum_bits[element] + travels
+    # An SPRAM has one address, which the loader takes.
+    chosen = addr if s.loads(element) else 0
+    return operands + dot + s.partial_sum_bits[element] + travels + chosen
 
 
 def _total_cells(s: Schedule) -> int:
@@ -123,6 +140,8 @@ def _readout_cells(s: Schedule) -> int:
 
 
 TOKEN_BITS = 2
+# What takes an image of weights from the link and writes it into SPRAM, fitted to builds.
+LOADER_CELLS = 130
 READOUT_CELLS = 40
 # Fitted to 14 designs of 6 to 48 lanes as nextpnr packs them, all within 5 % (benchmarks/estimate.py prints
 # such a comparison): what any core has; what grows with the accumulator, which is sequencer, tail, answer and
@@ -146,7 +165,10 @@ def estimate_core(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> Resources:
         product = halves * PRODUCT_CELLS * s.activated_bits * s.multiplier_bits
         lut += round(product) if multipliers else 0
         multipliers = 0
-    return Resources(lut=lut, bram=sum(memory_blocks(s, family).values()), dsp=multipliers)
+    if s.weight_banks:
+        lut += LOADER_CELLS
+    bram = sum(memory_blocks(s, family).values())
+    return Resources(lut=lut, bram=bram, spram=s.weight_banks, dsp=multipliers)
 
 
 def _input_cells(s: Schedule) -> int:

@@ -139,8 +139,8 @@ class Plan:
     """The hardware that a design was compiled for: all of it but the contents of its memories.
 
     Attributes:
-        engine, store, columns_per_element, elements, readout_lanes, input_lanes, memory_register: as in
-            :func:`qornn_hw.design.compile_network`.
+        engine, store, columns_per_element, elements, readout_lanes, input_lanes, memory_register,
+            spram_elements: as in :func:`qornn_hw.design.compile_network`, and ``store`` that of the schedule.
         shift: of the requantizer.
         widths: of everything.
         room: the widths are those of any weights (:func:`with_room`).
@@ -156,6 +156,8 @@ class Plan:
     shift: int
     widths: Widths
     room: bool
+    # Behind the others: builds from before there was any such element have none in their files.
+    spram_elements: int = 0
 
     @classmethod
     def of(cls, design: Design) -> Self:
@@ -163,7 +165,7 @@ class Plan:
         s = design.schedule
         return cls(
             s.engine, s.store, s.columns_per_element, s.elements, s.readout_lanes, s.input_lanes,
-            s.memory_register, design.network.shift, Widths.of(s), s.keeps_columns,
+            s.memory_register, design.network.shift, Widths.of(s), s.keeps_columns, s.spram_elements,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -188,10 +190,10 @@ class Plan:
             **rest,
         )
 
-    def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool]:
+    def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool, int]:
         return (
             network, self.columns_per_element, self.elements, self.readout_lanes, self.input_lanes,
-            self.memory_register,
+            self.memory_register, self.spram_elements,
         )  # fmt: skip
 
     def schedule(self, network: IntegerNetwork) -> Schedule:
@@ -323,7 +325,7 @@ def with_room(schedule: Schedule) -> Schedule:
     widths = _widest(replace(schedule, network=network))
     room = Plan(
         schedule.engine, schedule.store, schedule.columns_per_element, schedule.elements, 0, 0,
-        schedule.memory_register, network.shift, widths, room=True,
+        schedule.memory_register, network.shift, widths, True, schedule.spram_elements,
     )  # fmt: skip
     return room.schedule(network)
 

@@ -1,7 +1,9 @@
 """Chooses the chain for a network and a device: columns in an element, elements, lanes of a readout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from qornn_hw.design import Design, compile_schedule
 from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources
 from qornn_hw.errors import CapacityError, FormatError
-from qornn_hw.estimate import estimate_core
+from qornn_hw.estimate import estimate_core, least_blocks
 from qornn_hw.fixed import IntFormat
 from qornn_hw.fixed_schedule import with_room
 from qornn_hw.network import IntegerNetwork, WeightBits
@@ -39,12 +41,13 @@ def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
 
 
 def _schedules(
-    network: IntegerNetwork, multipliers: int = 0, memory_register: bool = False
+    network: IntegerNetwork, multipliers: int = 0, memory_register: bool = False, spram: int = 0
 ) -> Iterator[Schedule]:
     """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
 
     Each with the rows of V in the chain, and with each readout of up to ``multipliers`` lanes that no smaller
-    one equals in sweeps; a single input in the chain and, where there is a multiplier for it, behind it.
+    one equals in sweeps; a single input in the chain and, where there is a multiplier for it, behind it. With
+    the weights of as many elements in SPRAM as there are, ``spram``: those whose words fit it.
     """
     outputs = network.output_size
     alone = network.vector_input and network.input_size == 1
@@ -60,7 +63,11 @@ def _schedules(
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
                     for readout in readouts:
-                        yield Schedule(network, columns, elements, readout, behind, memory_register)
+                        with suppress(FormatError):  # more bits or words than an SPRAM has
+                            yield Schedule(
+                                network, columns, elements, readout, behind, memory_register,
+                                min(spram, elements),
+                            )  # fmt: skip
 
 
 def plan(
@@ -75,6 +82,8 @@ def plan(
 ) -> Design:
     """Return the design with the fewest cycles a step that fits ``available``.
 
+    Weights go into SPRAM, to be loaded after start-up, only where no design fits without.
+
     Args:
         network: what to build.
         available: what the core may use: the device less what the board's own logic takes.
@@ -87,8 +96,10 @@ def plan(
     Raises:
         CapacityError: nothing fits; says by how much the smallest design is too large, and what would fit.
     """
-    best, smallest = _search(network, available, lanes, family, room, cycles)
+    best = fastest_schedule(network, available, lanes=lanes, family=family, room=room, cycles=cycles)
     if best is None:
+        stores = _stores(network, available, lanes, family, room)
+        smallest = _smallest(chain.from_iterable(stores), available, family)
         raise CapacityError(_refusal(smallest, available, name, lanes, family))
     return compile_schedule(best)
 
@@ -102,11 +113,13 @@ def fastest_schedule(
     room: bool = False,
     cycles: int = 0,
 ) -> Schedule | None:
-    """Return the schedule of :func:`plan`, or None where nothing fits: at once where W alone is too large."""
-    w_bits = network.hidden_size**2 * network.weight_bits.recurrent
-    if w_bits > available.bram * max(width * depth for width, depth in family.ram_shapes):
-        return None
-    return _search(network, available, lanes, family, room, cycles)[0]
+    """Return the schedule of :func:`plan`, or None where nothing fits."""
+    if lanes is not None and lanes < 1:
+        raise FormatError(f"lanes must be at least 1, not {lanes!r}")
+    for candidates in _stores(network, available, lanes, family, room):
+        if (best := _fastest(candidates, available, family, cycles)) is not None:
+            return best
+    return None
 
 
 def _limit(available: Resources) -> Resources:
@@ -119,38 +132,39 @@ def _load(need: Resources, limit: Resources) -> float:
     return max(need.lut / limit.lut, need.bram / limit.bram)
 
 
-def _search(
-    network: IntegerNetwork,
-    available: Resources,
-    lanes: int | None,
-    family: Family,
-    room: bool,
-    soon_enough: int,
-) -> tuple[Schedule | None, Schedule]:
-    """Return the fastest chain that fits, if any does, and the one that is nearest to fitting."""
-    fitting: list[tuple[tuple[int, int], Schedule]] = []
-    smallest: tuple[float, Schedule] | None = None
-    limit = _limit(available)
-    if lanes is not None and lanes < 1:
-        raise FormatError(f"lanes must be at least 1, not {lanes!r}")
+def _stores(
+    network: IntegerNetwork, available: Resources, lanes: int | None, family: Family, room: bool
+) -> Iterator[Iterator[Schedule]]:
+    """Yield the chains with all weights in the bitstream, then those with weights in SPRAM."""
     multipliers = 0 if room else available.dsp
-    candidates = _schedules(network, multipliers, family.has_slow_ram)
-    if room:
-        candidates = map(with_room, candidates)
-    for schedule in sorted(candidates, key=lambda s: (s.cycles_per_step, s.lanes)):
-        if lanes is not None and schedule.lanes > lanes:
-            continue
+    for spram in sorted({0, available.spram}):
+        candidates = _schedules(network, multipliers, family.has_slow_ram, spram)
+        if lanes is not None:
+            candidates = (s for s in candidates if s.lanes <= lanes)
+        yield map(with_room, candidates) if room else candidates
+
+
+def _fastest(
+    candidates: Iterable[Schedule], available: Resources, family: Family, soon_enough: int
+) -> Schedule | None:
+    """Return the fastest chain that fits; of equal ones, and of all that are soon enough, the smallest."""
+    fitting: list[tuple[tuple[int, int], Schedule]] = []
+    limit = _limit(available)
+    possible = (s for s in candidates if least_blocks(s, family) <= available.bram)
+    for schedule in sorted(possible, key=lambda s: (s.cycles_per_step, s.lanes)):
         cycles = max(schedule.cycles_per_step, soon_enough)
         if fitting and cycles > fitting[0][0][0]:
             break
         need = estimate_core(schedule, family)
-        load = _load(need, limit)
-        if load <= 1 and need.dsp <= available.dsp:
+        if _load(need, limit) <= 1 and need.dsp <= available.dsp:
             fitting.append(((cycles, need.lut), schedule))
-        if smallest is None or load < smallest[0]:
-            smallest = (load, schedule)
-    assert smallest is not None
-    return min(fitting, key=lambda f: f[0])[1] if fitting else None, smallest[1]
+    return min(fitting, key=lambda f: f[0])[1] if fitting else None
+
+
+def _smallest(candidates: Iterable[Schedule], available: Resources, family: Family) -> Schedule:
+    """Return the chain that is nearest to fitting."""
+    limit = _limit(available)
+    return min(candidates, key=lambda s: _load(estimate_core(s, family), limit))
 
 
 def considered(
@@ -158,18 +172,22 @@ def considered(
 ) -> list[tuple[Schedule, Resources, dict[str, int]]]:
     """Return the chains that :func:`plan` chooses from: of each number of cycles the one nearest to fitting.
 
-    With what each takes, and by resource how much of it is too much. The fastest first.
+    With what each takes, and by resource how much of it is too much. The fastest first. Those with weights in
+    SPRAM only where none fits without.
     """
     limit = _limit(available)
     nearest: dict[int, tuple[float, Schedule, Resources]] = {}
-    for schedule in _schedules(network, available.dsp, family.has_slow_ram):
-        need = estimate_core(schedule, family)
-        if need.dsp > available.dsp:
-            continue
-        load = _load(need, limit)
-        cycles = schedule.cycles_per_step
-        if cycles not in nearest or load < nearest[cycles][0]:
-            nearest[cycles] = (load, schedule, need)
+    for candidates in _stores(network, available, None, family, room=False):
+        for schedule in candidates:
+            need = estimate_core(schedule, family)
+            if need.dsp > available.dsp:
+                continue
+            load = _load(need, limit)
+            cycles = schedule.cycles_per_step
+            if cycles not in nearest or load < nearest[cycles][0]:
+                nearest[cycles] = (load, schedule, need)
+        if any(load <= 1 for load, _, _ in nearest.values()):
+            break
     return [(schedule, need, need.excess(limit)) for _, (_, schedule, need) in sorted(nearest.items())]
 
 
@@ -190,12 +208,13 @@ def _what_would_fit(network: IntegerNetwork, available: Resources, name: str, fa
     """Try the same network with fewer weight bits, then with fewer hidden units."""
 
     def fits(candidate: IntegerNetwork) -> bool:
-        for schedule in _schedules(candidate):
-            if schedule.lanes > SMALL_CHAIN_LANES:
-                continue
-            need = estimate_core(schedule, family)
-            if not need.excess(_limit(available)):
-                return True
+        for spram in sorted({0, available.spram}):
+            for schedule in _schedules(candidate, spram=spram):
+                if schedule.lanes > SMALL_CHAIN_LANES:
+                    continue
+                need = estimate_core(schedule, family)
+                if not need.excess(_limit(available)):
+                    return True
         return False
 
     hints = []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qornn_hw.errors import FormatError
 
-__all__ = ["RomImage", "pack_fields", "pack_weights"]
+__all__ = ["RomImage", "pack_fields", "pack_weights", "side_by_side"]
 
 IntArray = NDArray[np.int64]
 
@@ -119,3 +119,13 @@ def pack_weights(weights: IntArray, bits: int) -> int:
     """
     codes = [int(w < 0) for w in weights] if bits == 1 else [int(w) for w in weights]
     return pack_fields(codes, [bits] * len(codes))
+
+
+def side_by_side(name: str, images: Sequence[RomImage]) -> RomImage:
+    """Return a memory with the words of ``images`` beside each other, the first in the lowest bits."""
+    words = [0] * images[0].depth
+    offset = 0
+    for image in images:
+        words = [word | part << offset for word, part in zip(words, image.words, strict=True)]
+        offset += image.width
+    return RomImage(name, offset, tuple(words))

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.bounds import Bounds, accumulator_bounds, input_range, state_range
+from qornn_hw.device import SPRAM_DEPTH, SPRAM_WORD_BITS
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
@@ -120,6 +121,8 @@ class Schedule:
             input has columns in the chain.
         memory_register: whether a register follows the memories of weights, operands and constants, where
             block RAM takes half a cycle to give its word.
+        spram_elements: elements, the first ones, whose weights are in a large memory each, loaded after
+            start-up; their words have at most 16 bits. The others have theirs in block RAM.
     """
 
     network: IntegerNetwork
@@ -128,6 +131,7 @@ class Schedule:
     readout_lanes: int = 0
     input_lanes: int = 0
     memory_register: bool = False
+    spram_elements: int = 0
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
@@ -155,6 +159,25 @@ class Schedule:
                 f"elements must be at most {self.words}, the words of {self.columns_per_element} columns of "
                 f"the network, not {self.elements!r}"
             )
+        if not 0 <= self.spram_elements <= self.elements:
+            raise FormatError(
+                f"spram_elements must be 0 to {self.elements}, the elements, not {self.spram_elements!r}"
+            )
+        if self.spram_elements:
+            self._check_spram()
+
+    def _check_spram(self) -> None:
+        widths = [k * c for k, c in zip(self.weight_bits, self.element_columns, strict=True)]
+        if (width := max(widths[: self.spram_elements])) > SPRAM_WORD_BITS:
+            raise FormatError(
+                f"spram_elements must have at most {SPRAM_WORD_BITS} bits of weights in a word, not {width}; "
+                "take fewer columns an element"
+            )
+        if self.weight_depth > SPRAM_DEPTH:
+            raise FormatError(
+                f"spram_elements must have at most {SPRAM_DEPTH} words of weights, not {self.weight_depth}; "
+                "take more elements"
+            )
 
     @property
     def keeps_columns(self) -> bool:
@@ -171,8 +194,8 @@ class Schedule:
 
     @property
     def store(self) -> WeightStore:
-        """Where the weights are."""
-        return WeightStore.BLOCK_RAM
+        """Where the weights are; SPRAM where those of any element are."""
+        return WeightStore.SPRAM if self.weight_banks else WeightStore.BLOCK_RAM
 
     # -- places -------------------------------------------------------------------------------------
 
@@ -248,16 +271,26 @@ class Schedule:
         of_input, of_state = max(bits.input, 2), bits.recurrent
         if not self.readout_lanes:
             of_state = max(of_state, bits.output)
-        result = [1] * self.elements
-        for word in range(self.words):
-            _, element = self.place(word)
-            result[element] = max(result[element], of_input if word < self.input_words else of_state)
-        return tuple(result)
+        # An element's first word is an input's before any other is, its last one a state's.
+        last = (e + (self.words - 1 - e) // self.elements * self.elements for e in range(self.elements))
+        return tuple(
+            max(of_input if e < self.input_words else 1, of_state if word >= self.input_words else 1)
+            for e, word in enumerate(last)
+        )
+
+    @property
+    def lanes_per_bank(self) -> int:
+        """Elements whose weights lie side by side in a large memory."""
+        return 1
 
     @property
     def weight_banks(self) -> int:
-        """Large memories that hold weights."""
-        return 0
+        """Large memories that hold weights: of the first elements, ``lanes_per_bank`` each."""
+        return self.spram_elements
+
+    def loads(self, element: int) -> bool:
+        """Return whether the weights of an element are loaded into a large memory after start-up."""
+        return element < self.weight_banks * self.lanes_per_bank
 
     @property
     def weight_depth(self) -> int:
@@ -272,11 +305,9 @@ class Schedule:
     @cached_property
     def element_columns(self) -> tuple[int, ...]:
         """Columns of each element: those of the longest word that it holds in any pass."""
-        result = [1] * self.elements
-        for word in range(self.words):
-            _, element = self.place(word)
-            result[element] = max(result[element], len(self.columns(word)))
-        return tuple(result)
+        # Two words at most are shorter than the others, the last ones of inputs and states.
+        first = (range(e, self.words, self.elements)[:3] for e in range(self.elements))
+        return tuple(max(len(self.columns(word)) for word in words) for words in first)
 
     @cached_property
     def element_operand_bits(self) -> tuple[int, ...]:

@@ -3,9 +3,9 @@
     magic 4 bytes | version 1 | length 3 | design 8 | weights, ``length`` bytes | CRC-32 4 bytes
 
 Numbers are little endian. ``design`` is the beginning of the design's digest: an image is of one design. The
-weights come word after word of the memories, of each word memory after memory, the lower byte first; the
-number of memories is filled up with zeros to a power of two, at least 2. The CRC-32 is that of zlib, over all
-before it.
+weights come word after word of the memories, of each word memory after memory, two bytes, the lower first;
+the number of memories is filled up with zeros to a power of two, at least 2. The CRC-32 is that of zlib, over
+all before it.
 """
 
 import zlib
@@ -14,8 +14,7 @@ from enum import IntEnum
 from typing import Self
 
 from qornn_hw.design import Design
-from qornn_hw.dsp_schedule import LANES_PER_SPRAM, DspSchedule
-from qornn_hw.engine import WeightStore
+from qornn_hw.device import SPRAM_WORD_BITS
 
 __all__ = [
     "DIGEST_BYTES",
@@ -33,6 +32,8 @@ LENGTH_BYTES = 3
 DIGEST_BYTES = 8
 HEADER_BYTES = len(MAGIC) + 1 + LENGTH_BYTES + DIGEST_BYTES
 CRC_BYTES = 4
+# Of a word of a memory.
+WORD_BYTES = SPRAM_WORD_BITS // 8
 
 
 class LoadStatus(IntEnum):
@@ -77,9 +78,8 @@ class WeightFormat:
     def of(cls, design: Design) -> Self | None:
         """Return the format of a design's image, None where its weights are in the bitstream."""
         s = design.schedule
-        if s.store is not WeightStore.SPRAM:
+        if not s.weight_banks:
             return None
-        assert isinstance(s, DspSchedule)
         return cls(s.weight_banks, s.weight_depth, bytes.fromhex(design.digest)[:DIGEST_BYTES])
 
     @property
@@ -90,7 +90,7 @@ class WeightFormat:
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights."""
-        return self.depth << self.bank_bits + 1
+        return self.depth * WORD_BYTES << self.bank_bits
 
     @property
     def image_bytes(self) -> int:
@@ -115,9 +115,10 @@ def encode_image(design: Design, digest: bytes | None = None) -> bytes:
     if digest is not None:
         form = replace(form, digest=digest)
     weights = bytearray(form.weight_bytes)
-    stride = LANES_PER_SPRAM << form.bank_bits
-    for lane, image in enumerate(design.weight_images):
-        weights[lane::stride] = bytes(image.words)
+    stride = WORD_BYTES << form.bank_bits
+    for bank, image in enumerate(design.bank_images):
+        for byte in range(WORD_BYTES):
+            weights[bank * WORD_BYTES + byte :: stride] = bytes(w >> 8 * byte & 0xFF for w in image.words)
     body = form.header + bytes(weights)
     return body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
 

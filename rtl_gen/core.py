@@ -13,6 +13,7 @@ from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
 from rtl_gen.operand_memory import OperandMemory
 from rtl_gen.operand_total import OperandTotal
+from rtl_gen.primitives.spram import weight_write_signature
 from rtl_gen.processing_element import token_layout
 from rtl_gen.readout import Readout
 from rtl_gen.requantizer import Requantizer
@@ -32,6 +33,7 @@ class Core(wiring.Component):
 
     Parameters:
         design: a compiled network.
+        preloaded: weights in SPRAM are there from the start, which only a simulation can have.
 
     Members:
         i: In(stream): the words of an input, ``design.input_words_per_step`` of them a time step. ``first``
@@ -41,6 +43,9 @@ class Core(wiring.Component):
             the output kind says.
         state: Out: every new hidden unit as it is written, in the order of the units, for benches; costs
             nothing where it is not connected.
+        write: In; weights, where any are in SPRAM;
+            :func:`rtl_gen.primitives.spram.weight_write_signature`. While it is in use, and until all weights
+            are there, the core must be held in reset.
 
     Latency: ``schedule.answer_latency`` cycles from the last word of an input to the first of its answer, in
     an idle core. Throughput: a step every ``schedule.cycles_per_step`` cycles.
@@ -48,16 +53,18 @@ class Core(wiring.Component):
     Verified range: hidden sizes 1 to 170, weights 1 to 8 bits, states 4 to 16 bits, every activation.
     """
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, *, preloaded: bool = False) -> None:
         self._design = design
-        net = design.network
-        super().__init__(
-            {
-                "i": In(stream.Signature(input_word_layout(net.input_format))),
-                "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
-                "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
-            }
-        )
+        self._preloaded = preloaded
+        net, s = design.network, design.schedule
+        members = {
+            "i": In(stream.Signature(input_word_layout(net.input_format))),
+            "o": Out(stream.Signature(answer_word_layout(s.answer_bits))),
+            "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
+        }
+        if s.weight_banks:
+            members["write"] = In(weight_write_signature(s.weight_banks))
+        super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
@@ -65,12 +72,14 @@ class Core(wiring.Component):
         design, s, net = self._design, self._design.schedule, self._design.network
         m.submodules.sequencer = sequencer = Sequencer(design)
         m.submodules.operands = operands = OperandMemory(design)
-        m.submodules.chain = chain = SystolicChain(design)
+        m.submodules.chain = chain = SystolicChain(design, preloaded=self._preloaded)
         m.submodules.constants = constants = Rom(design.constant_image)
         m.submodules.answer = answer = Answer(design)
 
         connect(m, operands.i, flipped(self.i))
         connect(m, flipped(self.o), answer.o)
+        if s.weight_banks:
+            connect(m, chain.write, flipped(self.write))
         m.d.comb += [
             sequencer.input_ready.eq(operands.input_ready),
             sequencer.input_first.eq(operands.input_first),

@@ -7,26 +7,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
-from qornn_hw.dsp_schedule import LANES_PER_SPRAM, SPRAM_ADDR_BITS
+from qornn_hw.device import SPRAM_ADDR_BITS
 from qornn_hw.engine import WeightStore
-from qornn_hw.rom import RomImage
+from qornn_hw.rom import side_by_side
 from rtl_gen.primitives.mac16 import Mac16
-from rtl_gen.primitives.spram import Spram
+from rtl_gen.primitives.spram import Spram, weight_write_signature
 from rtl_gen.rom import Rom
 
-__all__ = ["DspChain", "weight_write_signature"]
-
-
-def weight_write_signature(banks: int) -> wiring.Signature:
-    """Return the port through which weights come into large memories.
-
-    Members:
-        en: Out(banks); one bit: write to that memory.
-        high: Out(1); the upper byte of the word, else the lower one.
-        addr: Out(14).
-        data: Out(8).
-    """
-    return wiring.Signature({"en": Out(banks), "high": Out(1), "addr": Out(SPRAM_ADDR_BITS), "data": Out(8)})
+__all__ = ["DspChain"]
 
 
 class DspChain(wiring.Component):
@@ -41,7 +29,8 @@ class DspChain(wiring.Component):
         preloaded: large memories that start with their weights, which only a simulation can have.
 
     Members:
-        write: In; weights into the large memories (weights in SPRAM only); :func:`weight_write_signature`.
+        write: In; weights into the large memories (weights in SPRAM only);
+            :func:`rtl_gen.primitives.spram.weight_write_signature`.
         start: In(elements); bit e: ``bus`` has the operand of element e.
         bus: In; an operand.
         addr: In; address of the row that enters, the cycle before bit 0 of ``start`` where it is row 0.
@@ -89,16 +78,15 @@ class DspChain(wiring.Component):
         return m
 
     def _spram(self, m: Module) -> list[Any]:
-        s, images = self._design.schedule, self._design.weight_images
+        s = self._design.schedule
         addr = Signal(SPRAM_ADDR_BITS)
         m.d.comb += addr.eq(self.addr)
         with m.If(self.write.en.any()):
             m.d.comb += addr.eq(self.write.addr)
         halves: list[Any] = []
-        for bank in range(s.weight_banks):
-            lanes = images[bank * LANES_PER_SPRAM : (bank + 1) * LANES_PER_SPRAM]
+        for bank, image in enumerate(self._design.bank_images):
             m.submodules[f"weights_{bank}"] = memory = Spram(
-                depth=s.weight_depth, init=side_by_side("bank", lanes).words if self._preloaded else ()
+                depth=s.weight_depth, init=image.words if self._preloaded else ()
             )
             m.d.comb += [
                 memory.addr.eq(addr),
@@ -117,13 +105,3 @@ class DspChain(wiring.Component):
         m.d.comb += weights.addr.eq(self.addr)
         bits = images[0].width
         return [weights.data[e * bits : (e + 1) * bits] for e in range(len(images))]
-
-
-def side_by_side(name: str, images: tuple[RomImage, ...]) -> RomImage:
-    """Return a memory with the words of ``images`` beside each other, the first in the lowest bits."""
-    words = [0] * images[0].depth
-    offset = 0
-    for image in images:
-        words = [word | part << offset for word, part in zip(words, image.words, strict=True)]
-        offset += image.width
-    return RomImage(name, offset, tuple(words))

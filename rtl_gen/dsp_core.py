@@ -13,9 +13,10 @@ from qornn_hw.network import Activation
 from qornn_hw.rom import RomImage, pack_fields
 from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
-from rtl_gen.dsp_chain import DspChain, weight_write_signature
+from rtl_gen.dsp_chain import DspChain
 from rtl_gen.dsp_sequencer import DspSequencer
 from rtl_gen.operand_memory import OperandMemory
+from rtl_gen.primitives.spram import weight_write_signature
 from rtl_gen.ram import Ram
 from rtl_gen.rom import Rom
 from rtl_gen.serial_requantizer import SerialRequantizer
@@ -36,8 +37,9 @@ class DspCore(wiring.Component):
 
     Members:
         i, o, state: as in :class:`rtl_gen.core.Core`.
-        write: In; weights, where they are in SPRAM; :func:`rtl_gen.dsp_chain.weight_write_signature`. While
-            it is in use, and until all weights are there, the core must be held in reset.
+        write: In; weights, where they are in SPRAM;
+            :func:`rtl_gen.primitives.spram.weight_write_signature`. While it is in use, and until all weights
+            are there, the core must be held in reset.
 
     Latency, throughput: as in :class:`rtl_gen.core.Core`, of :class:`qornn_hw.dsp_schedule.DspSchedule`.
 
@@ -55,7 +57,6 @@ class DspCore(wiring.Component):
             "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
         }
         if s.store is WeightStore.SPRAM:
-            assert isinstance(s, DspSchedule)
             members["write"] = In(weight_write_signature(s.weight_banks))
         super().__init__(members)
 

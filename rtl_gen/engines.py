@@ -17,4 +17,5 @@ def make_core(design: Design, *, preloaded: bool = False) -> Any:
         design: a compiled network.
         preloaded: large memories start with their weights, which only a simulation can have.
     """
-    return DspCore(design, preloaded=preloaded) if design.engine is Engine.DSP else Core(design)
+    core = DspCore if design.engine is Engine.DSP else Core
+    return core(design, preloaded=preloaded)

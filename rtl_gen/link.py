@@ -124,7 +124,7 @@ class Link(wiring.Component):
             the first word of a sequence, ``last`` only with its last.
         i_answer: In(stream), see :func:`rtl_gen.words.answer_word_layout`: An answer's words.
         core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
-            emptied with it.
+            emptied with it. Where weights are loaded, high as long as they are missing, too.
         faulty: Out(1): High from a fault to the next RESET; steps are refused.
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
@@ -184,6 +184,8 @@ class Link(wiring.Component):
         commit_at = Signal(range(depth))
         read_at = Signal(range(depth))
         timer = Signal(self._timeout_bits)
+        # A core that waits for its weights stays in reset, and the link does not: from a register of its own.
+        self._reset = self.core_rst if form.weights is None else Signal(name="reset")
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
         acknowledge, feeding = self._feed_core(m, read, read_at, commit_at)
@@ -191,7 +193,7 @@ class Link(wiring.Component):
         # Last, so that a fault in the cycle in which another is taken stays pending.
         receiving = self._receive(m, write, write_at, commit_at, read_at)
         m.d.comb += self.busy.eq(receiving | sending | feeding)
-        with m.If(self.core_rst):
+        with m.If(self._reset):
             m.d.sync += [write_at.eq(0), commit_at.eq(0), read_at.eq(0), self._steps.eq(0)]
         return m
 
@@ -243,7 +245,11 @@ class Link(wiring.Component):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
-        m.d.sync += self.core_rst.eq(0)
+        m.d.sync += self._reset.eq(0)
+        resets = [self._reset]
+        if form.weights is not None:
+            m.d.sync += self.core_rst.eq(~self.load.loaded | self.load.start)
+            resets.append(self.core_rst)
         orders = [Command.RESET, Command.IDENTIFY, Command.STATUS]
         if form.weights is not None:
             m.d.sync += self.load.start.eq(0)
@@ -299,12 +305,12 @@ class Link(wiring.Component):
                     with m.If(wrong):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
                     with m.Elif(order == Command.RESET >> 4):
-                        m.d.sync += self.core_rst.eq(1)
+                        m.d.sync += [reset.eq(1) for reset in resets]
                     with m.Elif(order[2]):
                         m.d.sync += [self._info_pending.eq(1), self._info_is_status.eq(order[0])]
                     if form.weights is not None:
                         with m.Elif(order[1]):
-                            m.d.sync += [self.core_rst.eq(1), self.load.start.eq(1)]
+                            m.d.sync += [*(reset.eq(1) for reset in resets), self.load.start.eq(1)]
                             m.next = "load"
                         with m.Elif(~self.load.loaded):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
@@ -355,7 +361,7 @@ class Link(wiring.Component):
             # The first of several faults is the one that explains the others.
             with m.If(~self._fault_pending):
                 m.d.sync += self._fault_code.eq(failed_code)
-        with m.If(self.core_rst):
+        with m.If(self._reset):
             m.d.sync += [fresh.eq(1), self.faulty.eq(0)]
         return ~hunting
 
@@ -393,32 +399,32 @@ class Link(wiring.Component):
         ]
         with m.FSM(name="feed") as fsm:
             with m.State("idle"):
-                with m.If(waiting & ~self.core_rst):
+                with m.If(waiting & ~self._reset):
                     m.next = "flags"
             with m.State("flags"):
                 m.d.sync += Cat(first, last, wants_acknowledge).eq(stored)
                 m.d.comb += advance.eq(1)
                 m.next = "fetch"
-                with m.If(self.core_rst):
+                with m.If(self._reset):
                     m.next = "idle"
             with m.State("fetch"):
-                m.d.sync += complete.eq((bytes_left == 0) & ~self.core_rst)
+                m.d.sync += complete.eq((bytes_left == 0) & ~self._reset)
                 m.next = "byte"
-                with m.If(self.core_rst):
+                with m.If(self._reset):
                     m.next = "idle"
             with m.State("byte"):
                 m.d.comb += word_done.eq(complete & self.o_step.ready)
                 with m.If(~complete | self.o_step.ready):
                     m.d.comb += advance.eq(1)
                     m.next = "fetch"
-                with m.If(word_done | self.core_rst):
+                with m.If(word_done | self._reset):
                     m.d.sync += complete.eq(0)
-                with m.If((word_done & final) | self.core_rst):
+                with m.If((word_done & final) | self._reset):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
             flags = fsm.ongoing("flags")
         # A cycle late, so only in a later cycle than the one that sees the last byte of a step go.
-        m.d.sync += waiting.eq(idle & (read_at != commit_at) & ~self.core_rst)
+        m.d.sync += waiting.eq(idle & (read_at != commit_at) & ~self._reset)
         with m.If(advance):
             m.d.sync += read_at.eq(read_at + 1)
             if word_bytes > 1:
@@ -517,7 +523,7 @@ class Link(wiring.Component):
         m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
-                with m.If(asked & ~self.core_rst):
+                with m.If(asked & ~self._reset):
                     m.next = "choose"
             with m.State("choose"):
                 # No precedence any more: one turn at most.
@@ -526,7 +532,7 @@ class Link(wiring.Component):
                 m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
                 m.next = "idle"
                 # At a reset everything pending dies.
-                with m.If(turn.any() & ~self.core_rst):
+                with m.If(turn.any() & ~self._reset):
                     m.next = "sync"
                     for at, (asking, _, _) in enumerate(replies[:-1]):
                         with m.If(turn[at]):
@@ -624,7 +630,7 @@ class Link(wiring.Component):
             m.d.sync += info_at.eq(0)
         with m.Elif(sent & in_info):
             m.d.sync += info_at.eq(info_at + 1)
-        with m.If(self.core_rst):
+        with m.If(self._reset):
             m.d.sync += [
                 reset_pending.eq(1),
                 self._fault_pending.eq(0),

@@ -74,11 +74,11 @@ class LinkedCore(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(phase_bits=phase_bits)
         m.submodules.transmitter = transmitter = UartTransmitter(phase_bits=phase_bits)
         m.submodules.link = link = Link(form=self._form, timeout_bits=self._timeout_bits)
-        core_rst, faulty = Signal(), Signal()
-        m.submodules.core = ResetInserter(core_rst)(self._core)
-        m.d.comb += [core_rst.eq(link.core_rst), faulty.eq(link.faulty)]
+        faulty = Signal()
+        m.submodules.core = ResetInserter(link.core_rst)(self._core)
+        m.d.comb += faulty.eq(link.faulty)
         if self._form.weights is not None:
-            self._build_loader(m, link, core_rst, faulty)
+            self._build_loader(m, link, faulty)
         wiring.connect(m, receiver.o, link.i_bytes)
         wiring.connect(m, link.o_bytes, transmitter.i)
         wiring.connect(m, link.o_step, self._core.i)
@@ -94,7 +94,7 @@ class LinkedCore(wiring.Component):
         ]
         return m
 
-    def _build_loader(self, m: Module, link: Any, core_rst: Signal, faulty: Signal) -> None:
+    def _build_loader(self, m: Module, link: Any, faulty: Signal) -> None:
         """Weights from the flash or the link into the core, which waits for them."""
         assert self._form.weights is not None
         m.submodules.loader = loader = WeightLoader(self._form.weights)
@@ -119,6 +119,5 @@ class LinkedCore(wiring.Component):
             link.load.loaded.eq(loader.loaded),
             link.load.done.eq(answered),
             link.load.status.eq(loader.status),
-            core_rst.eq(link.core_rst | ~loader.loaded),
             faulty.eq(link.faulty | ~loader.loaded),
         ]

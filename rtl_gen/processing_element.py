@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.rom import RomImage
 from rtl_gen.dot_product import PairSelectDotProduct, pair_layout
+from rtl_gen.primitives.spram import Spram, weight_write_signature
 from rtl_gen.rom import Rom
 
 __all__ = ["ProcessingElement", "operand_bus_layout", "token_layout"]
@@ -58,6 +59,8 @@ class ProcessingElement(wiring.Component):
         i_sum_bits, o_sum_bits: bits of the partial sums in and out.
         dot_latency: cycles from the weight memory to the dot product, the same all along the chain.
         weight_register: whether a register follows the weight memory.
+        loaded: whether the weight memory is an SPRAM, loaded through ``write``, not block RAM.
+        preloaded: an SPRAM starts with its weights, which only a simulation can have.
 
     Members:
         i_token, o_token: token in, and a cycle later out.
@@ -65,6 +68,8 @@ class ProcessingElement(wiring.Component):
         bus: In; a word of operands, taken in a cycle in which ``i_token.start`` is high; with a register
             behind the weight memory in the cycle after it.
         i_sum, o_sum: partial sums.
+        write: In; weights (an SPRAM only); :func:`rtl_gen.primitives.spram.weight_write_signature`. It takes
+            the memory's one address: no row must be under way.
 
     Latency: 1 cycle from token to token, ``2 + dot_latency`` from token to partial sum.
     Throughput: 1 row a cycle.
@@ -85,6 +90,8 @@ class ProcessingElement(wiring.Component):
         o_sum_bits: int,
         dot_latency: int,
         weight_register: bool = False,
+        loaded: bool = False,
+        preloaded: bool = False,
     ) -> None:
         self._image = image
         self._columns = columns
@@ -94,23 +101,26 @@ class ProcessingElement(wiring.Component):
         self._dot_shift = dot_shift
         self._dot_latency = dot_latency
         self._weight_register = weight_register
+        self._loaded = loaded
+        self._preloaded = preloaded
         addr_bits = max(1, (image.depth - 1).bit_length())
-        super().__init__(
-            {
-                "i_token": In(token_layout()),
-                "o_token": Out(token_layout()),
-                "i_addr": In(addr_bits),
-                "o_addr": Out(addr_bits),
-                "bus": In(operand_bus_layout(bus_operand_bits, bus_columns)),
-                "i_sum": In(signed(i_sum_bits)),
-                "o_sum": Out(signed(o_sum_bits)),
-            }
-        )
+        members = {
+            "i_token": In(token_layout()),
+            "o_token": Out(token_layout()),
+            "i_addr": In(addr_bits),
+            "o_addr": Out(addr_bits),
+            "bus": In(operand_bus_layout(bus_operand_bits, bus_columns)),
+            "i_sum": In(signed(i_sum_bits)),
+            "o_sum": Out(signed(o_sum_bits)),
+        }
+        if loaded:
+            members["write"] = In(weight_write_signature(1))
+        super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        m.submodules.weights = weights = Rom(self._image)
+        weights = self._spram(m) if self._loaded else self._rom(m)
         m.submodules.dot_product = dot_product = PairSelectDotProduct(
             columns=self._columns,
             weight_bits=self._weight_bits,
@@ -122,10 +132,10 @@ class ProcessingElement(wiring.Component):
         pairs = Signal(pair_layout(self._operand_bits, self._columns), reset_less=True)
         addr = Signal.like(self.i_addr, reset_less=True)
         partial_sum = Signal.like(self.o_sum, reset_less=True)
-        row, load = weights.data, self.i_token.start
+        row, load = weights, self.i_token.start
         if self._weight_register:
-            row, load = Signal.like(weights.data, reset_less=True), self.o_token.start
-            m.d.sync += row.eq(weights.data)
+            row, load = Signal(self._image.width, name="row", reset_less=True), self.o_token.start
+            m.d.sync += row.eq(weights)
         with m.If(load):
             for i in range(-(-self._columns // 2)):
                 m.d.sync += [
@@ -140,8 +150,27 @@ class ProcessingElement(wiring.Component):
         m.d.comb += [
             self.o_addr.eq(addr),
             self.o_sum.eq(partial_sum),
-            weights.addr.eq(self.i_addr),
             dot_product.weights.eq(row),
             dot_product.pairs.eq(pairs),
         ]
         return m
+
+    def _rom(self, m: Module) -> Any:
+        """Return the word of the row whose token came in the cycle before, from block RAM."""
+        m.submodules.weights = weights = Rom(self._image)
+        m.d.comb += weights.addr.eq(self.i_addr)
+        return weights.data
+
+    def _spram(self, m: Module) -> Any:
+        """Return the same from an SPRAM."""
+        m.submodules.weights = weights = Spram(
+            depth=self._image.depth, init=self._image.words if self._preloaded else ()
+        )
+        writes = self.write.en[0]
+        m.d.comb += [
+            # The bits that the element's address lacks are zero in any write.
+            weights.addr.eq(Mux(writes, self.write.addr[: len(self.i_addr)], self.i_addr)),
+            weights.data.eq(self.write.data),
+            weights.w_en.eq(Cat(writes & ~self.write.high, writes & self.write.high)),
+        ]
+        return weights.q[: self._image.width]

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
+from rtl_gen.primitives.spram import weight_write_signature
 from rtl_gen.processing_element import ProcessingElement, operand_bus_layout, token_layout
 from rtl_gen.ram import Ram
 
@@ -21,6 +22,7 @@ class SystolicChain(wiring.Component):
 
     Parameters:
         design: schedule and weight images.
+        preloaded: large memories start with their weights, which only a simulation can have.
 
     Members:
         i_token, i_addr: In; token and weight address of the row that enters the first element.
@@ -34,28 +36,32 @@ class SystolicChain(wiring.Component):
         o_store: In; whether that sum waits for the next pass.
         o_sum: Out; the sum of a row as :mod:`qornn_hw.schedule` defines it, ``schedule.chain_latency`` cycles
             after its token entered.
+        write: In; weights into the large memories of the first elements, where they have such;
+            :func:`rtl_gen.primitives.spram.weight_write_signature`. No row must be under way.
 
     Throughput: 1 row a cycle.
     """
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, *, preloaded: bool = False) -> None:
         self._design = design
+        self._preloaded = preloaded
         s = design.schedule
         addr_bits = max(1, (s.passes * s.rows - 1).bit_length())
         row_bits = max(1, (s.rows - 1).bit_length())
-        super().__init__(
-            {
-                "i_token": In(token_layout()),
-                "i_addr": In(addr_bits),
-                "i_row": In(row_bits),
-                "i_first": In(1),
-                "bus": In(operand_bus_layout(s.operand_bits, s.columns_per_element)),
-                "o_token": Out(token_layout()),
-                "o_row": In(row_bits),
-                "o_store": In(1),
-                "o_sum": Out(signed(s.partial_sum_bits[-1])),
-            }
-        )
+        members = {
+            "i_token": In(token_layout()),
+            "i_addr": In(addr_bits),
+            "i_row": In(row_bits),
+            "i_first": In(1),
+            "bus": In(operand_bus_layout(s.operand_bits, s.columns_per_element)),
+            "o_token": Out(token_layout()),
+            "o_row": In(row_bits),
+            "o_store": In(1),
+            "o_sum": Out(signed(s.partial_sum_bits[-1])),
+        }
+        if s.weight_banks:
+            members["write"] = In(weight_write_signature(s.weight_banks))
+        super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
@@ -82,6 +88,8 @@ class SystolicChain(wiring.Component):
                 o_sum_bits=sum_bits[e],
                 dot_latency=s.dot_product_latency,
                 weight_register=s.memory_register,
+                loaded=s.loads(e),
+                preloaded=self._preloaded,
             )
             m.submodules[f"element_{e}"] = element
             m.d.comb += [
@@ -90,6 +98,13 @@ class SystolicChain(wiring.Component):
                 element.i_sum.eq(partial_sum),
                 element.bus.eq(self.bus),
             ]
+            if s.loads(e):
+                m.d.comb += [
+                    element.write.en.eq(self.write.en[e]),
+                    element.write.high.eq(self.write.high),
+                    element.write.addr.eq(self.write.addr),
+                    element.write.data.eq(self.write.data),
+                ]
             if e == s.elements - 1:
                 m.d.comb += self.o_token.eq(token)
             token, addr, partial_sum = element.o_token, element.o_addr, element.o_sum

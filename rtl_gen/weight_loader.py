@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.weight_image import HEADER_BYTES, LoadStatus, WeightFormat
-from rtl_gen.dsp_chain import weight_write_signature
+from rtl_gen.primitives.spram import weight_write_signature
 
 __all__ = ["BYTE_CYCLES_MIN", "WeightLoader"]
 
@@ -32,7 +32,7 @@ class WeightLoader(wiring.Component):
         start: In; pulse: the next byte is an image's first.
         data: In(8).
         valid: In; there is a byte; at least 9 cycles behind the one before.
-        write: Out; :func:`rtl_gen.dsp_chain.weight_write_signature`.
+        write: Out; :func:`rtl_gen.primitives.spram.weight_write_signature`.
         loaded: Out; all weights are there and right. Low from ``start`` on.
         done: Out; pulse: the image is complete, ``status`` says how it was.
         status: Out(3); :class:`qornn_hw.weight_image.LoadStatus`, from ``done`` to ``start``.
@@ -77,10 +77,12 @@ class WeightLoader(wiring.Component):
                 m.d.sync += [in_header.eq(0), in_weights.eq(1)]
             with m.If(in_weights & (at == form.weight_bytes - 1)):
                 m.d.sync += in_weights.eq(0)
-        # The status a cycle later: a long compare lies before it.
-        differs, failure = Signal(), Signal(3)
+        # What the byte must be is looked up before it comes, and the status is a cycle later than the
+        # compare: each is long.
+        differs, wanted, failure = Signal(), Signal(8), Signal(3)
         m.d.sync += [
-            differs.eq(taken & in_header & (byte != header[at_in_header])),
+            wanted.eq(header[at_in_header]),
+            differs.eq(taken & in_header & (byte != wanted)),
             failure.eq(failures[at_in_header]),
         ]
         with m.If(differs & (self.status == LoadStatus.LOADED)):

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.compare import expected_answers
-from qornn_hw.design import Design, compile_network
+from qornn_hw.design import Design, compile_schedule
+from qornn_hw.dsp_schedule import DspSchedule
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.integer_model import IntegerModel
@@ -194,11 +195,12 @@ def export_core(
 
 
 def _portable(design: Design) -> Design:
-    if design.schedule.store is not WeightStore.SPRAM:
+    s = design.schedule
+    if s.store is not WeightStore.SPRAM:
         return design
-    return compile_network(
-        design.network, elements=design.schedule.elements, engine=Engine.DSP, store=WeightStore.BLOCK_RAM
-    )
+    if isinstance(s, DspSchedule):
+        return compile_schedule(replace(s, weight_store=WeightStore.BLOCK_RAM))
+    return compile_schedule(replace(s, spram_elements=0))
 
 
 def _hex(words: Sequence[int], bits: int) -> str:

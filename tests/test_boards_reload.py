@@ -130,9 +130,12 @@ def test_reloaded_is_as_built(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_that_are_loaded_over_the_link(tmp_path):
+@pytest.mark.parametrize(
+    "schedule", [DspSchedule(ONE, 1, 2), Schedule(ONE, 2, 2, spram_elements=1)], ids=["dsp", "lut"]
+)
+def test_weights_that_are_loaded_over_the_link(schedule, tmp_path):
     """Of a design with its weights in SPRAM the image changes, too: the netlist takes it and computes."""
-    design = compile_schedule(with_room(DspSchedule(ONE, 1, 2)))
+    design = compile_schedule(with_room(schedule))
     build(design, BOARD, tmp_path / "one", cycles_per_step=40, clock_mhz=CLOCK["icebreaker"])
     done = reload(tmp_path / "one", OTHER, BOARD, tmp_path / "out")
     image = (tmp_path / "out" / "weights.bin").read_bytes()

@@ -13,7 +13,7 @@ from qornn_hw.dsp_planner import considered_dsp, plan_dsp, plan_engine
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError
 from qornn_hw.fixed import IntFormat
-from qornn_hw.network import OutputKind
+from qornn_hw.network import Activation, OutputKind, OutputMode
 from sim.stimuli import random_network
 
 SMALL = random_network(seed=1, hidden_size=12, input_size=2, output_size=3)
@@ -28,16 +28,44 @@ def test_lut_is_taken_where_it_fits():
 
 
 def test_dsp_is_taken_where_lut_does_not_fit():
-    """128 units of 8 bits outgrow the block RAM."""
-    design = plan_engine(LARGE, BOARD.for_core, name="icebreaker")
+    """128 units of 8 bits outgrow the block RAM, and with so few logic cells there is no chain at all."""
+    design = plan_engine(LARGE, replace(BOARD.for_core, lut=900), name="icebreaker")
     assert (design.engine, design.lanes) == (Engine.DSP, 8)
     assert design.schedule.store is WeightStore.SPRAM
 
 
-def test_chain_whose_memories_cannot_hold_w_is_not_searched_for(monkeypatch):
-    """An estimate of it is to be there in two seconds."""
-    monkeypatch.setattr(planner, "_search", lambda *_: pytest.fail("searched"))
-    assert plan_engine(LARGE, BOARD.for_core, name="icebreaker").engine is Engine.DSP
+def test_the_faster_engine_is_taken_where_weights_are_loaded():
+    """Where weights are loaded anyway, a chain with some in SPRAM or multipliers, whichever takes less."""
+    there = BOARD.for_core
+    dsp = plan_dsp(LARGE, there, name="icebreaker").schedule
+    lut = plan_engine(LARGE, there, name="icebreaker")
+    assert (lut.engine, lut.schedule.store) == (Engine.LUT, WeightStore.SPRAM)
+    assert lut.schedule.cycles_per_step < dsp.cycles_per_step
+    # The least that is fast enough for both is that of the multipliers.
+    assert plan_engine(LARGE, there, name="icebreaker", cycles=dsp.cycles_per_step).engine is Engine.DSP
+
+
+def test_chain_whose_memories_cannot_hold_w_is_not_looked_at(monkeypatch):
+    """An estimate of a network is to be there in two seconds: only chains with weights in SPRAM are tried."""
+    plain, estimate = [], planner.estimate_core
+    monkeypatch.setattr(
+        planner,
+        "estimate_core",
+        lambda s, family: plain.append(s.store is WeightStore.BLOCK_RAM) or estimate(s, family),
+    )
+    assert plan_engine(LARGE, BOARD.for_core, name="icebreaker").engine is Engine.LUT
+    assert plain and not any(plain)
+
+
+def test_170_units_of_4_bits_take_less_than_15_us():
+    """At 48 MHz, a pixel a step, an answer at the end: weights of four elements in SPRAM."""
+    network = random_network(
+        seed=1, hidden_size=170, input_size=1, output_size=10, activation=Activation.RELU,
+        output_mode=OutputMode.LAST_STEP, shared_multiplier=True,
+    )  # fmt: skip
+    s = plan_engine(network, BOARD.for_core, name="icebreaker").schedule
+    assert (s.engine, s.spram_elements) == (Engine.LUT, 4)
+    assert s.cycles_per_step / 48 <= 15
 
 
 def test_dsp_on_request_keeps_its_weights_in_the_bitstream_where_they_fit():

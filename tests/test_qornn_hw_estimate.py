@@ -12,7 +12,7 @@ from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.device import ECP5, FAMILIES, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
-from qornn_hw.estimate import estimate_core, memory_blocks, memory_shapes
+from qornn_hw.estimate import estimate_core, least_blocks, memory_blocks, memory_shapes
 from qornn_hw.network import Activation, OutputKind
 from qornn_hw.schedule import Schedule
 
@@ -34,6 +34,30 @@ def test_shapes_are_those_of_the_images(activation, one_hot, columns, elements, 
     for image in design.images:
         assert shapes.pop(image.name) == (image.depth, image.width), image.name
     assert set(shapes) <= {"waiting_sums", "answers", "units"}
+
+
+def test_weights_in_spram_are_in_no_block_ram():
+    """An element whose weights are loaded takes a large memory in the place of block RAMs."""
+    net = make_network(n=64, m=1, p=3)
+    plain, s = (Schedule(net, 4, 5, spram_elements=n) for n in (0, 2))
+    names = {"weights_0", "weights_1"}
+    assert memory_shapes(plain).keys() - memory_shapes(s).keys() == names
+    blocks = memory_blocks(plain)
+    without, with_ = estimate_core(plain), estimate_core(s)
+    assert (without.spram, with_.spram) == (0, 2)
+    assert without.bram - with_.bram == sum(blocks[name] for name in names)
+
+
+@pytest.mark.parametrize("spram", [0, 1])
+@pytest.mark.parametrize(("columns", "elements", "readout"), [(1, 1, 0), (4, 3, 2), (2, 6, 0)])
+def test_least_blocks_are_no_more_than_there_are(columns, elements, readout, spram):
+    """The quick count never rules a chain out that fits."""
+    for changes in ({}, one_hot_fields(3), {"activation": Activation.TANH, "table": TABLE}):
+        s = Schedule(
+            make_network(n=19, m=3, p=3, **changes), columns, elements, readout, spram_elements=spram
+        )
+        for family in FAMILIES:
+            assert 0 < least_blocks(s, family) <= sum(memory_blocks(s, family).values())
 
 
 @pytest.mark.parametrize(

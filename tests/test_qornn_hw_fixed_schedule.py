@@ -23,14 +23,14 @@ SIZES = {"hidden_size": 7, "input_size": 3, "output_size": 2}
 
 def roomy(network, engine="lut"):
     """Return a plan with room for any weights."""
-    if engine == "lut":
-        schedule = Schedule(network, 2, 2)
+    if engine != "dsp":
+        schedule = Schedule(network, 2, 2, spram_elements=int(engine == "lut, SPRAM"))
     else:
         schedule = DspSchedule(network, 1, 3, weight_store=WeightStore.BLOCK_RAM)
     return Plan.of(compile_schedule(with_room(schedule)))
 
 
-@pytest.mark.parametrize("engine", ["lut", "dsp"])
+@pytest.mark.parametrize("engine", ["lut", "lut, SPRAM", "dsp"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -59,13 +59,15 @@ def test_hardware_with_room_computes_any_network(settings, engine):
     )
 
 
-def test_weights_that_are_loaded_need_no_room_in_their_image():
+@pytest.mark.parametrize(
+    "plain", [lambda n: DspSchedule(n, 1, 3), lambda n: Schedule(n, 2, 2, spram_elements=2)]
+)
+def test_weights_that_are_loaded_need_no_room_in_their_image(plain):
     """Two networks for the same hardware have images of the same size, and no words but the weights."""
     one, other = (random_network(seed=seed, **SIZES) for seed in (1, 2))
-    first = compile_schedule(with_room(DspSchedule(one, 1, 3)))
+    first = compile_schedule(with_room(plain(one)))
     second = refit(Plan.of(first), one, other)
-    plain = compile_schedule(DspSchedule(one, 1, 3))
-    assert first.weight_images == plain.weight_images
+    assert first.weight_images == compile_schedule(plain(one)).weight_images
     form = WeightFormat.of(first)
     images = [encode_image(design, form.digest) for design in (first, second)]
     assert images[0] != images[1]
@@ -74,8 +76,17 @@ def test_weights_that_are_loaded_need_no_room_in_their_image():
 
 def test_a_plan_survives_json():
     """What is written is what is read."""
+    for engine in ("lut", "lut, SPRAM"):
+        plan = roomy(random_network(seed=1, **SIZES), engine)
+        assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_a_plan_from_before_spram_elements_is_read():
+    """Builds that are there can be reloaded."""
     plan = roomy(random_network(seed=1, **SIZES))
-    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    value = json.loads(json.dumps(plan.to_json()))
+    del value["spram_elements"]
+    assert Plan.from_json(value) == plan
 
 
 def test_the_same_network_fits_its_own_hardware():

@@ -1,18 +1,21 @@
 """The planner's choice, and its refusals."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from networks import make_network
 
 from qornn_hw.device import Resources
+from qornn_hw.engine import WeightStore
 from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core
 from qornn_hw.network import WeightBits
 from qornn_hw.planner import chain_for_lanes, plan
 
 ROOM = Resources(lut=4860, ff=5280, bram=29, spram=4, dsp=8)
+NO_SPRAM = replace(ROOM, spram=0)
 
 
 def test_plan_fits_and_is_the_fastest():
@@ -56,7 +59,7 @@ def test_refusal_says_by_how_much_and_what_would_fit():
         output_weight=np.full((10, 150), -128),
     )
     with pytest.raises(CapacityError) as error:
-        plan(net, ROOM, name="here")
+        plan(net, NO_SPRAM, name="here")
     message = str(error.value)
     found = re.fullmatch(
         r"network must fit here, but its smallest design \(\d+ lanes\) needs about (\d+) block RAMs "
@@ -75,7 +78,7 @@ def test_refusal_says_by_how_much_and_what_would_fit():
         input_weight=np.full((hidden, 4), -128),
         output_weight=np.full((10, hidden), -128),
     )
-    plan(smaller, ROOM, name="here")
+    plan(smaller, NO_SPRAM, name="here")
     low = -(1 << (bits - 1))
     narrower = make_network(
         n=150,
@@ -86,4 +89,29 @@ def test_refusal_says_by_how_much_and_what_would_fit():
         input_weight=np.full((150, 4), low),
         output_weight=np.full((10, 150), low),
     )
-    plan(narrower, ROOM, name="here")
+    plan(narrower, NO_SPRAM, name="here")
+
+
+def test_weights_go_into_spram_where_no_design_fits_without():
+    """What fits block RAM needs no loading, however fast it were with it; what does not fit needs it."""
+    small, large = make_network(n=64, m=1, p=4), make_network(n=150, m=1, p=4)
+    design = plan(small, ROOM, name="here")
+    assert design.schedule.store is WeightStore.BLOCK_RAM
+    assert design.digest == plan(small, NO_SPRAM, name="here").digest
+    with pytest.raises(CapacityError, match=r"^network must fit here, .* block RAMs .* would fit$"):
+        plan(large, NO_SPRAM, name="here")
+    s = plan(large, ROOM, name="here").schedule
+    assert s.store is WeightStore.SPRAM and 0 < s.spram_elements <= ROOM.spram
+    assert not estimate_core(s).excess(ROOM)
+    assert s.cycles_per_step < plan(large, ROOM, name="here", lanes=s.lanes - 1).schedule.cycles_per_step
+
+
+def test_a_refusal_counts_on_spram_where_there_is_some():
+    """What is proposed to one who has SPRAM fits with it, and not without."""
+    net = make_network(n=400, m=1, p=2)
+    with pytest.raises(CapacityError, match=r"(\d+) hidden units would fit$") as error:
+        plan(net, replace(ROOM, lut=1800), name="here")
+    hidden = int(re.search(r"(\d+) hidden units", str(error.value))[1])
+    plan(make_network(n=hidden, m=1, p=2), replace(ROOM, lut=1800), name="here")
+    with pytest.raises(CapacityError):
+        plan(make_network(n=hidden, m=1, p=2), replace(NO_SPRAM, lut=1800), name="here")

@@ -7,6 +7,8 @@ import pytest
 from networks import make_network, one_hot_fields
 
 from qornn_hw.bounds import state_range
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.engine import WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed import bits_for_range
 from qornn_hw.network import OutputMode, WeightBits
@@ -160,6 +162,43 @@ def test_states_are_never_used_before_they_are_written():
         assert min(slacks) >= 0
         tight += min(slacks) == 0
     assert tight > 50
+
+
+@pytest.mark.parametrize("s", SCHEDULES, ids=name)
+def test_elements_have_what_their_words_need(s):
+    """Columns of the longest word, bits of the widest block, over all words of an element."""
+    bits = s.network.weight_bits
+    for e in range(s.elements):
+        words = range(e, s.words, s.elements)
+        assert s.element_columns[e] == max(len(s.columns(word)) for word in words)
+        of_words = (
+            max(bits.input, 2) if word < s.input_words else max(bits.recurrent, bits.output) for word in words
+        )
+        assert s.weight_bits[e] == max(of_words)
+
+
+def test_what_an_spram_cannot_hold_is_refused():
+    """More bits in a word than 16, more words than 16384, more elements than there are."""
+    net = make_network(n=9, m=1)
+    s = Schedule(net, 4, 3, spram_elements=2)
+    assert (s.store, s.weight_banks) == (WeightStore.SPRAM, 2)
+    assert [s.loads(e) for e in range(3)] == [True, True, False]
+    for changes, columns, elements, spram, message in (
+        ({}, 5, 2, 1, "spram_elements must have at most 16 bits of weights in a word, not 20; take fewer "),
+        ({}, 4, 2, 3, "spram_elements must be 0 to 2, the elements, not 3"),
+        (
+            {"n": 200},
+            2,
+            1,
+            1,
+            "spram_elements must have at most 16384 words of weights, not 20402; take more ",
+        ),
+    ):
+        with pytest.raises(FormatError) as error:
+            Schedule(make_network(**{"n": 9, "m": 1} | changes), columns, elements, spram_elements=spram)
+        assert str(error.value).startswith(message)
+    with pytest.raises(FormatError, match=r"^spram_elements of the dsp engine must be 0, not 1$"):
+        DspSchedule(net, 1, 2, spram_elements=1)
 
 
 @pytest.mark.parametrize(

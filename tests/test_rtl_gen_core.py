@@ -7,7 +7,8 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from qornn_hw.design import compile_network
+from qornn_hw.design import compile_network, with_image
+from qornn_hw.errors import MismatchError
 from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
@@ -19,11 +20,13 @@ from sim.pauses import PATTERNS
 from sim.stimuli import corner_sequences, random_network, random_sequences
 
 
-def check(columns=2, elements=2, readout=0, **settings):
+def check(columns=2, elements=2, readout=0, spram=0, **settings):
     """Simulate a random network and return the result with the design."""
     sizes = {"hidden_size": 5, "input_size": 3, "output_size": 3}
     network = random_network(**{"seed": 1, **sizes, **settings})
-    design = compile_network(network, columns_per_element=columns, elements=elements, readout_lanes=readout)
+    design = compile_network(
+        network, columns_per_element=columns, elements=elements, readout_lanes=readout, spram_elements=spram
+    )
     sequences = [
         *random_sequences(network, batch=1, steps=6, seed=1),
         *corner_sequences(network, steps=2).values(),
@@ -138,6 +141,68 @@ def test_register_behind_the_memories(hidden_size, passes, columns, bits, input_
     result = simulate_core_in_python(design, sequences)
     assert result.cycles_per_step == design.schedule.cycles_per_step
     simulate_core_in_python(design, sequences, idle="random", back_pressure="random", reset_after=3)
+
+
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+@pytest.mark.parametrize("input_kind", list(InputKind))
+@pytest.mark.parametrize(
+    ("hidden_size", "columns", "elements", "spram", "readout", "bits"),
+    [
+        (1, 1, 1, 1, 0, WeightBits(4, 4, 4)),
+        (7, 4, 2, 1, 0, WeightBits(4, 4, 4)),
+        (16, 4, 3, 3, 0, WeightBits(4, 2, 3)),
+        (16, 4, 5, 4, 2, WeightBits(4, 4, 8)),
+        (17, 2, 4, 2, 0, WeightBits(8, 8, 8)),
+        (17, 8, 1, 1, 0, WeightBits(2, 2, 1)),
+        (9, 8, 2, 1, 1, WeightBits(1, 1, 1)),
+        (9, 3, 2, 2, 0, WeightBits(5, 4, 5)),
+    ],
+)
+def test_weights_of_the_first_elements_in_spram(
+    hidden_size, columns, elements, spram, readout, bits, input_kind, output_mode
+):
+    """Every shape of word in an SPRAM, all elements or some: the integers and cycles of block RAM."""
+    shape = {
+        "hidden_size": hidden_size, "columns": columns, "elements": elements, "readout": readout,
+        "weight_bits": bits, "input_kind": input_kind, "output_mode": output_mode, "input_size": 2,
+        "activation": Activation.MODRELU if bits.input == 4 else Activation.RELU,
+    }  # fmt: skip
+    result, design = check(spram=spram, **shape)
+    assert design.schedule.weight_banks == spram
+    plain, without = check(**shape)
+    assert design.weight_images == without.weight_images
+    assert result.cycles_per_step == plain.cycles_per_step == design.schedule.cycles_per_step
+
+
+@pytest.mark.parametrize("output_mode", list(OutputMode))
+@pytest.mark.parametrize("register", [False, True])
+@pytest.mark.parametrize(("elements", "spram", "readout"), [(2, 1, 0), (3, 3, 2)])
+def test_spram_with_an_input_behind_the_chain(elements, spram, readout, register, output_mode):
+    """The chain that an iCEBreaker takes: a pixel a step beside it, several passes; pauses, a reset."""
+    network = random_network(
+        seed=5, hidden_size=18, input_size=1, output_size=3, output_mode=output_mode, state_bits=12,
+        input_format=IntFormat(8, signed=False), shared_multiplier=True,
+    )  # fmt: skip
+    design = compile_network(
+        network, columns_per_element=4, elements=elements, readout_lanes=readout, input_lanes=1,
+        memory_register=register, spram_elements=spram,
+    )  # fmt: skip
+    sequences = random_sequences(network, batch=3, steps=4, seed=1)
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    simulate_core_in_python(design, sequences, idle="random", back_pressure="random", reset_after=3)
+
+
+@pytest.mark.parametrize("element", range(3))
+def test_every_wrong_bit_of_a_weight_in_spram_is_noticed(element):
+    """A flipped sign of a weight of any element, the two in SPRAM and the one that is not."""
+    network = random_network(seed=1, hidden_size=11, input_size=1, output_size=2)
+    design = compile_network(network, columns_per_element=4, elements=3, spram_elements=2)
+    sequences = random_sequences(network, batch=1, steps=4, seed=1)
+    simulate_core_in_python(design, sequences)
+    image = design.weight_images[element]
+    with pytest.raises(MismatchError):
+        simulate_core_in_python(with_image(design, image.flip(1, 3)), sequences)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -14,10 +14,10 @@ from rtl_gen.yosys import find_cells, find_yosys
 from sim.stimuli import random_network
 
 
-def make(**settings):
+def make(spram=0, **settings):
     """Return a small design."""
     network = random_network(seed=1, hidden_size=3, input_size=5, output_size=2, **settings)
-    return compile_network(network, columns_per_element=2, elements=2)
+    return compile_network(network, columns_per_element=2, elements=2, spram_elements=spram)
 
 
 def test_verilog_is_the_same_twice_and_names_no_machine():
@@ -32,7 +32,12 @@ def test_verilog_is_the_same_twice_and_names_no_machine():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"input_kind": InputKind.ONE_HOT}, {"input_format": IntFormat(9, signed=True), "state_bits": 12}],
+    [
+        {},
+        {"input_kind": InputKind.ONE_HOT},
+        {"input_format": IntFormat(9, signed=True), "state_bits": 12},
+        {"spram": 2},
+    ],
 )
 def test_port_table_is_that_of_the_verilog(settings):
     """Names, directions, widths and signs of the table are those of the emitted module."""

@@ -68,6 +68,21 @@ def changed(image, at, bit=0, mend=False):
     return bytes(spoilt)
 
 
+@pytest.mark.parametrize(
+    ("bits", "columns", "spram"), [(4, 4, 2), (4, 3, 3), (8, 2, 1), (1, 8, 4), (2, 8, 3), (8, 1, 2)]
+)
+def test_weights_of_a_chain_are_written_a_memory_an_element(bits, columns, spram):
+    """Every word of the first elements is in its memory, and nothing of the others is."""
+    network = random_network(seed=1, hidden_size=4 * columns, input_size=1, output_size=2, weight_bits=bits)
+    design = compile_network(network, columns_per_element=columns, elements=5, spram_elements=spram)
+    statuses, loaded, written = load(WeightFormat.of(design), [encode_image(design)])
+    assert (statuses, loaded) == ([LoadStatus.LOADED], [True])
+    assert {bank for _, bank, _ in written} == set(range(spram))
+    for bank, image in enumerate(design.weight_images[:spram]):
+        words = [written[at, bank, 1] << 8 | written[at, bank, 0] for at in range(image.depth)]
+        assert words == list(image.words)
+
+
 @pytest.mark.parametrize("elements", [1, 2, 3, 6, 7])
 def test_a_good_image_is_written_word_for_word(elements):
     """Every weight of every element is in its byte of its word."""

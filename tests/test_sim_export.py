@@ -41,6 +41,7 @@ DESIGNS = {
         {"columns_per_element": 2, "elements": 2, "readout_lanes": 1},
     ),
     "dsp engine, weights in SPRAM": ({}, {"elements": 3, "engine": Engine.DSP}),
+    "weights of an element in SPRAM": ({}, {"columns_per_element": 2, "elements": 2, "spram_elements": 1}),
 }
 
 

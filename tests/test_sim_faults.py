@@ -3,7 +3,7 @@
 import pytest
 from simulators import DEFAULT, INSTALLED
 
-from qornn_hw.design import compile_network
+from qornn_hw.design import compile_network, with_image
 from qornn_hw.engine import Engine
 from qornn_hw.errors import MismatchError
 from qornn_hw.network import Activation, InputKind
@@ -21,16 +21,14 @@ CLOCKS_PER_BIT = 8
 
 def make(activation, input_kind, shared_multiplier, widths=None, **engine):
     """Return a small design and sequences that show every fault in it."""
+    sizes = {"hidden_size": 3, "input_size": 2, "output_size": 2}
     network = random_network(
         seed=1,
-        hidden_size=3,
-        input_size=2,
-        output_size=2,
         activation=activation,
         input_kind=input_kind,
         shared_multiplier=shared_multiplier,
         index_bits=8,
-        **(widths or {}),
+        **(sizes | (widths or {})),
     )
     design = compile_network(network, **(engine or {"columns_per_element": 2, "elements": 2}))
     return design, random_sequences(network, batch=2, steps=4, seed=1)
@@ -50,6 +48,11 @@ DSP_DESIGN, DSP_SEQUENCES = make(
     engine=Engine.DSP,
 )
 DSP_FAULTS = {fault.name: fault for fault in inject_faults(DSP_DESIGN, DSP_SEQUENCES)}
+# Two elements of three have their weights in SPRAM; two passes.
+SPRAM_DESIGN, SPRAM_SEQUENCES = make(
+    Activation.RELU, InputKind.VECTOR, True, widths={"hidden_size": 7}, columns_per_element=2, elements=3,
+    spram_elements=2,
+)  # fmt: skip
 COMMON = {
     "recurrent_weight",
     "output_weight",
@@ -178,6 +181,22 @@ def test_faults_of_the_dsp_engine_are_noticed_in_the_netlist(name, tmp_path):
     """The same in the vendor's models of memory and multiplier."""
     with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
         on_netlist(DSP_FAULTS[name].design, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
+
+
+@pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
+def test_without_a_fault_every_rung_is_content_with_weights_in_spram(rung, tmp_path):
+    """Weights of the first elements, loaded over the link at the pins and in the netlist."""
+    RUNGS[rung](SPRAM_DESIGN, SPRAM_DESIGN, SPRAM_SEQUENCES, tmp_path)
+
+
+@pytest.mark.parametrize("element", range(3))
+@pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
+def test_a_wrong_bit_of_a_weight_in_spram_is_noticed(rung, element, tmp_path):
+    """The sign of a weight of W in the first row, in both SPRAMs and in the element beside them."""
+    image = SPRAM_DESIGN.weight_images[element]
+    faulty = with_image(SPRAM_DESIGN, image.flip(0, image.width - 1))
+    with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
+        RUNGS[rung](faulty, SPRAM_DESIGN, SPRAM_SEQUENCES, tmp_path)
 
 
 def test_a_wrong_image_of_weights_is_refused(tmp_path):

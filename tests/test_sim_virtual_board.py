@@ -58,10 +58,18 @@ def test_a_whole_board_answers(name, tmp_path):
         assert seen.cycles > 1000 and seen.cycles_per_second > 1000
 
 
-def test_weights_are_loaded_into_a_whole_board(tmp_path):
+@pytest.mark.parametrize(
+    "chain",
+    [
+        {"elements": 2, "engine": Engine.DSP},
+        {"elements": 2, "columns_per_element": 2, "spram_elements": 1},
+        {"elements": 3, "columns_per_element": 2, "spram_elements": 3},
+    ],
+)
+def test_weights_are_loaded_into_a_whole_board(chain, tmp_path):
     """A board that waits for its weights says so, gets them, and answers; a second host finds them there."""
     network = random_network(seed=4, hidden_size=4, input_size=2, output_size=2)
-    design = compile_network(network, elements=2, engine=Engine.DSP)
+    design = compile_network(network, **chain)
     made = compiled(design, find_board("icebreaker"), tmp_path)
     with made.start() as running:
         check(running, design, image=encode_image(design), loaded=BoardFlag.NONE)

@@ -8,9 +8,21 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.dsp_schedule import SPRAM_ADDR_BITS
+from qornn_hw.device import SPRAM_ADDR_BITS, SPRAM_WORD_BITS
 
-__all__ = ["Spram"]
+__all__ = ["Spram", "weight_write_signature"]
+
+
+def weight_write_signature(banks: int) -> wiring.Signature:
+    """Return the port through which weights come into large memories.
+
+    Members:
+        en: Out(banks); one bit: write to that memory.
+        high: Out(1); the upper byte of the word, else the lower one.
+        addr: Out(14).
+        data: Out(8).
+    """
+    return wiring.Signature({"en": Out(banks), "high": Out(1), "addr": Out(SPRAM_ADDR_BITS), "data": Out(8)})
 
 
 class Spram(wiring.Component):
@@ -34,7 +46,9 @@ class Spram(wiring.Component):
     def __init__(self, *, depth: int, init: Iterable[int] = ()) -> None:
         self._depth = depth
         self._init = tuple(init)
-        super().__init__({"addr": In(SPRAM_ADDR_BITS), "data": In(8), "w_en": In(2), "q": Out(16)})
+        super().__init__(
+            {"addr": In(SPRAM_ADDR_BITS), "data": In(8), "w_en": In(2), "q": Out(SPRAM_WORD_BITS)}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
@@ -42,7 +56,9 @@ class Spram(wiring.Component):
 
     def _twin(self) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=16, depth=max(2, self._depth), init=self._init)
+        m.submodules.memory = memory = Memory(
+            shape=SPRAM_WORD_BITS, depth=max(2, self._depth), init=self._init
+        )
         write, read = memory.write_port(granularity=8), memory.read_port()
         m.d.comb += [
             write.addr.eq(self.addr),
