@@ -258,10 +258,15 @@ def _held_back(case: Case, row: Row) -> str:
     cycles = row["cycles_per_step"]
     if row["engine"] == "dsp":
         macs = row["macs_per_step"] / MULTIPLIERS
-        nearest = min((over for _, _, over in chains), key=lambda over: sum(over.values()))
+        schedule, over = min(((s, over) for s, _, over in chains), key=lambda c: sum(c[1].values()))
+        other = (
+            f"the smallest chain of the lut engine has {_lacks(over)} too many"
+            if over
+            else f"a chain of the lut engine takes {schedule.cycles_per_step}"
+        )
         return (
             f"the {MULTIPLIERS} multipliers take {macs:.0f} of the {cycles:g} cycles, a weight each a cycle; "
-            f"the smallest chain of the lut engine has {_lacks(nearest)} too many"
+            f"{other}"
         )
     faster = [(s, over) for s, _, over in chains if s.cycles_per_step < cycles and over]
     text = f"{row['lanes']} lanes take {row['macs_per_step'] / row['lanes']:.0f} of the {cycles:g} cycles"

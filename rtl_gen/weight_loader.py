@@ -11,8 +11,8 @@ from rtl_gen.primitives.spram import weight_write_signature
 
 __all__ = ["BYTE_CYCLES_MIN", "WeightLoader"]
 
-# The CRC takes a bit a cycle.
-BYTE_CYCLES_MIN = 9
+# The byte itself, then its bits for the CRC.
+BYTE_CYCLES_MIN = 10
 # CRC-32 as zlib has it: the lowest bit first. With its own bytes behind the data, the register holds this.
 CRC_POLYNOMIAL = 0xEDB88320
 CRC_INIT = 0xFFFFFFFF
@@ -31,13 +31,13 @@ class WeightLoader(wiring.Component):
     Members:
         start: In; pulse: the next byte is an image's first.
         data: In(8).
-        valid: In; there is a byte; at least 9 cycles behind the one before.
+        valid: In; there is a byte; at least 10 cycles behind the one before.
         write: Out; :func:`rtl_gen.primitives.spram.weight_write_signature`.
         loaded: Out; all weights are there and right. Low from ``start`` on.
         done: Out; pulse: the image is complete, ``status`` says how it was.
         status: Out(3); :class:`qornn_hw.weight_image.LoadStatus`, from ``done`` to ``start``.
 
-    Latency: ``done`` comes 10 cycles after the last byte.
+    Latency: ``done`` comes 11 cycles after the last byte.
     """
 
     def __init__(self, form: WeightFormat) -> None:
@@ -66,7 +66,7 @@ class WeightLoader(wiring.Component):
         at_in_header = at[: (HEADER_BYTES - 1).bit_length()]
         last = ~in_header & ~in_weights & at[:2].all()
 
-        # The byte is kept for the checksum, and looked at a cycle later: its source has a long way behind it.
+        # The byte is kept for the checksum, and looked at a cycle later: that there is one comes a long way.
         byte, taken = Signal(8), Signal()
         m.d.sync += taken.eq(self.valid)
 
@@ -99,8 +99,8 @@ class WeightLoader(wiring.Component):
 
         # -- checksum: a bit a cycle --------------------------------------------------------------------
         crc, bits_left, checking = Signal(32), Signal(range(9)), Signal()
-        with m.If(self.valid):
-            m.d.sync += [byte.eq(self.data), bits_left.eq(8)]
+        with m.If(taken):
+            m.d.sync += bits_left.eq(8)
         with m.Elif(bits_left != 0):
             out = crc[0] ^ byte[0]
             m.d.sync += [
@@ -108,6 +108,8 @@ class WeightLoader(wiring.Component):
                 bits_left.eq(bits_left - 1),
                 crc.eq(Cat(crc[1:], 0) ^ Mux(out, CRC_POLYNOMIAL, 0)),
             ]
+        with m.Else():
+            m.d.sync += byte.eq(self.data)
         with m.If(taken):
             m.d.sync += checking.eq(last)
         right = crc == CRC_RESIDUE

@@ -183,20 +183,17 @@ def test_what_an_spram_cannot_hold_is_refused():
     s = Schedule(net, 4, 3, spram_elements=2)
     assert (s.store, s.weight_banks) == (WeightStore.SPRAM, 2)
     assert [s.loads(e) for e in range(3)] == [True, True, False]
-    for changes, columns, elements, spram, message in (
-        ({}, 5, 2, 1, "spram_elements must have at most 16 bits of weights in a word, not 20; take fewer "),
-        ({}, 4, 2, 3, "spram_elements must be 0 to 2, the elements, not 3"),
-        (
-            {"n": 200},
-            2,
-            1,
-            1,
-            "spram_elements must have at most 16384 words of weights, not 20402; take more ",
-        ),
-    ):
+    bits = (
+        "spram_elements must have at most 16 bits of weights in a word, not 20; take fewer columns an element"
+    )
+    depth = "spram_elements must have at most 16384 words of weights, not 20402; take more elements"
+    count = "spram_elements must be 0 to 2, the elements, not 3"
+    for n, columns, elements, spram, message in (
+        (9, 5, 1, 1, bits), (200, 2, 1, 1, depth), (9, 4, 2, 3, count),
+    ):  # fmt: skip
         with pytest.raises(FormatError) as error:
-            Schedule(make_network(**{"n": 9, "m": 1} | changes), columns, elements, spram_elements=spram)
-        assert str(error.value).startswith(message)
+            Schedule(make_network(n=n, m=1), columns, elements, spram_elements=spram)
+        assert str(error.value) == message
     with pytest.raises(FormatError, match=r"^spram_elements of the dsp engine must be 0, not 1$"):
         DspSchedule(net, 1, 2, spram_elements=1)
 

@@ -50,7 +50,7 @@ DSP_DESIGN, DSP_SEQUENCES = make(
 DSP_FAULTS = {fault.name: fault for fault in inject_faults(DSP_DESIGN, DSP_SEQUENCES)}
 # Two elements of three have their weights in SPRAM; two passes.
 SPRAM_DESIGN, SPRAM_SEQUENCES = make(
-    Activation.RELU, InputKind.VECTOR, True, widths={"hidden_size": 7}, columns_per_element=2, elements=3,
+    Activation.IDENTITY, InputKind.VECTOR, True, widths={"hidden_size": 7}, columns_per_element=2, elements=3,
     spram_elements=2,
 )  # fmt: skip
 COMMON = {
