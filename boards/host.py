@@ -216,7 +216,7 @@ def find_port(board: Board, ports: Iterable[Any] | None = None) -> str:
     ids = " or ".join(f"{vendor:04x}:{product:04x}" for vendor, product in board.usb)
     if not found:
         raise BoardError(
-            f"a {board.name} must be connected (USB {ids}), none was found; check its cable, or name its "
+            f"{board.name} must be connected (USB {ids}), none was found; check its cable, or name its "
             "port with --port"
         )
     raise BoardError(

@@ -347,7 +347,7 @@ def clock_hz(clock_mhz: float) -> int:
     37500000
     """
     if not 0 < clock_mhz < 1e6:
-        raise BoardError(f"clock must be a positive number of MHz, not {clock_mhz!r}")
+        raise BoardError(f"clock must be a number of MHz above 0 and below a million, not {clock_mhz!r}")
     return round(clock_mhz * 1e6)
 
 

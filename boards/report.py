@@ -176,9 +176,13 @@ def read_report(build_dir: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must be the report of a build, it cannot be read: {error}") from error
-    for key in ("clock_mhz", "baud", "board"):
+    for key, kind in (("clock_mhz", int | float), ("baud", int), ("board", str), ("files", dict)):
         if not isinstance(report, dict) or key not in report:
             raise DataError(f"{path} must be the report of a build, it has no {key}")
+        if not isinstance(report[key], kind):
+            raise DataError(f"{path} must be the report of a build, its {key} is {report[key]!r}")
+    if bad := [name for name in report["files"].values() if not isinstance(name, str)]:
+        raise DataError(f"{path} must be the report of a build, its files are names, not {bad[0]!r}")
     return report
 
 

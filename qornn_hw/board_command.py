@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from qornn_hw.command_options import BoardOption, DataOption, JsonOption, ModelArgument, engine_of
 from qornn_hw.engine import Boot
 from qornn_hw.errors import DataError, FormatError, OutputError, ToolError
+from qornn_hw.output_folder import work_folder
 
 if TYPE_CHECKING:
     from boards.board import Board
@@ -31,6 +32,9 @@ __all__ = ["add_to"]
 
 # Sequences of a run where nobody names more: random ones, or of the task's test set.
 RANDOM_STEPS = 32
+# An hour; the rate of the fastest USB bridges is below this.
+LONGEST_TIMEOUT = 3600
+FASTEST_BAUD = 100_000_000
 
 BuildOption = Annotated[
     Path | None,
@@ -145,10 +149,14 @@ def run(
             raise FormatError(f"{option} must be at least 1, not {count}")
     if seed < 0:
         raise FormatError(f"--seed must be 0 or more, not {seed}")
-    if timeout <= 0:
-        raise FormatError(f"--timeout must be more than 0 seconds, not {timeout:g}")
-    if baud is not None and baud < 1:
-        raise FormatError(f"--baud must be at least 1, not {baud}")
+    if not 0 < timeout <= LONGEST_TIMEOUT:
+        raise FormatError(
+            f"--timeout must be more than 0 and at most {LONGEST_TIMEOUT} seconds, not {timeout:g}"
+        )
+    if baud is not None and not 1 <= baud <= FASTEST_BAUD:
+        raise FormatError(f"--baud must be 1 to {FASTEST_BAUD}, not {baud}")
+    if out is not None:
+        _check_file(out)
     if inputs is not None and random is not None:
         raise FormatError("--input and --random must not come together; each says what is run")
     checkpoint = load_checkpoint(model)
@@ -191,8 +199,6 @@ def run(
         answers = host.run(sequences, progress=progress, receive=receive)
     seconds = time.monotonic() - start
     s = host.statistics
-    if out is not None:
-        _write_answers(out, answers)
     metrics = None if score is None else score(answers)
     value = {
         "model": str(model),
@@ -211,6 +217,8 @@ def run(
     }
     if as_json:
         print(json.dumps(value, indent=2))
+        if out is not None:
+            _write_answers(out, answers)
         return
     print(
         f"{s.sequences} sequences, {s.steps} steps in {s.seconds:.2f} s, "
@@ -223,6 +231,7 @@ def run(
     if s.resets:
         print(f"recovered {s.resets} times; faults that the board told of: {s.faults or 'none'}")
     if out is not None:
+        _write_answers(out, answers)
         print(f"wrote {out}")
 
 
@@ -264,11 +273,17 @@ def _test_set(
 
 
 def _write_answers(path: Path, answers: list[NDArray[np.int64]]) -> None:
-    try:
-        with path.open("wb") as file:
-            np.save(file, np.stack(answers))
-    except OSError as error:
-        raise OutputError(f"--out must be a file that can be written, {path}: {error.strerror}") from error
+    with work_folder(path.parent, "answers") as work:
+        np.save(work / "answers.npy", np.stack(answers))
+        (work / "answers.npy").replace(path)
+
+
+def _check_file(path: Path) -> None:
+    """Raise an OutputError unless a file can be made at ``path``, before a run finds out."""
+    if path.is_dir():
+        raise OutputError(f"--out must be a file, {path} is a folder")
+    with work_folder(path.parent, "answers"):
+        pass
 
 
 @contextmanager

@@ -4,6 +4,7 @@ With the modules of the commands that it adds it is the one place that knows all
 not need is not imported: `build` works without torch, `train` without Amaranth.
 """
 
+import errno
 import json
 import math
 import signal
@@ -98,6 +99,11 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = 141
+    except OSError as error:
+        # Wherever it is found out.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        _fail(f"there must be room on the disk, and was not: {error.strerror}; free some space")
     if code == INTERRUPTED:  # typer makes one of a KeyboardInterrupt
         # Half-elaborated hardware complains that nobody used it.
         warnings.simplefilter("ignore")

@@ -143,7 +143,7 @@ TOKEN_BITS = 2
 # What takes an image of weights from the link and writes it into SPRAM, fitted to builds.
 LOADER_CELLS = 130
 READOUT_CELLS = 40
-# Fitted to 14 designs of 6 to 48 lanes as nextpnr packs them, all within 5 % (benchmarks/estimate.py prints
+# Fitted to 14 designs of 6 to 96 lanes as nextpnr packs them, all within 5 % (benchmarks/estimate.py prints
 # such a comparison): what any core has; what grows with the accumulator, which is sequencer, tail, answer and
 # link; what a second pass takes of sequencer and chain.
 CONTROL_CELLS = 48

@@ -174,6 +174,10 @@ def evaluate(
         }
 
 
+# Steps over which the growth of a state is followed at most.
+_LONGEST = 1_000_000
+
+
 def _length(task: dict[str, Any]) -> int:
     """Return the steps over which a network of a task remembers; 1000 where that is not known."""
     match task.get("name"):
@@ -187,7 +191,7 @@ def _length(task: dict[str, Any]) -> int:
             known = task.get("frames")
         case _:
             known = None
-    return known if isinstance(known, int) and known > 0 else 1000
+    return min(known, _LONGEST) if isinstance(known, int) and known > 0 else 1000
 
 
 def info(checkpoint: Checkpoint) -> dict[str, Any]:

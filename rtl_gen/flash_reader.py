@@ -19,7 +19,7 @@ BYTE_CYCLES = 16
 
 
 def flash_signature() -> wiring.Signature:
-    """Return the pins of a serial flash, active high but for the names' own sake: ``cs`` selects it."""
+    """Return the pins of a serial flash; ``cs`` is high while it is selected."""
     return wiring.Signature({"cs": Out(1), "sck": Out(1), "copi": Out(1), "cipo": In(1)})
 
 

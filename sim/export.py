@@ -22,7 +22,7 @@ from qornn_hw.output_folder import work_folder
 from qornn_hw.rom import RomImage
 from rtl_gen.emit import emit_core_verilog, port_table
 from sim.core_simulation import check_sequence, input_words
-from sim.export_texts import BENCH, COCOTB_MAKEFILE, COCOTB_TEST, FUSESOC, LINT_WAIVERS, README
+from sim.export_texts import BENCH, COCOTB_MAKEFILE, COCOTB_TEST, FUSESOC, KEYWORDS, LINT_WAIVERS, README
 from sim.stimuli import corner_sequences, random_sequences
 
 __all__ = ["Vectors", "export_core", "golden_vectors", "memory_images"]
@@ -151,6 +151,8 @@ def export_core(
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise FormatError(f"--name must be letters, digits and '_', not {name!r}")
+    if name in KEYWORDS:
+        raise FormatError(f"--name must be no keyword of Verilog, {name!r} is one")
     for what, count in (("--sequences", sequences), ("--steps", steps)):
         if count < 1:
             raise FormatError(f"{what} must be at least 1, not {count!r}")

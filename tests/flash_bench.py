@@ -14,7 +14,7 @@ class SerialFlash:
         self.wakes_after = wakes_after
         self.asleep = True
         self.waking = 0
-        self.selected = self.clock = 0
+        self.selected = self.clock = self.copi = 0
         self.taken = []
         self.at = None
         self.bit = 0
@@ -31,6 +31,7 @@ class SerialFlash:
             assert len(self.taken) == 8
             self.asleep, self.waking = False, self.wakes_after
         if cs and sck and not self.clock and self.at is None:
+            assert copi == self.copi, "tDVCH: a bit is there before the edge that takes it"
             self.taken.append(copi)
             if len(self.taken) == 32 and not self.asleep:
                 assert not self.waking, "tRES1: no command while it wakes"
@@ -42,5 +43,5 @@ class SerialFlash:
             self.bit = byte >> (7 - self.at % 8) & 1
             self.at += 1
             self.age = 0
-        self.selected, self.clock = cs, sck
+        self.selected, self.clock, self.copi = cs, sck, copi
         return self.bit if self.age >= self.delay else 1 - self.bit

@@ -281,10 +281,52 @@ def test_resume_of_another_run_is_refused(tmp_path, monkeypatch):
     other = CopyConfig(blank=3, hidden=8, batch=8, iterations=6, finetune_iterations=0, seed=1)
     with pytest.raises(CheckpointError, match="--seed must be as in the run that is resumed, 0, not 1"):
         train(other, out, resume=True, quiet=True)
-    content = (tmp_path / "model.run").read_bytes()
-    (tmp_path / "model.run").write_bytes(content[: len(content) // 2])
+    path = tmp_path / "model.run"
+    state = torch.load(path, weights_only=True)
+    for damaged in ({**state, "config": []}, {k: v for k, v in state.items() if k != "best"}):
+        torch.save(damaged, path)
+        with pytest.raises(CheckpointError, match="qornn-hw train saved, it lacks some of its parts"):
+            train(config, out, resume=True, quiet=True)
+    torch.save(state, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match="must be a run that qornn-hw train saved"):
         train(config, out, resume=True, quiet=True)
+
+
+@pytest.mark.parametrize("changed", [3, 230, 399])
+def test_resume_with_other_data_is_refused(changed, tmp_path, monkeypatch):
+    """One label of one training sequence is enough, whichever it is."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "inputs_train": rng.integers(0, 4, (400, 5)),
+        "targets_train": rng.integers(0, 2, 400),
+        "inputs_test": rng.integers(0, 4, (10, 5)),
+        "targets_test": rng.integers(0, 2, 10),
+    }
+    np.savez(tmp_path / "one.npz", **arrays)
+    arrays["targets_train"][changed] ^= 1
+    np.savez(tmp_path / "other.npz", **arrays)
+
+    def config(name):
+        return ArraysConfig(
+            task_file=str(tmp_path / name), hidden=4, batch=50, epochs=2, float_epochs=0, finetune_epochs=0
+        )
+
+    monkeypatch.setattr(trainer.RunFile, "due", property(lambda self: True))
+    train(config("one.npz"), tmp_path / "model.pt", quiet=True)
+    with pytest.raises(CheckpointError, match="must have the data that it began with, not others"):
+        train(config("other.npz"), tmp_path / "model.pt", resume=True, quiet=True)
+
+
+def test_weights_that_diverge_are_told(tmp_path):
+    """Weights that are not finite stop the run, and say in which iteration and what to do."""
+    config = CopyConfig(
+        blank=3, hidden=4, batch=8, iterations=30, finetune_iterations=0, learning_rate_recurrent=1e30,
+        learning_rate_input=1e30,
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match=r"must be finite, but .* in iteration \d+ of .*; lower the"):
+        train(config, tmp_path / "model.pt", quiet=True)
 
 
 def test_nan_keeps_the_best_network(tmp_path, monkeypatch):

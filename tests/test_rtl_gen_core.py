@@ -151,7 +151,7 @@ def test_register_behind_the_memories(hidden_size, passes, columns, bits, input_
         (1, 1, 1, 1, 0, WeightBits(4, 4, 4)),
         (7, 4, 2, 1, 0, WeightBits(4, 4, 4)),
         (16, 4, 3, 3, 0, WeightBits(4, 2, 3)),
-        (16, 4, 5, 4, 2, WeightBits(4, 4, 8)),
+        (20, 4, 5, 4, 2, WeightBits(4, 4, 8)),
         (17, 2, 4, 2, 0, WeightBits(8, 8, 8)),
         (17, 8, 1, 1, 0, WeightBits(2, 2, 1)),
         (9, 8, 2, 1, 1, WeightBits(1, 1, 1)),

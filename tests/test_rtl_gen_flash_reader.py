@@ -199,7 +199,7 @@ def test_a_bad_image_in_the_flash_is_told(design, at):
     assert faulty
 
 
-@pytest.mark.parametrize("begin", [300, 1500, 9000])
+@pytest.mark.parametrize("begin", [5, 300, 1500, 9000])
 def test_an_image_of_the_link_takes_over(design, begin):
     """Before, in the midst of and behind a bad image from the flash the host's good one counts."""
     image = encode_image(design)

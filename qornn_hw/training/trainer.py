@@ -7,8 +7,10 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from qornn_hw.errors import CheckpointError, OutputError, TrainingError
+from qornn_hw.errors import CheckpointError, FormatError, OutputError, TrainingError
 from qornn_hw.network import OutputMode
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import RunConfig
@@ -32,7 +34,13 @@ __all__ = ["Objective", "RunFile", "Stage", "Trainer", "answers_loss", "check_ru
 _HELD = 40_000_000
 _VALIDATIONS = 20
 # Of the run file; another one cannot be resumed.
-_RUN_VERSION = 1
+_RUN_VERSION = 2
+_RUN_KEYS = {
+    "config", "data", "stage", "iteration", "cell", "optimizers", "random", "state", "best", "best_score",
+    "unchanged", "curve", "seconds",
+}  # fmt: skip
+# That are looked at at once, for the checksum of the data.
+_FINGERPRINT_SEQUENCES = 1000
 # Epochs, or generated batches, of a stage at most.
 _STAGE = 100_000_000
 # Points of the training curve that a checkpoint keeps for each stage.
@@ -128,6 +136,11 @@ class RunFile:
             raise CheckpointError(
                 f"{self.path}: must be a run of this release, format {_RUN_VERSION}, not {version!r}; "
                 "begin anew without --resume"
+            )
+        if not isinstance(found, dict) or not set(state) >= _RUN_KEYS:
+            raise CheckpointError(
+                f"{self.path}: must be a run that qornn-hw train saved, it lacks some of its parts; begin "
+                "anew without --resume"
             )
         wanted = comparable(config)
         for name in wanted:
@@ -255,16 +268,26 @@ class Trainer:
         Raises:
             CheckpointError: it was of other data.
         """
-        if state["data"] != self._fingerprint():
+        if state["data"] != self._fingerprint:
             raise CheckpointError("the run that is resumed must have the data that it began with, not others")
         self._resumed = state
         self.curve, self.seconds = state["curve"], state["seconds"]
         self.cell.load_state_dict(state["cell"])
 
+    @cached_property
     def _fingerprint(self) -> int:
-        """Return a checksum of the first training batch."""
-        examples = self.task.training_batch(0, 1, self.config.seed)
-        return zlib.crc32(examples.targets.tobytes(), zlib.crc32(examples.inputs.tobytes()))
+        """A checksum of the data: validation, an epoch of a fixed set, a batch where they are generated."""
+        task, seed = self.task, self.config.seed
+        count = self.config.batch
+        if (most := task.most_sequences()) is not None:
+            # As equal parts as leave the fewest over.
+            count = most // -(-most // _FINGERPRINT_SEQUENCES)
+        batches = task.batches_per_epoch(count) or 1
+        checksum = 0
+        for examples in (task.validation(), *(task.training_batch(i, count, seed) for i in range(batches))):
+            for part in () if examples is None else (examples.inputs, examples.targets):
+                checksum = zlib.crc32(part.tobytes(), checksum)
+        return checksum
 
     def run(self, stage: Stage, prepare: Callable[[], None] | None = None) -> None:
         """Run a stage, or the rest of it; the network then has its best weights.
@@ -304,6 +327,20 @@ class Trainer:
                 parameter.requires_grad_(True)
             best.restore(self.cell)
 
+    @contextmanager
+    def _weights_in(self, stage: Stage, iteration: int) -> Iterator[None]:
+        """Say where it was that weights that are not finite have no step."""
+        try:
+            yield
+        except FormatError as error:
+            # Their squares, too: what has no norm has no step.
+            if all(bool(p.detach().square().sum().isfinite()) for p in self.cell.parameters()):
+                raise
+            raise TrainingError(
+                f"the weights must be finite, but are not any more in iteration {iteration + 1} of {stage.title!r}; "
+                "lower the learning rates"
+            ) from error
+
     def _iterate(
         self, stage: Stage, best: Best, first: int, resumed: dict[str, Any] | None, started: float
     ) -> None:
@@ -333,7 +370,8 @@ class Trainer:
                 targets = torch.from_numpy(np.ascontiguousarray(examples.targets)).to(self.device)
                 for optimizer in stage.optimizers:
                     optimizer.zero_grad()
-                loss, shown, state = stage.objective(cell, x, targets, state)
+                with self._weights_in(stage, i):
+                    loss, shown, state = stage.objective(cell, x, targets, state)
                 value = float(loss.detach())
                 if not math.isfinite(value):
                     raise TrainingError(
@@ -348,7 +386,8 @@ class Trainer:
                 done = i + 1
                 measured: dict[str, float] = {}
                 if done % interval == 0 or done == stage.iterations:
-                    metric = self._validate()
+                    with self._weights_in(stage, i):
+                        metric = self._validate()
                     better = metric is None or best.offer(self._signed(metric), cell)
                     unchanged = 0 if better else unchanged + 1
                     if metric is None:
@@ -424,7 +463,7 @@ class Trainer:
         self.run_file.save(
             {
                 "config": comparable(self.config),
-                "data": self._fingerprint(),
+                "data": self._fingerprint,
                 "stage": self._stage,
                 "iteration": iteration,
                 "cell": self.cell.state_dict(),

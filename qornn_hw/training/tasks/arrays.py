@@ -43,7 +43,10 @@ _MEANING = {
 _ORDER = 11
 _LARGEST = 65536
 
-_WHERE = "pass the .npz file with inputs_train, targets_train, inputs_test and targets_test, as --data FILE"
+_WHERE = (
+    "pass the .npz file with inputs_train, targets_train, inputs_test and targets_test, to train as "
+    "--task-file FILE, else as --data FILE"
+)
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -63,7 +63,10 @@ def load(data_dir: str | Path | None, split: str) -> tuple[NDArray[np.uint8], ND
     if not (folder / f"{name}-images-idx3-ubyte.gz").exists():
         folder = folder / "mnist"
     images = _idx(folder / f"{name}-images-idx3-ubyte.gz", (_COUNTS[split], ROWS, ROWS))
-    labels = _idx(folder / f"{name}-labels-idx1-ubyte.gz", (_COUNTS[split],))
+    path = folder / f"{name}-labels-idx1-ubyte.gz"
+    labels = _idx(path, (_COUNTS[split],))
+    if labels.max() >= CLASSES:
+        raise DataError(f"{path}: labels must be 0 to {CLASSES - 1}, not {labels.max()}; fetch it again")
     return images, labels.astype(np.int64)
 
 
@@ -79,9 +82,9 @@ def _idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         raise DataError(f"{path}: must be a gzip file: {error}; fetch it again") from None
     rank = len(shape)
     start = 4 + 4 * rank
-    if content[:4] != bytes((0, 0, 8, rank)):
+    if len(content) < start or content[:4] != bytes((0, 0, 8, rank)):
         raise DataError(
-            f"{path}: must begin with the IDX header of bytes of rank {rank}, not {content[:4]!r}"
+            f"{path}: must begin with the IDX header of bytes of rank {rank}, not {content[:start]!r}"
         )
     found = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">i4"))
     if found != shape or len(content) - start != int(np.prod(shape)):
