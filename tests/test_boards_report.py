@@ -199,6 +199,14 @@ def test_report_is_read_back(tmp_path):
         ("[]", "must be the report of a build, it has no clock_mhz"),
         ("{}", "must be the report of a build, it has no clock_mhz"),
         ('{"clock_mhz": 36}', "must be the report of a build, it has no baud"),
+        (
+            '{"clock_mhz": 36, "baud": 9600, "board": ["a"]}',
+            r"must be the report of a build, its board is \['a'\]",
+        ),
+        (
+            '{"clock_mhz": 36, "baud": 9600, "board": "a", "files": {"bitstream": 5}}',
+            "must be the report of a build, its files are names, not 5",
+        ),
     ],
 )
 def test_rejects_a_folder_without_a_report(content, message, tmp_path):

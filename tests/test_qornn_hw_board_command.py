@@ -115,8 +115,18 @@ def test_a_wrong_integer_ends_the_run(run, model, board, monkeypatch):
         (("--port", "x", "--random", 0), "--random must be at least 1, not 0"),
         (("--port", "x", "--limit", 0), "--limit must be at least 1, not 0"),
         (("--port", "x", "--random", 1, "--seed", -1), "--seed must be 0 or more, not -1"),
-        (("--port", "x", "--random", 1, "--timeout", 0), "--timeout must be more than 0 seconds, not 0"),
-        (("--port", "x", "--random", 1, "--baud", 0), "--baud must be at least 1, not 0"),
+        *(
+            (
+                ("--port", "x", "--random", 1, "--timeout", seconds),
+                f"--timeout must be more than 0 and at most 3600 seconds, not {seconds}",
+            )
+            for seconds in ("0", "inf", "nan", "1e+300")
+        ),
+        *(
+            (("--port", "x", "--random", 1, "--baud", rate), f"--baud must be 1 to 100000000, not {rate}")
+            for rate in (0, 999_999_999_999)
+        ),
+        (("--port", "x", "--random", 1, "--out", "/proc/nope/x.npy"), "must be one that can be written"),
         (("--port", "x", "--random", 1, "--input", "x.npy"), "--input and --random must not come together"),
         (("--port", "x", "--input", "x.npy"), "--input must be a .npy file of integers, x.npy is not"),
         (("--random", 1, "--board", "tinyfpga-bx"), "--port must name the port of tinyfpga-bx"),

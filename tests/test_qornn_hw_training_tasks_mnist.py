@@ -1,5 +1,6 @@
 """MNIST in its three orders."""
 
+import gzip
 import re
 
 import numpy as np
@@ -132,6 +133,26 @@ def test_bad_batches(folder):
         MnistTask(folder).batches_per_epoch(276)
     with pytest.raises(DataError, match=r"^the mnist task needs its data: pass --data DIR"):
         make_task({"name": "mnist", "order": "rows"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train-labels-idx1", bytes((0, 0, 8, 1, 0)), "must begin with the IDX header of bytes of rank 1"),
+        ("t10k-images-idx3", bytes((0, 0, 8, 3, 0)), "must begin with the IDX header of bytes of rank 3"),
+        ("t10k-labels-idx1", None, "labels must be 0 to 9, not 77; fetch it again"),
+    ],
+)
+def test_damaged_files(folder, name, content, message):
+    """A header that is cut short and a label that is no digit are told with their file."""
+    path = folder / f"{name}-ubyte.gz"
+    if content is None:
+        whole = bytearray(gzip.decompress(path.read_bytes()))
+        whole[-1] = 77
+        content = bytes(whole)
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}"):
+        MnistTask(folder).load()
 
 
 def test_real_images(capsys):

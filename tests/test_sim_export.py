@@ -216,6 +216,7 @@ def test_an_export_replaces_an_older_one(tmp_path):
     [
         ({"name": "2core"}, FormatError, r"^--name must be letters, digits and '_', not '2core'$"),
         ({"name": "a.b"}, FormatError, r"^--name must be letters, digits and '_', not 'a\.b'$"),
+        ({"name": "module"}, FormatError, r"^--name must be no keyword of Verilog, 'module' is one$"),
         ({"steps": 0}, FormatError, r"^--steps must be at least 1, not 0$"),
         ({"sequences": 0}, FormatError, r"^--sequences must be at least 1, not 0$"),
     ],

@@ -337,7 +337,7 @@ class Trainer:
             if all(bool(p.detach().square().sum().isfinite()) for p in self.cell.parameters()):
                 raise
             raise TrainingError(
-                f"the weights must be finite, but are not any more in iteration {iteration + 1} of {stage.title!r}; "
+                f"the weights must be finite, but are not in iteration {iteration + 1} of {stage.title!r}; "
                 "lower the learning rates"
             ) from error
 
