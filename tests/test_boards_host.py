@@ -446,7 +446,7 @@ def test_the_port_is_found_by_its_usb_ids():
     assert find_port(find_board("icebreaker"), ports) == "/dev/ttyUSB1"
     assert find_port(find_board("ulx3s-25f"), ports) == "/dev/ttyUSB2"
     with pytest.raises(
-        BoardError, match=r"^a upduino must be connected \(USB 0403:6014\), none was found; check"
+        BoardError, match=r"^upduino must be connected \(USB 0403:6014\), none was found; check"
     ):
         find_port(find_board("upduino"), ports)
     with pytest.raises(

@@ -141,7 +141,7 @@ def test_mnist_pixels():
         (lambda p: p.write_bytes(p.read_bytes()[:-20]), "must be a gzip file: Compressed file ended before"),
         (
             lambda p: p.write_bytes(gzip.compress(b"hello")),
-            "must begin with the IDX header of bytes of rank 1, not b'hell'",
+            "must begin with the IDX header of bytes of rank 1, not b'hello'",
         ),
         (lambda p: write_idx(p, np.zeros(99, np.uint8)), "must hold (100,) bytes, not (99,) (99 bytes)"),
     ],
