@@ -4,23 +4,22 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import connect, flipped
 
 from qornn_hw.design import Design
 from qornn_hw.network import Activation
 from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
+from rtl_gen.core_ports import core_members
 from rtl_gen.operand_memory import OperandMemory
 from rtl_gen.operand_total import OperandTotal
-from rtl_gen.primitives.spram import weight_write_signature
 from rtl_gen.processing_element import token_layout
 from rtl_gen.readout import Readout
 from rtl_gen.requantizer import Requantizer
 from rtl_gen.rom import Rom
 from rtl_gen.sequencer import Sequencer, pass_layout
 from rtl_gen.systolic_chain import SystolicChain
-from rtl_gen.words import answer_word_layout, input_word_layout
 
 __all__ = ["Core"]
 
@@ -56,15 +55,7 @@ class Core(wiring.Component):
     def __init__(self, design: Design, *, preloaded: bool = False) -> None:
         self._design = design
         self._preloaded = preloaded
-        net, s = design.network, design.schedule
-        members = {
-            "i": In(stream.Signature(input_word_layout(net.input_format))),
-            "o": Out(stream.Signature(answer_word_layout(s.answer_bits))),
-            "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
-        }
-        if s.weight_banks:
-            members["write"] = In(weight_write_signature(s.weight_banks))
-        super().__init__(members)
+        super().__init__(core_members(design))
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""

@@ -3,8 +3,8 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from qornn_hw.design import Design
 from qornn_hw.dsp_schedule import DspSchedule
@@ -13,14 +13,13 @@ from qornn_hw.network import Activation
 from qornn_hw.rom import RomImage, pack_fields
 from rtl_gen.activation import ModRelu
 from rtl_gen.answer import Answer
+from rtl_gen.core_ports import core_members
 from rtl_gen.dsp_chain import DspChain
 from rtl_gen.dsp_sequencer import DspSequencer
 from rtl_gen.operand_memory import OperandMemory
-from rtl_gen.primitives.spram import weight_write_signature
 from rtl_gen.ram import Ram
 from rtl_gen.rom import Rom
 from rtl_gen.serial_requantizer import SerialRequantizer
-from rtl_gen.words import answer_word_layout, input_word_layout
 
 __all__ = ["DspCore"]
 
@@ -50,15 +49,7 @@ class DspCore(wiring.Component):
     def __init__(self, design: Design, *, preloaded: bool = False) -> None:
         self._design = design
         self._preloaded = preloaded
-        net, s = design.network, design.schedule
-        members = {
-            "i": In(stream.Signature(input_word_layout(net.input_format))),
-            "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
-            "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
-        }
-        if s.store is WeightStore.SPRAM:
-            members["write"] = In(weight_write_signature(s.weight_banks))
-        super().__init__(members)
+        super().__init__(core_members(design))
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""

@@ -1,0 +1,26 @@
+"""The ports of a core, the same with every engine."""
+
+from typing import Any
+
+from amaranth.hdl import signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from qornn_hw.design import Design
+from rtl_gen.primitives.spram import weight_write_signature
+from rtl_gen.words import answer_word_layout, input_word_layout
+
+__all__ = ["core_members"]
+
+
+def core_members(design: Design) -> dict[str, Any]:
+    """Return the members of a core, which :class:`rtl_gen.core.Core` describes: i, o, state, write."""
+    net, banks = design.network, design.schedule.weight_banks
+    members = {
+        "i": In(stream.Signature(input_word_layout(net.input_format))),
+        "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
+        "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
+    }
+    if banks:
+        members["write"] = In(weight_write_signature(banks))
+    return members
