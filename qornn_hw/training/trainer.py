@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,9 @@ class Trainer:
             count = most // -(-most // _FINGERPRINT_SEQUENCES)
         batches = task.batches_per_epoch(count) or 1
         checksum = 0
-        for examples in (task.validation(), *(task.training_batch(i, count, seed) for i in range(batches))):
+        # One at a time: an epoch may be more than fits memory.
+        parts = (task.training_batch(i, count, seed) for i in range(batches))
+        for examples in chain((task.validation(),), parts):
             for part in () if examples is None else (examples.inputs, examples.targets):
                 checksum = zlib.crc32(part.tobytes(), checksum)
         return checksum
