@@ -8,6 +8,7 @@ link, no clock. benchmarks/hardware.py runs it.
 import json
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from rtl_gen.engines import make_core
 from sim.amaranth_bench import simulate_core_in_python
 from sim.stimuli import random_sequences
 
-__all__ = ["common_network", "run_common"]
+__all__ = ["common_network", "ice40_cells", "run_common"]
 
 UNITS, INPUTS, BITS, STATE_BITS, SHIFT = 64, 8, 4, 8, 4
 # One pass over 64 rows: 16 elements for W and 2 for U.
@@ -68,26 +69,43 @@ def common_network() -> IntegerNetwork:
     )
 
 
+def ice40_cells(folder: Path, reads: Sequence[str], top: str, options: str = "") -> Row:
+    """Return the cells that synth_ice40 makes of sources in a folder, by type, and the version of yosys.
+
+    Args:
+        folder: of the sources.
+        reads: commands that read them.
+        top: module.
+        options: of the synthesis.
+
+    Raises:
+        ToolError: yosys is missing.
+        subprocess.CalledProcessError: it failed.
+    """
+    yosys = find_tool("yosys")
+    synthesis = f"synth_ice40 {options} -top {top}"
+    script = "\n".join((*reads, synthesis, "tee -q -o cells.json stat -json", ""))
+    (folder / "synthesis.ys").write_text(script)
+    subprocess.run([yosys.path, "-q", "synthesis.ys"], cwd=folder, env=tool_environment(), check=True)
+    cells = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+    return {"cells": cells, "yosys": yosys.version}
+
+
 def run_common() -> Row:
     """Synthesize the core, count its cycles in simulation against the integer model, and return the row."""
     network = common_network()
     design = compile_network(network, columns_per_element=COLUMNS, elements=ELEMENTS)
     sequences = random_sequences(network, batch=1, steps=STEPS, seed=0)
     counted = simulate_core_in_python(design, sequences)
-    yosys = find_tool("yosys")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "core.il").write_text(rtlil.convert(make_core(design), name="core", emit_src=False))
-        script = "read_rtlil core.il\nsynth_ice40 -dsp -top core\ntee -q -o cells.json stat -json\n"
-        (folder / "core.ys").write_text(script)
-        subprocess.run([yosys.path, "-q", "core.ys"], cwd=folder, env=tool_environment(), check=True)
-        cells = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+        made = ice40_cells(folder, ["read_rtlil core.il"], "core", "-dsp")
     return {
         "engine": str(Engine.LUT),
         "lanes": design.lanes,
         "cycles_per_step": counted.cycles_per_step,
         "integers_compared": counted.integers_compared,
         "macs_per_step": network.hidden_size * (network.hidden_size + network.input_size),
-        "cells": cells,
-        "yosys": yosys.version,
+        **made,
     }

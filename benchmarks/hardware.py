@@ -264,10 +264,10 @@ def _held_back(case: Case, row: Row) -> str:
             if over
             else f"a chain of the lut engine takes {schedule.cycles_per_step}"
         )
-        return (
-            f"the {MULTIPLIERS} multipliers take {macs:.0f} of the {cycles:g} cycles, a weight each a cycle; "
-            f"{other}"
+        text = (
+            f"the {MULTIPLIERS} multipliers take {macs:.0f} of the {cycles:g} cycles, a weight each a cycle"
         )
+        return f"{text}; {other}"
     faster = [(s, over) for s, _, over in chains if s.cycles_per_step < cycles and over]
     text = f"{row['lanes']} lanes take {row['macs_per_step'] / row['lanes']:.0f} of the {cycles:g} cycles"
     if row["lanes"] >= network.hidden_size:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from build_rows import Row
-from common_step import common_network
+from common_step import common_network, ice40_cells
 
-from boards.toolchain import find_tool, tool_environment
+from boards.toolchain import tool_environment
 from qornn_hw.errors import ToolError
 
 __all__ = ["RIVALS", "Rival", "run_rival"]
@@ -91,18 +91,13 @@ def run_rival(rival: Rival) -> Row:
         counted = json.loads(said.splitlines()[-1])
         if counted["differences"]:
             raise ToolError(f"{rival.name} must compute the common step, and does not: {counted}")
-        yosys = find_tool("yosys")
-        reads = "".join(f"read_verilog -sv {source}\n" for source in rival.sources)
-        (out / "top.ys").write_text(f"{reads}synth_ice40 -top top\ntee -q -o cells.json stat -json\n")
-        _run([str(yosys.path), "-q", "top.ys"], out)
-        cells = json.loads((out / "cells.json").read_text())["design"]["num_cells_by_type"]
+        made = ice40_cells(out, [f"read_verilog -sv {source}" for source in rival.sources], "top")
     return {
         "package": rival.package,
         "cycles_per_step": counted["cycles_per_step"],
         "integers_compared": counted["integers_compared"],
         "macs_per_step": int(weights.size),
-        "cells": cells,
-        "yosys": yosys.version,
+        **made,
     }
 
 
