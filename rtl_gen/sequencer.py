@@ -87,7 +87,8 @@ class Sequencer(wiring.Component):
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
         longest = max(s.joint_period, s.answer_gap)
         period_left, period_over = Signal(range(longest)), Signal(init=1)
-        gap_left, gap_over = Signal(range(longest)), Signal(init=1)
+        # Counted up: a counter that takes one of two numbers has no carry chain on an iCE40.
+        gap_count, gap_over, gap_of_answer = Signal(range(longest)), Signal(init=1), Signal()
         launch = Signal()
         pass_index = Signal(range(s.passes))
         in_step = Signal()
@@ -149,7 +150,10 @@ class Sequencer(wiring.Component):
         with m.If(~period_over):
             m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
         with m.If(~gap_over):
-            m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
+            gap_ends = gap_count == s.step_gap - 3
+            if s.answer_gap != s.step_gap:
+                gap_ends = Mux(gap_of_answer, gap_count == s.answer_gap - 3, gap_ends)
+            m.d.sync += [gap_count.eq(gap_count + 1), gap_over.eq(gap_ends)]
         # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
         # later sees the next input.
         m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
@@ -165,7 +169,8 @@ class Sequencer(wiring.Component):
             ]
             with m.If(final & update):
                 m.d.sync += [
-                    gap_left.eq(Mux(answer, s.answer_gap, s.step_gap) - 2),
+                    gap_count.eq(0),
+                    gap_of_answer.eq(answer),
                     gap_over.eq(0),
                     taking.eq(1),
                 ]
