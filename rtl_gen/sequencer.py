@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,8 +86,8 @@ class Sequencer(wiring.Component):
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
         longest = max(s.joint_period, s.answer_gap)
-        period_left, period_over = Signal(range(longest)), Signal(init=1)
-        # Counted up: a counter that takes one of two numbers has no carry chain on an iCE40.
+        period_count, period_over = Signal(range(longest)), Signal(init=1)
+        # Counted up: a counter that takes one of several numbers has no whole carry chain on an iCE40.
         gap_count, gap_over, gap_of_answer = Signal(range(longest)), Signal(init=1), Signal()
         launch = Signal()
         pass_index = Signal(range(s.passes))
@@ -147,8 +147,18 @@ class Sequencer(wiring.Component):
         final = Signal()
         m.d.comb += final.eq(pass_index == s.passes - 1)
         taking = Signal()
+        nearly, next_but_one = Signal(), Signal(2)
+        m.d.comb += nearly.eq(
+            ~period_over
+            & Mux(
+                update,
+                Mux(answer, period_count == s.joint_period - 5, period_count == s.update_period - 5),
+                period_count == s.answer_period - 5,
+            )
+        )
+        m.d.sync += next_but_one.eq(Cat(nearly, next_but_one))
         with m.If(~period_over):
-            m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
+            m.d.sync += [period_count.eq(period_count + 1), period_over.eq(next_but_one[1])]
         with m.If(~gap_over):
             gap_ends = gap_count == s.step_gap - 3
             if s.answer_gap != s.step_gap:
@@ -156,15 +166,13 @@ class Sequencer(wiring.Component):
             m.d.sync += [gap_count.eq(gap_count + 1), gap_over.eq(gap_ends)]
         # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
         # later sees the next input.
-        m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
+        m.d.sync += self.input_taken.eq(taking & nearly)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):
             m.d.sync += [
                 pass_index.eq(Mux(final, 0, pass_index + 1)),
-                period_left.eq(
-                    Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 2
-                ),
+                period_count.eq(0),
                 period_over.eq(0),
             ]
             with m.If(final & update):
