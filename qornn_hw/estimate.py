@@ -122,6 +122,19 @@ def _element_cells(s: Schedule, element: int) -> int:
     return operands + dot + s.partial_sum_bits[element] + travels + chosen
 
 
+def _bank_cells(s: Schedule) -> int:
+    """Return the logic cells that choose among the block RAMs of a weight memory of many words."""
+    cells = 0
+    for element in range(s.elements):
+        if not s.loads(element):
+            width = s.weight_bits[element] * s.element_columns[element]
+            least = block_rams(s.weight_depth, width)
+            shapes = ((-(-width // w), -(-s.weight_depth // d)) for w, d in ICE40_ULTRAPLUS.ram_shapes)
+            rows = min(rows for columns, rows in shapes if columns * rows == least)
+            cells += (rows - 1) * width
+    return cells
+
+
 def _total_cells(s: Schedule) -> int:
     """Return the logic cells of the bus of pairs and of the total of the operands."""
     pairs = -(-s.columns_per_element // 2)
@@ -190,7 +203,8 @@ def _ice40_cells(s: Schedule) -> int:
     control = CONTROL_CELLS + CELLS_PER_ACCUMULATOR_BIT * s.accumulator_bits
     if s.passes > 1:
         control += SEVERAL_PASSES_CELLS
-    return round(cells + _total_cells(s) + _beside_cells(s) + _modrelu_cells(s) + control)
+    beside = _total_cells(s) + _bank_cells(s) + _beside_cells(s) + _modrelu_cells(s)
+    return round(cells + beside + control)
 
 
 # ECP5: selections and adders, whose carry cells come in pairs of bits, with a pair more for an adder's carry

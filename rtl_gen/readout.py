@@ -61,38 +61,46 @@ class Readout(wiring.Component):
         n, lanes, sweeps = s.network.hidden_size, s.readout_lanes, s.readout_sweeps
         assert design.readout_image is not None
 
-        # One word more than units: it stays zero, and so do the products while no unit is read.
+        # Unit u is at u + 1: word 0 stays zero, and so do the products while no unit is read. Counters rest
+        # at 0, where the iCE40's flip-flops start: any other number costs inverters in the carry chain.
         m.submodules.units = units = Ram(width=s.network.state_bits, depth=1 << n.bit_length())
         m.submodules.weights = weights = Rom(design.readout_image)
 
-        unit = Signal(range(n))
+        unit, after_unit = Signal(range(n + 1)), Signal(range(n + 1))
         begin = Signal()
         m.d.comb += [
-            units.w_addr.eq(unit),
+            after_unit.eq(unit + 1),
+            units.w_addr.eq(after_unit),
             units.w_data.eq(self.state),
             units.w_en.eq(self.state_valid),
             begin.eq(self.state_valid & (unit == 0) & self.calls),
         ]
         with m.If(self.state_valid):
-            m.d.sync += unit.eq(Mux(unit == n - 1, 0, unit + 1))
+            m.d.sync += unit.eq(Mux(after_unit == n, 0, after_unit))
 
         # -- sweeps: a unit a cycle, then a cycle for each lane ----------------------------------------
-        at = Signal(range(n + 1), init=n)
+        at = Signal(range(n + 1))
         rest = Signal(range(lanes + 1))
-        sweep = Signal(range(sweeps), init=sweeps - 1)
+        sweeps_left = Signal(range(sweeps))
         address = Signal(range(n * sweeps))
         first, final, last = Signal(), Signal(), Signal()
-        reading = at != n
-        m.d.comb += [units.r_addr.eq(at), weights.addr.eq(address), final.eq(at == n - 1)]
+        reading = at != 0
+        m.d.comb += [units.r_addr.eq(at), weights.addr.eq(address), final.eq(at == n)]
         m.d.sync += first.eq(0)
         with m.If(begin):
-            m.d.sync += [at.eq(0), sweep.eq(0), address.eq(0), first.eq(1), last.eq(self.last)]
+            m.d.sync += [
+                at.eq(1),
+                sweeps_left.eq(sweeps - 1),
+                address.eq(0),
+                first.eq(1),
+                last.eq(self.last),
+            ]
         with m.Elif(reading):
-            m.d.sync += [at.eq(at + 1), address.eq(address + 1), rest.eq(lanes - 1)]
+            m.d.sync += [at.eq(Mux(final, 0, at + 1)), address.eq(address + 1), rest.eq(lanes - 1)]
         with m.Elif(rest != 0):
             m.d.sync += rest.eq(rest - 1)
-        with m.Elif(sweep != sweeps - 1):
-            m.d.sync += [at.eq(0), sweep.eq(sweep + 1), first.eq(1)]
+        with m.Elif(sweeps_left != 0):
+            m.d.sync += [at.eq(1), sweeps_left.eq(sweeps_left - 1), first.eq(1)]
 
         # -- lanes: factors, product, sum, each in a register of the hard multiplier --------------------
         def delay(value: Any, cycles: int, name: str) -> Any:
@@ -111,7 +119,8 @@ class Readout(wiring.Component):
             weight = Signal.like(row[d], name=f"weight_{d}", reset_less=True)
             product = Signal(signed(len(weight) + len(factor)), name=f"product_{d}", reset_less=True)
             total = Signal.like(self.logit, name=f"total_{d}", reset_less=True)
-            constant = Array(design.readout_constants[q * lanes + d] for q in range(sweeps))[sweep]
+            # The last sweep's first.
+            constant = Array(design.readout_constants[d::lanes][::-1])[sweeps_left]
             m.d.sync += [
                 weight.eq(row[d]),
                 product.eq(factor * weight),

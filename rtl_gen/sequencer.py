@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,8 +86,9 @@ class Sequencer(wiring.Component):
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
         longest = max(s.joint_period, s.answer_gap)
-        period_left, period_over = Signal(range(longest)), Signal(init=1)
-        gap_left, gap_over = Signal(range(longest)), Signal(init=1)
+        period_count, period_over = Signal(range(longest)), Signal(init=1)
+        # Counted up: a counter that takes one of several numbers has no whole carry chain on an iCE40.
+        gap_count, gap_over, gap_of_answer = Signal(range(longest)), Signal(init=1), Signal()
         launch = Signal()
         pass_index = Signal(range(s.passes))
         in_step = Signal()
@@ -123,17 +124,18 @@ class Sequencer(wiring.Component):
                 self.launch_answer.eq(begin & answer_due),
             ]
         m.d.sync += launch.eq(begin | follow)
-        with m.If(begin):
+        # What a step shall be is known before it may begin, which is the longer way.
+        with m.If(~launch & ~in_step & period_over):
             m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
             if s.readout_lanes:
-                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last), fresh.eq(0)]
+                m.d.sync += [update.eq(1), answer.eq(calls), last.eq(self.input_last)]
             else:
-                m.d.sync += [
-                    update.eq(wants_update),
-                    answer.eq(answer_due),
-                    last.eq(due_last),
-                    answer_due.eq(0),
-                ]
+                m.d.sync += [update.eq(wants_update), answer.eq(answer_due), last.eq(due_last)]
+        with m.If(begin):
+            if s.readout_lanes:
+                m.d.sync += fresh.eq(0)
+            else:
+                m.d.sync += answer_due.eq(0)
                 with m.If(wants_update):
                     m.d.sync += [
                         fresh.eq(0),
@@ -145,36 +147,47 @@ class Sequencer(wiring.Component):
         final = Signal()
         m.d.comb += final.eq(pass_index == s.passes - 1)
         taking = Signal()
+        nearly, next_but_one = Signal(), Signal(2)
+        m.d.comb += nearly.eq(
+            ~period_over
+            & Mux(
+                update,
+                Mux(answer, period_count == s.joint_period - 5, period_count == s.update_period - 5),
+                period_count == s.answer_period - 5,
+            )
+        )
+        m.d.sync += next_but_one.eq(Cat(nearly, next_but_one))
         with m.If(~period_over):
-            m.d.sync += [period_left.eq(period_left - 1), period_over.eq(period_left == 1)]
+            m.d.sync += [period_count.eq(period_count + 1), period_over.eq(next_but_one[1])]
         with m.If(~gap_over):
-            m.d.sync += [gap_left.eq(gap_left - 1), gap_over.eq(gap_left == 1)]
+            gap_ends = gap_count == s.step_gap - 3
+            if s.answer_gap != s.step_gap:
+                gap_ends = Mux(gap_of_answer, gap_count == s.answer_gap - 3, gap_ends)
+            m.d.sync += [gap_count.eq(gap_count + 1), gap_over.eq(gap_ends)]
         # The elements have loaded by then, a period being longer than the chain, and the decision two cycles
         # later sees the next input.
-        m.d.sync += self.input_taken.eq(taking & (period_left == 3) & ~period_over)
+        m.d.sync += self.input_taken.eq(taking & nearly)
         with m.If(self.input_taken):
             m.d.sync += taking.eq(0)
         with m.If(launch):
             m.d.sync += [
                 pass_index.eq(Mux(final, 0, pass_index + 1)),
-                period_left.eq(
-                    Mux(update, Mux(answer, s.joint_period, s.update_period), s.answer_period) - 2
-                ),
+                period_count.eq(0),
                 period_over.eq(0),
             ]
             with m.If(final & update):
                 m.d.sync += [
-                    gap_left.eq(Mux(answer, s.answer_gap, s.step_gap) - 2),
+                    gap_count.eq(0),
+                    gap_of_answer.eq(answer),
                     gap_over.eq(0),
                     taking.eq(1),
                 ]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
         word_base = Signal(range(self._design.schedule.operand_half + s.elements))
-        with m.If(begin):
-            m.d.sync += self.word.eq(0)
-        with m.Elif(follow):
-            m.d.sync += self.word.eq(word_base)
+        # All are read when the period is over; from then on it is the first one of the next pass.
+        with m.If(~launch & period_over):
+            m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
         with m.Else():
             m.d.sync += self.word.eq(self.word + 1)
         with m.If(launch):
@@ -183,7 +196,9 @@ class Sequencer(wiring.Component):
         # -- rows: one a cycle -----------------------------------------------------------------------
         pass_base = Signal(range(s.passes * s.rows + 1))
         base = Mux(in_step, pass_base, 0)
-        rows_left = Signal(range(s.rows + 1))
+        # Whether any are left is kept: it enables all the rest. The number of the row tells when they end; a
+        # counter of its own, loaded with one of three numbers, had no whole carry chain on an iCE40.
+        walking, update_alone = Signal(), Signal()
         start = Signal()
         addr = Signal.like(self.addr)
         row = Signal.like(self.row)
@@ -194,19 +209,24 @@ class Sequencer(wiring.Component):
                 pass_base.eq(base + s.rows),
                 addr.eq(base + (0 if s.readout_lanes else Mux(update, 0, n))),
                 row.eq(0 if s.readout_lanes else Mux(update, 0, n)),
-                rows_left.eq(n if s.readout_lanes else Mux(update, Mux(answer, n + p, n), p)),
+                update_alone.eq(1 if s.readout_lanes else update & ~answer),
                 self.running.answer.eq(answer if s.readout_lanes else ~update),
                 self.running.final.eq(final),
                 self.running.last.eq(last),
                 first_pass.eq(~in_step),
+                walking.eq(1),
             ]
-        with m.Elif(rows_left != 0):
-            m.d.sync += [addr.eq(addr + 1), row.eq(row + 1), rows_left.eq(rows_left - 1)]
+        with m.Elif(walking):
+            m.d.sync += [
+                addr.eq(addr + 1),
+                row.eq(row + 1),
+                walking.eq(row != Mux(update_alone, n - 1, n + p - 1)),
+            ]
         m.d.sync += [
             self.addr.eq(addr),
             self.row.eq(row),
             self.first_pass.eq(first_pass),
             self.token.start.eq(start),
-            self.token.valid.eq(rows_left != 0),
+            self.token.valid.eq(walking),
         ]
         return m

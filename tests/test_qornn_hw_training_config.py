@@ -54,12 +54,12 @@ def test_command_line(config, line):
         (
             CopyConfig,
             {"first_matrix": "x"},
-            "first_matrix must be one of haar, identity, integrators, not 'x'",
+            "first_matrix must be one of haar, identity, rotations, integrators, not 'x'",
         ),
         (
             CopyConfig,
             {"first_matrix": "integrators"},
-            "first_matrix must be haar or identity for bjorck, which keeps W orthogonal, not integrators",
+            "first_matrix must be haar, identity or rotations for bjorck, which keeps W orthogonal, not integrators",
         ),
         (
             CopyConfig,

@@ -17,7 +17,7 @@ from qornn_hw.evaluate import evaluate
 from qornn_hw.training import AddingConfig, CopyConfig, MnistConfig, run, train, trainer
 from qornn_hw.training.baseline_run import train_baseline
 from qornn_hw.training.config import ArraysConfig, CharactersConfig, PermutedMnistConfig
-from qornn_hw.training.tasks import AddingTask, mnist
+from qornn_hw.training.tasks import AddingTask, CopyTask, mnist
 
 WEIGHTS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias")
 
@@ -348,6 +348,20 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
     kept = caught.value.checkpoint
     best = min(p["cross_entropy"] for p in kept.provenance["curve"] if "cross_entropy" in p)
     assert kept.metrics["fake_quantized"]["cross_entropy"] == pytest.approx(best, rel=0.1)
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 7, 8])
+def test_rotations_turn_each_two_units_by_less_than_one(hidden):
+    """W is orthogonal, of blocks of two, each a rotation by an angle of its own from 0 to 1; an odd unit stays."""
+    cell = run._cell(CopyConfig(blank=3, hidden=hidden, first_matrix="rotations"), CopyTask(3))
+    w = cell.recurrent_weight.detach().double().numpy()
+    np.testing.assert_allclose(w @ w.T, np.eye(hidden), atol=1e-6)
+    np.testing.assert_array_equal(w != 0, np.kron(np.eye(4), np.ones((2, 2)))[:hidden, :hidden] != 0)
+    even, odd = np.arange(0, hidden - 1, 2), np.arange(1, hidden, 2)
+    angles = np.arctan2(w[odd, even], w[even, even])
+    assert ((angles > 0) & (angles < 1)).all() and len(set(angles)) == hidden // 2
+    if hidden % 2:
+        assert w[-1, -1] == 1
 
 
 @pytest.mark.parametrize("hidden", [1, 2, 7, 8])

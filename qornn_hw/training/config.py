@@ -78,7 +78,7 @@ _CHOICES: dict[str, list[str]] = {
     "rounding": [*Rounding],
     "output_kind": [*OutputKind],
     "method": [*Method],
-    "first_matrix": ["haar", "identity", "integrators"],
+    "first_matrix": ["haar", "identity", "rotations", "integrators"],
     "projunn_projection": ["D", "T"],
     "projunn_sampler": ["lsi", "column"],
 }
@@ -99,7 +99,9 @@ class RunConfig:
         per_row: a step for each row of W; costs a memory of n multipliers.
         orthogonal_rounding: before the stage of quantized weights, round W so that its rows stay nearly
             orthogonal, and hold its step; not for projunn and ptq, nor for 1 bit.
-        first_matrix: the W that training begins with: haar, a random orthogonal matrix; identity; or
+        first_matrix: the W that training begins with: haar, a random orthogonal matrix; identity; rotations,
+            of two units each, by angles tan(a / 2) with a uniform up to a right angle (the start "Cayley" of
+            expRNN, arXiv 1901.08428): the near past stays, and what is older turns slowly; or
             integrators, for which the first half of the units has no memory and the second half adds up what
             the first one says, unit by unit, ``[[0, 0], [I, I]]``, and hears nothing else. The first half
             begins silent unless inputs come together. This W is not orthogonal: only for free and penalty.
@@ -188,8 +190,8 @@ class RunConfig:
             )
         if self.first_matrix == "integrators" and self.method not in (Method.FREE, Method.PENALTY):
             raise FormatError(
-                f"first_matrix must be haar or identity for {self.method}, which keeps W orthogonal, not "
-                "integrators"
+                f"first_matrix must be haar, identity or rotations for {self.method}, which keeps W orthogonal, "
+                "not integrators"
             )
         if self.linear_start and self.activation != Activation.RELU:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")

@@ -190,6 +190,8 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.output_bias[0] = 6.0
         if config.first_matrix == "identity":
             nn.init.eye_(cell.recurrent_weight)
+        elif config.first_matrix == "rotations":
+            _make_rotations(cell, config.hidden)
         elif config.first_matrix == "integrators":
             _make_integrators(cell, config.hidden)
         if config.warm_start:
@@ -198,6 +200,19 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
             cell.initial_state.fill_(config.linear_start)
             cell.bias.copy_(cell.initial_state - cell.quantized().recurrent @ cell.initial_state)
     return cell
+
+
+def _make_rotations(cell: QORNN, hidden: int) -> None:
+    """Let each two units turn in their plane by the angle ``tan(a / 2)``, a uniform in [0, pi / 2).
+
+    That is the exponential of expRNN's block diagonal "Cayley" start (arXiv 1901.08428). A last odd unit stays.
+    """
+    angles = torch.tan(torch.rand(hidden // 2, dtype=torch.float64) * (math.pi / 4))
+    even, odd = torch.arange(0, hidden - 1, 2), torch.arange(1, hidden, 2)
+    w = torch.eye(hidden, dtype=torch.float64)
+    w[even, even] = w[odd, odd] = angles.cos()
+    w[even, odd], w[odd, even] = -angles.sin(), angles.sin()
+    cell.recurrent_weight.copy_(w)
 
 
 def _make_integrators(cell: QORNN, hidden: int) -> None:
