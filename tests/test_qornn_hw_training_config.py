@@ -59,7 +59,10 @@ def test_command_line(config, line):
         (
             CopyConfig,
             {"first_matrix": "integrators"},
-            "first_matrix must be haar, identity or rotations for bjorck, which keeps W orthogonal, not integrators",
+            (
+                "first_matrix must be haar, identity or rotations for bjorck, which keeps W orthogonal, "
+                "not integrators"
+            ),
         ),
         (
             CopyConfig,

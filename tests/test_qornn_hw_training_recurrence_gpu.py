@@ -78,4 +78,4 @@ def test_training_on_a_gpu_repeats_itself():
     config = CopyConfig(blank=30, hidden=32, bits=5, iterations=40, finetune_iterations=20, activation="relu")
     first, second = (train(config, quiet=True, device="cuda") for _ in range(2))
     assert first.metrics == second.metrics
-    assert (first.network.recurrent == second.network.recurrent).all()
+    assert (first.network.recurrent_weight == second.network.recurrent_weight).all()

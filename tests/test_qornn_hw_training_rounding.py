@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from qornn_hw.training.rounding import orthogonal_levels
+from qornn_hw.training.rounding import orthogonal_levels, steps_of
 
 
 def orthogonal(n, seed=0):
@@ -87,3 +87,30 @@ def test_what_is_orthogonal_stays(weight, bits):
     """A signed permutation has nothing to gain."""
     levels = orthogonal_levels(weight, bits, 2.0 ** (1 - bits))
     assert np.array_equal(levels, nearest(weight, bits, 2.0 ** (1 - bits)))
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("n", [2, 9, 40])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 3.0])
+def test_steps_round_the_weights_to_the_levels(n, bits, by_row, scale):
+    """Levels rounded with some step, saturated ones and zeros among them, come of the steps found, too."""
+    weight = orthogonal(n, seed=n)
+    weight[0, n // 2] = 0.0
+    levels = nearest(weight, bits, scale * steps(weight, bits, by_row))
+    found = steps_of(weight, levels, bits, by_row)
+    if levels.any():
+        assert found.shape == ((n, 1) if by_row else (1, 1))
+        np.testing.assert_array_equal(nearest(weight, bits, found), levels)
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_levels_that_no_step_gives_have_none(by_row):
+    """A sign, an order, or a level of a weight of zero that rounding never gives."""
+    weight = np.array([[0.5, -0.25], [0.0, 0.7]])
+    right = np.array([[2.0, -1.0], [0.0, 3.0]])
+    assert steps_of(weight, right, 3, by_row) is not None
+    for place, wrong in (((0, 1), 1.0), ((0, 0), 0.0), ((0, 0), -2.0), ((1, 0), 1.0)):
+        levels = right.copy()
+        levels[place] = wrong
+        assert steps_of(weight, levels, 3, by_row) is None

@@ -352,7 +352,7 @@ def test_nan_keeps_the_best_network(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("hidden", [1, 2, 7, 8])
 def test_rotations_turn_each_two_units_by_less_than_one(hidden):
-    """W is orthogonal, of blocks of two, each a rotation by an angle of its own from 0 to 1; an odd unit stays."""
+    """W is orthogonal, of blocks of two, each turned by its own angle from 0 to 1; an odd unit stays."""
     cell = run._cell(CopyConfig(blank=3, hidden=hidden, first_matrix="rotations"), CopyTask(3))
     w = cell.recurrent_weight.detach().double().numpy()
     np.testing.assert_allclose(w @ w.T, np.eye(hidden), atol=1e-6)
@@ -555,3 +555,19 @@ def test_warm_start(tmp_path):
     assert second.provenance["warm_start"]["command"] == first.provenance["command"]
     with pytest.raises(CheckpointError, match=r"float\.recurrent_weight must have shape \(9, 9\)"):
         train(CopyConfig(hidden=9, warm_start=start, **common), quiet=True)
+
+
+@pytest.mark.parametrize("per_row", [True, False])
+def test_warm_start_from_rounded_rows_keeps_the_integers(tmp_path, per_row):
+    """Of as many bits and without real weights first, W is not rounded anew; else it is."""
+    common = {"blank": 3, "hidden": 12, "batch": 8, "per_row": per_row, "orthogonal_rounding": True}
+    options = common | {"bits": 3, "finetune_iterations": 0}
+    first = train(CopyConfig(**options, iterations=60, learning_rate_recurrent=5e-2), quiet=True)
+    start = str(tmp_path / "first.pt")
+    save_checkpoint(tmp_path / "first.pt", first)
+    still = {"iterations": 1, "learning_rate_recurrent": 1e-9, "warm_start": start}
+    second = train(CopyConfig(**options | still), quiet=True)
+    np.testing.assert_array_equal(second.network.recurrent_weight, first.network.recurrent_weight)
+    for changed in ({"bits": 4}, {"float_iterations": 1}):
+        other = train(CopyConfig(**options | still | changed), quiet=True)
+        assert (other.network.recurrent_weight != first.network.recurrent_weight).any()

@@ -109,6 +109,7 @@ class RunConfig:
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
         warm_start: a checkpoint whose real weights the network begins with, of the same shape; else random.
+            Without a stage of real weights, a W of as many bits is not rounded anew: its integers stay.
         seed: seed of the weights and of the sequences.
         batch: sequences a step of the optimizer.
         learning_rate_recurrent: Adam's rate of W (projunn: the rate of its RMSprop direction).
@@ -190,8 +191,8 @@ class RunConfig:
             )
         if self.first_matrix == "integrators" and self.method not in (Method.FREE, Method.PENALTY):
             raise FormatError(
-                f"first_matrix must be haar, identity or rotations for {self.method}, which keeps W orthogonal, "
-                "not integrators"
+                f"first_matrix must be haar, identity or rotations for {self.method}, which keeps W "
+                "orthogonal, not integrators"
             )
         if self.linear_start and self.activation != Activation.RELU:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for relu")

@@ -21,7 +21,7 @@ else: one product of matrices for all 2 n**2 moves.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["orthogonal_levels"]
+__all__ = ["orthogonal_levels", "steps_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -108,3 +108,38 @@ def _gains(levels: FloatArray, scale: float | None) -> FloatArray:
         return np.asarray(2.0 * ((before + change) / np.where(new > 0, new, 1.0) - before / safe))
     diagonal = np.square(new / scale - 1.0) - np.square(lengths / scale - 1.0)
     return np.asarray(2.0 * change / scale + diagonal)
+
+
+def steps_of(weight: FloatArray, levels: FloatArray, bits: int, per_row: bool) -> FloatArray | None:
+    """Return steps with which ``weight`` is rounded to just these ``levels``; None if there are none.
+
+    Of an entry w and its level l, ``(l - 1/2) / w <= 1 / step <= (l + 1/2) / w`` for w > 0; at the ends of
+    the range one of the two holds whatever the step. The step is in the middle of what all entries allow.
+
+    Args:
+        weight: (n, n).
+        levels: integers of the same shape.
+        bits: k, of the levels.
+        per_row: a step for each row, else one for all.
+
+    Returns:
+        (n, 1) by row, else (1, 1).
+    """
+    low, high = -float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)
+    # Of size and sign: only a level's distance from zero matters from here on.
+    size, level = np.abs(weight), levels * np.where(weight < 0, -1.0, 1.0)
+    last = (levels == low) | (levels == high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = np.where(size > 0, (level - 0.5) / size, np.where(levels == 0, 0.0, np.inf))
+        most = np.where((size > 0) & ~(last & (level > 0)), (level + 0.5) / size, np.inf)
+    axis = 1 if per_row else None
+    least, most = (
+        np.maximum(least.max(axis=axis, keepdims=True), 0.0),
+        most.min(axis=axis, keepdims=True),
+    )
+    # Without an entry beyond the smallest level, any larger step would do, too.
+    most = np.where(np.isinf(most), 2.0 * least, most)
+    if not (most > least).all():
+        return None
+    found: FloatArray = 2.0 / (least + most)
+    return found

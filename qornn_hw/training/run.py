@@ -31,6 +31,7 @@ from qornn_hw.training.loop import one_thread
 from qornn_hw.training.matrix_power import copy_logits
 from qornn_hw.training.penalty import orthogonality_penalty
 from qornn_hw.training.projunn import ProjUNN
+from qornn_hw.training.rounding import steps_of
 from qornn_hw.training.tasks import CopyTask, Task
 from qornn_hw.training.tasks import copy as copy_task
 from qornn_hw.training.trainer import Objective, RunFile, Stage, Trainer, answers_loss, check_run_file
@@ -81,6 +82,8 @@ def train(
     task.load()
     torch.manual_seed(config.seed)
     cell = _cell(config, task).to(place)
+    # Steps that a warm start holds go there, too.
+    cell.set_extra_state(cell.get_extra_state())
     run_file = None
     if out is not None:
         run_file = RunFile(run_file_of(out), config.checkpoint_minutes)
@@ -133,7 +136,8 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
             recurrent_rate=config.quantized_recurrent_rate,
             hold=config.hold,
         )
-        trainer.run(stage, cell.round_orthogonally if config.orthogonal_rounding else None)
+        held = cell.held_step is not None
+        trainer.run(stage, cell.round_orthogonally if config.orthogonal_rounding and not held else None)
     if rounded:
 
         def on_the_grid() -> None:
@@ -195,7 +199,7 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
         elif config.first_matrix == "integrators":
             _make_integrators(cell, config.hidden)
         if config.warm_start:
-            _warm_start(cell, Path(config.warm_start))
+            _warm_start(cell, Path(config.warm_start), config, task)
         elif config.linear_start:
             cell.initial_state.fill_(config.linear_start)
             cell.bias.copy_(cell.initial_state - cell.quantized().recurrent @ cell.initial_state)
@@ -205,7 +209,8 @@ def _cell(config: RunConfig, task: Task) -> QORNN:
 def _make_rotations(cell: QORNN, hidden: int) -> None:
     """Let each two units turn in their plane by the angle ``tan(a / 2)``, a uniform in [0, pi / 2).
 
-    That is the exponential of expRNN's block diagonal "Cayley" start (arXiv 1901.08428). A last odd unit stays.
+    That is the exponential of expRNN's block diagonal "Cayley" start (arXiv 1901.08428). A last odd unit
+    stays.
     """
     angles = torch.tan(torch.rand(hidden // 2, dtype=torch.float64) * (math.pi / 4))
     even, odd = torch.arange(0, hidden - 1, 2), torch.arange(1, hidden, 2)
@@ -240,9 +245,15 @@ def _make_integrators(cell: QORNN, hidden: int) -> None:
         hook(lambda gradient: gradient * trained.to(gradient.device))
 
 
-def _warm_start(cell: QORNN, path: Path) -> None:
-    """Put a checkpoint's real weights into the network."""
-    weights = load_checkpoint(path).float_weights
+def _warm_start(cell: QORNN, path: Path, config: RunConfig, task: Task) -> None:
+    """Put a checkpoint's real weights into the network.
+
+    Where W would be rounded to nearly orthogonal rows at once, and the checkpoint has such a W of as many
+    bits already, its integers stay: the search would find others, and what was learned since the
+    checkpoint's own search would be lost.
+    """
+    before = load_checkpoint(path)
+    weights = before.float_weights
     if weights is None:
         raise CheckpointError(f"{path}: must hold the real weights of a training to be a warm start")
     for name, values in weights.items():
@@ -253,6 +264,13 @@ def _warm_start(cell: QORNN, path: Path) -> None:
                 f"network, not {values.shape}"
             )
         parameter.copy_(torch.from_numpy(np.array(values)))
+    real, _, _ = config.stages(task)
+    if config.orthogonal_rounding and not real and before.network.weight_bits.recurrent == config.bits:
+        levels = before.network.recurrent_weight.astype(np.float64)
+        plain = np.asarray(weights["recurrent_weight"], dtype=np.float64)
+        steps = steps_of(plain, levels, config.bits, config.per_row)
+        if steps is not None:
+            cell.held_step = torch.from_numpy(steps).float() if config.per_row else steps.item()
 
 
 def _stage(
