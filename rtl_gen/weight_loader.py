@@ -37,7 +37,7 @@ class WeightLoader(wiring.Component):
         done: Out; pulse: the image is complete, ``status`` says how it was.
         status: Out(3); :class:`qornn_hw.weight_image.LoadStatus`, from ``done`` to ``start``.
 
-    Latency: ``done`` comes 11 cycles after the last byte.
+    Latency: ``done`` comes 12 cycles after the last byte.
     """
 
     def __init__(self, form: WeightFormat) -> None:
@@ -112,9 +112,10 @@ class WeightLoader(wiring.Component):
             m.d.sync += byte.eq(self.data)
         with m.If(taken):
             m.d.sync += checking.eq(last)
-        right = crc == CRC_RESIDUE
-        m.d.sync += self.done.eq(0)
-        with m.If(checking & (bits_left == 0)):
+        # A cycle later than the last bit: 32 bits are a long compare.
+        right, rested = Signal(), Signal()
+        m.d.sync += [right.eq(crc == CRC_RESIDUE), rested.eq(bits_left == 0), self.done.eq(0)]
+        with m.If(checking & (bits_left == 0) & rested):
             m.d.sync += [checking.eq(0), self.done.eq(1)]
             with m.If(self.status == LoadStatus.LOADED):
                 m.d.sync += [
