@@ -99,8 +99,9 @@ class Core(wiring.Component):
         addends = s.addend_latency
         early = delay(chain.o_token, s.dot_product_latency - addends, "tail_token")
         token = Signal(token_layout())
-        running = Signal(pass_layout())
-        row = Signal(range(s.rows))
+        # Written by each token that starts, like the symbol below.
+        running = Signal(pass_layout(), reset_less=True)
+        row = Signal(range(s.rows), reset_less=True)
         m.d.sync += token.eq(early)
         with m.If(early.start):
             m.d.sync += [row.eq(0), running.eq(sequencer.running)]
@@ -145,7 +146,7 @@ class Core(wiring.Component):
         if design.symbol_image is not None or s.input_lanes:
             # The next input may be launched before the last rows of this one leave the chain. The buffer
             # keeps the input up to the last cycle but one of a period; the first row is here by then.
-            symbol = Signal.like(operands.symbol)
+            symbol = Signal.like(operands.symbol, reset_less=True)
             with m.If(early.start):
                 m.d.sync += symbol.eq(operands.symbol)
             if s.input_lanes:

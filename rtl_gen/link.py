@@ -146,7 +146,7 @@ class Link(wiring.Component):
         self._info_pending = Signal()
         self._info_is_status = Signal()
         # Numbers of the latest RESET and of the next step.
-        self._tag = Signal(8)
+        self._tag = Signal(8, reset_less=True)
         self._steps = Signal(8)
         # Incidents by kind of fault, since power-up.
         self._counters = {code: Signal(COUNTER_BITS, name=f"{code.name}_count") for code in FaultCode}
@@ -201,20 +201,22 @@ class Link(wiring.Component):
         """Bytes into the buffer; commit or take back behind the CRC."""
         form = self._form
         m.submodules.receive_crc = crc = _Crc()
-        count = Signal(range(form.step_bytes))
+        # Registers without a reset are written before they are looked at; with an enable, a reset would be a
+        # cell of its own before it, and a long way from where the reset comes from.
+        count = Signal(range(form.step_bytes), reset_less=True)
         # Bits 4 to 6 of the command, which tell all of them apart.
-        order = Signal(3)
-        is_first = Signal()
+        order = Signal(3, reset_less=True)
+        is_first = Signal(reset_less=True)
         # From a RESET to the first step, which must have FIRST.
         fresh = Signal(init=1)
-        other_number = Signal()
+        other_number = Signal(reset_less=True)
         out_of_sequence = Signal()
         # The CRC is complete, and it is wrong.
         settled, wrong = Signal(), Signal()
         overflow = Signal()
         late = Signal()
         # The byte, and what it or the lack of it means, from flip-flops: the receiver lies before them.
-        byte = Signal(8)
+        byte = Signal(8, reset_less=True)
         good, bad, cut = Signal(), Signal(), Signal()
         store = Signal()
         fail = Signal()
@@ -373,12 +375,12 @@ class Link(wiring.Component):
         """
         form = self._form
         word_bytes = form.word_bytes
-        words_left = Signal(range(form.words_per_step))
-        bytes_left = Signal(range(word_bytes))
-        low = Signal(8 * (word_bytes - 1))
-        first = Signal()
-        last = Signal()
-        wants_acknowledge = Signal()
+        words_left = Signal(range(form.words_per_step), reset_less=True)
+        bytes_left = Signal(range(word_bytes), reset_less=True)
+        low = Signal(8 * (word_bytes - 1), reset_less=True)
+        first, last, wants_acknowledge = (
+            Signal(name=name, reset_less=True) for name in ("first", "last", "wants_acknowledge")
+        )
         advance = Signal()
         stored = Signal(8, reset_less=True)
         word_done = Signal()
@@ -451,8 +453,8 @@ class Link(wiring.Component):
         tail = Signal(3 if form.weights is None else 5)
         # Number of the next answer.
         number = Signal(8)
-        words_left = Signal(range(form.words_per_answer))
-        byte_at = Signal(range(form.answer_word_bytes))
+        words_left = Signal(range(form.words_per_answer), reset_less=True)
+        byte_at = Signal(range(form.answer_word_bytes), reset_less=True)
         # Not from 0 on, so that it moves: Icarus Verilog looks at a table only when its address changes.
         info_at = Signal(range(INFO_BYTES), init=INFO_BYTES - 1)
         extended = Signal(signed(8 * form.answer_word_bytes))

@@ -87,8 +87,8 @@ class OperandMemory(wiring.Component):
 
         # -- input buffer: two banks ----------------------------------------------------------------
         full = Signal(2)
-        first = Signal(2)
-        last = Signal(2)
+        # What is written before it is looked at has no reset: with an enable it would cost a cell.
+        first, last = Signal(2, reset_less=True), Signal(2, reset_less=True)
         fill_bank = Signal()
         use_bank = Signal()
         accept = self.i.valid & self.i.ready
@@ -140,7 +140,8 @@ class OperandMemory(wiring.Component):
             ]
         else:
             m.d.comb += [upper.eq(self.initial), at_first_word.eq(1), at_last_word.eq(1)]
-            symbols = [Signal(net.input_format.bits, name=f"symbol_{bank}") for bank in range(2)]
+            width = net.input_format.bits
+            symbols = [Signal(width, name=f"symbol_{bank}", reset_less=True) for bank in range(2)]
             for bank, symbol in enumerate(symbols):
                 with m.If(accept & (fill_bank == bank)):
                     m.d.sync += symbol.eq(self.i.p.data)

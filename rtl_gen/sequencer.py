@@ -86,17 +86,20 @@ class Sequencer(wiring.Component):
         # -- decision: in the cycle before the launch, so that neither is long -----------------------
         # The end of a count permits the decision: a launch in cycle t permits the next launch in t + count.
         longest = max(s.joint_period, s.answer_gap)
-        period_count, period_over = Signal(range(longest)), Signal(init=1)
+        # What a launch or a decision writes before it is looked at has no reset: with an enable it costs a
+        # cell, and a long way from where the reset comes from.
+        period_count, period_over = Signal(range(longest), reset_less=True), Signal(init=1)
         # Counted up: a counter that takes one of several numbers has no whole carry chain on an iCE40.
-        gap_count, gap_over, gap_of_answer = Signal(range(longest)), Signal(init=1), Signal()
+        gap_count, gap_of_answer = Signal(range(longest), reset_less=True), Signal(reset_less=True)
+        gap_over = Signal(init=1)
         launch = Signal()
         pass_index = Signal(range(s.passes))
         in_step = Signal()
         m.d.comb += in_step.eq(pass_index != 0)
-        update, answer, last = Signal(), Signal(), Signal()
+        update, answer, last = (Signal(name=n, reset_less=True) for n in ("update", "answer", "last"))
         # Reset stands before any sequence: the next update starts from the initial state, first or not.
         fresh = Signal(init=1)
-        answer_due, due_last = Signal(), Signal()
+        answer_due, due_last = Signal(), Signal(reset_less=True)
 
         # The argmax follows its logits. An answer that goes alone, right behind the rows of another one,
         # leaves it a cycle.
@@ -184,7 +187,7 @@ class Sequencer(wiring.Component):
                 ]
 
         # -- operand words: one a cycle, an element after the other -------------------------------------
-        word_base = Signal(range(self._design.schedule.operand_half + s.elements))
+        word_base = Signal(range(self._design.schedule.operand_half + s.elements), reset_less=True)
         # All are read when the period is over; from then on it is the first one of the next pass.
         with m.If(~launch & period_over):
             m.d.sync += self.word.eq(Mux(in_step, word_base, 0))
@@ -194,15 +197,15 @@ class Sequencer(wiring.Component):
             m.d.sync += word_base.eq(Mux(in_step, word_base, 0) + s.elements)
 
         # -- rows: one a cycle -----------------------------------------------------------------------
-        pass_base = Signal(range(s.passes * s.rows + 1))
+        pass_base = Signal(range(s.passes * s.rows + 1), reset_less=True)
         base = Mux(in_step, pass_base, 0)
         # Whether any are left is kept: it enables all the rest. The number of the row tells when they end; a
         # counter of its own, loaded with one of three numbers, had no whole carry chain on an iCE40.
-        walking, update_alone = Signal(), Signal()
+        walking, update_alone = Signal(), Signal(reset_less=True)
         start = Signal()
-        addr = Signal.like(self.addr)
-        row = Signal.like(self.row)
-        first_pass = Signal()
+        addr = Signal.like(self.addr, reset_less=True)
+        row = Signal.like(self.row, reset_less=True)
+        first_pass = Signal(reset_less=True)
         m.d.sync += start.eq(launch)
         with m.If(launch):
             m.d.sync += [
