@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from qornn_hw.design import Design, compile_schedule
 from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources, block_rams
@@ -53,13 +54,19 @@ def _blocks(s: DspSchedule) -> dict[str, int]:
 def estimate_design(design: Design, family: Family = ICE40_ULTRAPLUS) -> Resources:
     """Return what the core of a design takes, whatever its engine."""
     s = design.schedule
-    return estimate_dsp_core(s) if isinstance(s, DspSchedule) else estimate_core(s, family)
+    if isinstance(s, DspSchedule):
+        return estimate_dsp_core(s)
+    return replace(estimate_core(s, family), bram=sum(design_memory_blocks(design, family).values()))
 
 
 def design_memory_blocks(design: Design, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:
     """Return the block RAMs of every memory of a design's core."""
     s = design.schedule
-    return _blocks(s) if isinstance(s, DspSchedule) else memory_blocks(s, family)
+    if isinstance(s, DspSchedule):
+        return _blocks(s)
+    # Operands are written, too.
+    read_only = (image for image in design.images if image is not design.operand_image)
+    return memory_blocks(s, family, {image.name: image.varying_columns for image in read_only})
 
 
 def estimate_dsp_core(s: DspSchedule) -> Resources:

@@ -1,6 +1,6 @@
 """What a design costs, from its schedule alone: memory blocks exactly, logic cells by a fitted model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from qornn_hw.device import ECP5, GOWIN, ICE40_ULTRAPLUS, Family, Resources, block_rams
 from qornn_hw.network import Activation
@@ -55,9 +55,20 @@ def _in_logic(depth: int, width: int, family: Family) -> bool:
     return depth * width <= 64 * block_rams(depth, width)
 
 
-def memory_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, int]:
-    """Return the block RAMs of every memory of :func:`memory_shapes`."""
-    return _blocks(memory_shapes(s, family), s, family)
+def memory_blocks(
+    s: Schedule, family: Family = ICE40_ULTRAPLUS, varying: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Return the block RAMs of every memory of :func:`memory_shapes`.
+
+    Args:
+        s: the schedule.
+        family: the chip's.
+        varying: of memories that are only read, the bits of a word that are not the same in all words, as far
+            as they are known; without, blocks can be fewer than said here.
+    """
+    shapes = memory_shapes(s, family)
+    shapes |= {name: (shapes[name][0], width) for name, width in (varying or {}).items() if name in shapes}
+    return _blocks(shapes, s, family)
 
 
 def least_blocks(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> int:

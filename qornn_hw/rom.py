@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,11 @@ class RomImage:
     def bits(self) -> int:
         """Bits of the whole memory."""
         return self.width * self.depth
+
+    @property
+    def varying_columns(self) -> int:
+        """Bits of a word that are not the same in all words: of the others synthesis makes no memory."""
+        return reduce(or_, (word ^ self.words[0] for word in self.words), 0).bit_count()
 
     def flip(self, address: int, bit: int) -> "RomImage":
         """Return the image with one bit inverted, for benches that must notice it."""

@@ -9,11 +9,19 @@ from boards.icebreaker import BOARD
 from qornn_hw import planner
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.device import ECP5, ICE40_HX_LP
-from qornn_hw.dsp_planner import considered_dsp, plan_dsp, plan_engine
+from qornn_hw.dsp_planner import (
+    considered_dsp,
+    design_memory_blocks,
+    estimate_design,
+    plan_dsp,
+    plan_engine,
+)
 from qornn_hw.engine import Engine, WeightStore
 from qornn_hw.errors import CapacityError
+from qornn_hw.estimate import estimate_core, memory_blocks
 from qornn_hw.fixed import IntFormat
 from qornn_hw.network import Activation, OutputKind, OutputMode
+from qornn_hw.rom import RomImage
 from sim.stimuli import random_network
 
 SMALL = random_network(seed=1, hidden_size=12, input_size=2, output_size=3)
@@ -55,6 +63,19 @@ def test_chain_whose_memories_cannot_hold_w_is_not_looked_at(monkeypatch):
     )
     assert plan_engine(LARGE, BOARD.for_core, name="icebreaker").engine is Engine.LUT
     assert plain and not any(plain)
+
+
+def test_columns_that_do_not_vary_take_no_block_ram():
+    """Synthesis leaves them out: of 20 bits of which 4 vary, a block RAM, of which none varies, none."""
+    design = plan_engine(SMALL, BOARD.for_core, name="icebreaker")
+    rows, high = range(design.constant_image.depth), 0xA << 16
+    found = [
+        replace(design, constant_image=RomImage("constants", 20, tuple(high | row % bound for row in rows)))
+        for bound in (16, 1)
+    ]
+    assert [design_memory_blocks(d)["constants"] for d in found] == [1, 0]
+    least, whole = estimate_design(found[1]), estimate_core(design.schedule)
+    assert whole.bram - least.bram == memory_blocks(design.schedule)["constants"]
 
 
 def test_170_units_of_4_bits_take_less_than_15_us():

@@ -87,3 +87,10 @@ def test_weights_unpack_to_themselves(bits):
     else:
         back = [code - (1 << bits) if code >> (bits - 1) else code for code in codes]
     assert back == weights.tolist()
+
+
+@given(images())
+def test_varying_columns(image):
+    """A column counts where two words differ in it."""
+    columns = ({word >> bit & 1 for word in image.words} for bit in range(image.width))
+    assert image.varying_columns == sum(len(seen) == 2 for seen in columns)
