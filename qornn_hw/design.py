@@ -111,6 +111,8 @@ class Design:
             facts = (*facts, s.input_lanes, s.memory_register)
         if s.spram_elements:
             facts = (*facts, "spram", s.spram_elements)
+        if s.answer_registers:
+            facts = (*facts, "answer registers")
         if self.engine is Engine.DSP:
             facts = (*facts, s.engine, s.store, self.mac)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -142,6 +144,7 @@ def compile_network(
     input_lanes: int = 0,
     memory_register: bool = False,
     spram_elements: int = 0,
+    answer_registers: bool = False,
     engine: Engine = Engine.LUT,
     store: WeightStore | None = None,
 ) -> Design:
@@ -155,6 +158,7 @@ def compile_network(
         input_lanes: likewise.
         memory_register: likewise.
         spram_elements: likewise.
+        answer_registers: likewise.
         engine: what multiplies.
         store: where the weights are: block RAM with the lut engine, but those of ``spram_elements``; SPRAM
             where None with the dsp engine.
@@ -172,8 +176,9 @@ def compile_network(
             "these, or the dsp engine"
         )
     schedule = Schedule(
-        network, columns_per_element, elements, readout_lanes, input_lanes, memory_register, spram_elements
-    )
+        network, columns_per_element, elements, readout_lanes, input_lanes, memory_register, spram_elements,
+        answer_registers,
+    )  # fmt: skip
     return compile_schedule(schedule)
 
 

@@ -114,9 +114,12 @@ FAMILIES = (ICE40_ULTRAPLUS, ICE40_HX_LP, ECP5, GOWIN)
 def block_rams(depth: int, width: int, family: Family = ICE40_ULTRAPLUS) -> int:
     """Return the block RAMs of a memory, in the shape that takes the fewest.
 
-    >>> [block_rams(*m) for m in ((74, 16), (257, 16), (512, 9), (2048, 2))]
-    [1, 2, 2, 1]
+    What lies beyond the depth of a shape stands beside the first words, and the upper bits of the address
+    choose: so a block holds parts of several columns (yosys 0.70, memory_libmap).
+
+    >>> [block_rams(*m) for m in ((74, 16), (257, 16), (512, 9), (2048, 2), (1100, 3), (600, 9), (4096, 5))]
+    [1, 2, 2, 1, 1, 2, 5]
     >>> [block_rams(*m, ECP5) for m in ((512, 36), (513, 36), (74, 40), (16384, 1))]
     [1, 2, 2, 1]
     """
-    return min(-(-width // w) * -(-depth // d) for w, d in family.ram_shapes)
+    return min(-(-width * -(-depth // d) // w) for w, d in family.ram_shapes)

@@ -61,6 +61,8 @@ class DspSchedule(Schedule):
             )
         if self.spram_elements:
             raise FormatError(f"spram_elements of the dsp engine must be 0, not {self.spram_elements!r}")
+        if self.answer_registers:
+            raise FormatError("answer_registers must be off with the dsp engine")
         if self.operand_bits > MAC_OPERAND_BITS:
             raise FormatError(
                 f"operands of the dsp engine must fit {MAC_OPERAND_BITS} bits, but states of "

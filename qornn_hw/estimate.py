@@ -36,7 +36,7 @@ def memory_shapes(s: Schedule, family: Family = ICE40_ULTRAPLUS) -> dict[str, tu
     if s.passes > 1:
         shapes["waiting_sums"] = (s.rows, s.waiting_sum_bits)
     queue = (s.answer_queue_depth, s.answer_bits + 1)
-    if not _in_logic(*queue, family):
+    if not (s.answer_registers or _in_logic(*queue, family)):
         shapes["answers"] = queue
     return shapes
 
@@ -140,8 +140,8 @@ def _bank_cells(s: Schedule) -> int:
         if not s.loads(element):
             width = s.weight_bits[element] * s.element_columns[element]
             least = block_rams(s.weight_depth, width)
-            shapes = ((-(-width // w), -(-s.weight_depth // d)) for w, d in ICE40_ULTRAPLUS.ram_shapes)
-            rows = min(rows for columns, rows in shapes if columns * rows == least)
+            shapes = ((w, -(-s.weight_depth // d)) for w, d in ICE40_ULTRAPLUS.ram_shapes)
+            rows = min(rows for w, rows in shapes if -(-width * rows // w) == least)
             cells += (rows - 1) * width
     return cells
 
@@ -209,12 +209,18 @@ def _modrelu_cells(s: Schedule) -> int:
     return 3 * s.activated_bits if s.network.activation is Activation.MODRELU else 0
 
 
+def _answer_cells(s: Schedule) -> int:
+    """Return the logic cells of answers in flip-flops: their words, one that comes, two a word for its place."""
+    return (s.answer_words + 1) * (s.answer_bits + 1) + 2 * s.answer_words if s.answer_registers else 0
+
+
 def _ice40_cells(s: Schedule) -> int:
     cells = sum(_element_cells(s, e) for e in range(s.elements))
     control = CONTROL_CELLS + CELLS_PER_ACCUMULATOR_BIT * s.accumulator_bits
     if s.passes > 1:
         control += SEVERAL_PASSES_CELLS
     beside = _total_cells(s) + _bank_cells(s) + _beside_cells(s) + _modrelu_cells(s)
+    beside += _answer_cells(s)
     return round(cells + beside + control)
 
 

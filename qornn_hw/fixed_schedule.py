@@ -140,7 +140,8 @@ class Plan:
 
     Attributes:
         engine, store, columns_per_element, elements, readout_lanes, input_lanes, memory_register,
-            spram_elements: as in :func:`qornn_hw.design.compile_network`, and ``store`` that of the schedule.
+            spram_elements, answer_registers: as in :func:`qornn_hw.design.compile_network`, and ``store``
+            that of the schedule.
         shift: of the requantizer.
         widths: of everything.
         room: the widths are those of any weights (:func:`with_room`).
@@ -156,8 +157,9 @@ class Plan:
     shift: int
     widths: Widths
     room: bool
-    # Behind the others: builds from before there was any such element have none in their files.
+    # Behind the others: builds from before there was any such thing have none in their files.
     spram_elements: int = 0
+    answer_registers: bool = False
 
     @classmethod
     def of(cls, design: Design) -> Self:
@@ -166,6 +168,7 @@ class Plan:
         return cls(
             s.engine, s.store, s.columns_per_element, s.elements, s.readout_lanes, s.input_lanes,
             s.memory_register, design.network.shift, Widths.of(s), s.keeps_columns, s.spram_elements,
+            s.answer_registers,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
@@ -190,10 +193,10 @@ class Plan:
             **rest,
         )
 
-    def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool, int]:
+    def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool, int, bool]:
         return (
             network, self.columns_per_element, self.elements, self.readout_lanes, self.input_lanes,
-            self.memory_register, self.spram_elements,
+            self.memory_register, self.spram_elements, self.answer_registers,
         )  # fmt: skip
 
     def schedule(self, network: IntegerNetwork) -> Schedule:
@@ -326,6 +329,7 @@ def with_room(schedule: Schedule) -> Schedule:
     room = Plan(
         schedule.engine, schedule.store, schedule.columns_per_element, schedule.elements, 0, 0,
         schedule.memory_register, network.shift, widths, True, schedule.spram_elements,
+        schedule.answer_registers,
     )  # fmt: skip
     return room.schedule(network)
 

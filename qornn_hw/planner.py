@@ -14,7 +14,7 @@ from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core, least_blocks
 from qornn_hw.fixed import IntFormat
 from qornn_hw.fixed_schedule import with_room
-from qornn_hw.network import IntegerNetwork, WeightBits
+from qornn_hw.network import IntegerNetwork, OutputMode, WeightBits
 from qornn_hw.schedule import Schedule
 
 __all__ = ["MAX_COLUMNS_PER_ELEMENT", "chain_for_lanes", "considered", "fastest_schedule", "plan"]
@@ -41,16 +41,18 @@ def chain_for_lanes(network: IntegerNetwork, lanes: int) -> tuple[int, int]:
 
 
 def _schedules(
-    network: IntegerNetwork, multipliers: int = 0, memory_register: bool = False, spram: int = 0
+    network: IntegerNetwork, multipliers: int = 0, family: Family = ICE40_ULTRAPLUS, spram: int = 0
 ) -> Iterator[Schedule]:
     """Yield the sensible chains: each width of an element, each number of passes at its fewest elements.
 
     Each with the rows of V in the chain, and with each readout of up to ``multipliers`` lanes that no smaller
     one equals in sweeps; a single input in the chain and, where there is a multiplier for it, behind it. With
-    the weights of as many elements in SPRAM as there are, ``spram``: those whose words fit it.
+    the weights of as many elements in SPRAM as there are, ``spram``: those whose words fit it. Where an
+    answer comes once a sequence and no logic cells are memories, with answers in flip-flops, too.
     """
     outputs = network.output_size
     alone = network.vector_input and network.input_size == 1
+    once = network.output_mode is OutputMode.LAST_STEP and not family.has_lut_ram
     for behind in range(1 + (alone and multipliers > 0)):
         lanes = {-(-outputs // sweeps) for sweeps in range(1, outputs + 1)}
         readouts = (0, *sorted(n for n in lanes if n <= multipliers - behind))
@@ -63,11 +65,12 @@ def _schedules(
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
                     for readout in readouts:
-                        with suppress(FormatError):  # more bits or words than an SPRAM has
-                            yield Schedule(
-                                network, columns, elements, readout, behind, memory_register,
-                                min(spram, elements),
-                            )  # fmt: skip
+                        for registers in (False, True)[: 1 + (once and not readout)]:
+                            with suppress(FormatError):  # more bits or words than an SPRAM has
+                                yield Schedule(
+                                    network, columns, elements, readout, behind, family.has_slow_ram,
+                                    min(spram, elements), registers,
+                                )  # fmt: skip
 
 
 def plan(
@@ -138,7 +141,7 @@ def _stores(
     """Yield the chains with all weights in the bitstream, then those with weights in SPRAM."""
     multipliers = 0 if room else available.dsp
     for spram in sorted({0, available.spram}):
-        candidates = _schedules(network, multipliers, family.has_slow_ram, spram)
+        candidates = _schedules(network, multipliers, family, spram)
         if lanes is not None:
             candidates = (s for s in candidates if s.lanes <= lanes)
         yield map(with_room, candidates) if room else candidates

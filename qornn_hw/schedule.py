@@ -123,6 +123,8 @@ class Schedule:
             block RAM takes half a cycle to give its word.
         spram_elements: elements, the first ones, whose weights are in a large memory each, loaded after
             start-up; their words have at most 16 bits. The others have theirs in block RAM.
+        answer_registers: whether answers wait in flip-flops, not in block RAM; where there is one a sequence
+            and no readout, of which the queue then holds one.
     """
 
     network: IntegerNetwork
@@ -132,6 +134,7 @@ class Schedule:
     input_lanes: int = 0
     memory_register: bool = False
     spram_elements: int = 0
+    answer_registers: bool = False
 
     def __post_init__(self) -> None:
         for name in ("columns_per_element", "elements"):
@@ -165,6 +168,12 @@ class Schedule:
             )
         if self.spram_elements:
             self._check_spram()
+        if self.answer_registers and (
+            self.network.output_mode is not OutputMode.LAST_STEP or self.readout_lanes
+        ):
+            raise FormatError(
+                "answer_registers must be off with a readout or an answer at every step, which would wait"
+            )
 
     def _check_spram(self) -> None:
         widths = [k * c for k, c in zip(self.weight_bits, self.element_columns, strict=True)]
@@ -640,12 +649,12 @@ class Schedule:
 
     @property
     def answers_held(self) -> int:
-        """Answers that the queue has room for: one that leaves, and those that are under way.
+        """Answers that the queue has room for: in registers one, else the one that leaves and what comes.
 
         The room is taken at the launch; a readout gives the last logit long after it.
         """
         if not self.readout_lanes:
-            return 2
+            return 1 if self.answer_registers else 2
         passes = (self.passes - 1) * self.update_period
         until = passes + self.chain_latency + self.tail_latency + self.readout_cycles + READOUT_LATENCY
         return 1 - -until // (passes + max(self.update_period, self.answer_gap))

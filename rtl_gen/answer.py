@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.design import Design
-from rtl_gen.queue import Queue
+from rtl_gen.queue import Queue, RegisterQueue
 from rtl_gen.words import answer_word_layout
 
 __all__ = ["Answer"]
@@ -50,11 +50,15 @@ class Answer(wiring.Component):
         net = self._design.network
         kind = net.output_kind
         words = self._design.schedule.answer_words
-        m.submodules.queue = queue = Queue(
-            width=self._design.schedule.answer_bits + 1, depth=self._design.schedule.answer_queue_depth - 1
+        s = self._design.schedule
+        held, width = s.answers_held, s.answer_bits + 1
+        queue: Any = (
+            RegisterQueue(width=width, depth=held * words)
+            if s.answer_registers
+            else Queue(width=width, depth=s.answer_queue_depth - 1)
         )
+        m.submodules.queue = queue
 
-        held = self._design.schedule.answers_held
         reserved = Signal(range(held * words + 1))
         leaves = self.o.valid & self.o.ready
         m.d.sync += reserved.eq(reserved + Mux(self.launch, words, 0) - leaves)

@@ -228,7 +228,9 @@ class Link(wiring.Component):
             next_at.eq(write_at + 1),
             write.addr.eq(write_at),
             write.data.eq(byte),
-            write.en.eq(store & ~full),
+            # Whatever it is: a byte that is not to be kept does not move the pointer, and the next one takes
+            # its place, which is free even where the buffer is full.
+            write.en.eq(good),
         ]
         # Some cycles late, which is short of the many between two bytes.
         m.d.sync += full.eq(next_at == read_at)
@@ -348,7 +350,7 @@ class Link(wiring.Component):
         failed, committed, stored, refused = Signal(), Signal(), Signal(), Signal()
         failed_code = Signal.like(code)
         m.d.sync += [failed.eq(fail), committed.eq(commit), failed_code.eq(code)]
-        m.d.sync += [stored.eq(write.en), refused.eq(store & full)]
+        m.d.sync += [stored.eq(store & ~full), refused.eq(store & full)]
         # The core is behind: what is in the buffer stays, this frame is lost and will say so.
         with m.If(refused):
             m.d.sync += overflow.eq(1)

@@ -45,7 +45,7 @@ class Sequencer(wiring.Component):
         input_first, input_last: In; that input begins or ends a sequence.
         input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
         room: In; the output has room for an answer.
-        launch_answer: Out; pulse: an answer begins, its room is taken.
+        launch_answer: Out; pulse: an answer begins, its room is taken; with its launch.
         word: Out; word to read from the operand memory: the one of element e two cycles before its token.
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
@@ -94,8 +94,8 @@ class Sequencer(wiring.Component):
         gap_over = Signal(init=1)
         launch = Signal()
         pass_index = Signal(range(s.passes))
+        # Whether a pass of the step is launched already, that is ``pass_index != 0``.
         in_step = Signal()
-        m.d.comb += in_step.eq(pass_index != 0)
         update, answer, last = (Signal(name=n, reset_less=True) for n in ("update", "answer", "last"))
         # Reset stands before any sequence: the next update starts from the initial state, first or not.
         fresh = Signal(init=1)
@@ -118,15 +118,15 @@ class Sequencer(wiring.Component):
                 calls.eq(1 if every else self.input_last),
                 wants_update.eq(self.input_ready),
                 can_begin.eq(self.input_ready & (self.room | ~calls)),
-                self.launch_answer.eq(begin & calls),
             ]
         else:
             m.d.comb += [
                 wants_update.eq(self.input_ready & ~(answer_due & self.input_first)),
                 can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
-                self.launch_answer.eq(begin & answer_due),
             ]
         m.d.sync += launch.eq(begin | follow)
+        # From flip-flops. A period is long enough for ``room`` to follow before the next decision.
+        m.d.comb += self.launch_answer.eq(launch & ~in_step & answer)
         # What a step shall be is known before it may begin, which is the longer way.
         with m.If(~launch & ~in_step & period_over):
             m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
@@ -175,6 +175,7 @@ class Sequencer(wiring.Component):
         with m.If(launch):
             m.d.sync += [
                 pass_index.eq(Mux(final, 0, pass_index + 1)),
+                in_step.eq(~final),
                 period_count.eq(0),
                 period_over.eq(0),
             ]

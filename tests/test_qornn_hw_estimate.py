@@ -13,7 +13,7 @@ from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.device import ECP5, FAMILIES, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
 from qornn_hw.estimate import estimate_core, least_blocks, memory_blocks, memory_shapes
-from qornn_hw.network import Activation, OutputKind
+from qornn_hw.network import Activation, OutputKind, OutputMode
 from qornn_hw.schedule import Schedule
 
 TABLE = np.arange(-32, 32)
@@ -34,6 +34,16 @@ def test_shapes_are_those_of_the_images(activation, one_hot, columns, elements, 
     for image in design.images:
         assert shapes.pop(image.name) == (image.depth, image.width), image.name
     assert set(shapes) <= {"waiting_sums", "answers", "units"}
+
+
+def test_answers_in_registers_are_in_no_block_ram():
+    """They take logic cells instead, at least one a bit of the words of an answer."""
+    net = make_network(n=64, m=1, p=10, output_mode=OutputMode.LAST_STEP)
+    plain, s = (Schedule(net, 4, 5, answer_registers=registers) for registers in (False, True))
+    assert memory_shapes(plain).keys() - memory_shapes(s).keys() == {"answers"}
+    without, with_ = estimate_core(plain), estimate_core(s)
+    assert without.bram - with_.bram == memory_blocks(plain)["answers"] > 0
+    assert with_.lut - without.lut >= s.answer_words * (s.answer_bits + 1)
 
 
 def test_weights_in_spram_are_in_no_block_ram():

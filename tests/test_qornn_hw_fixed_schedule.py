@@ -85,7 +85,7 @@ def test_a_plan_from_before_spram_elements_is_read():
     """Builds that are there can be reloaded."""
     plan = roomy(random_network(seed=1, **SIZES))
     value = json.loads(json.dumps(plan.to_json()))
-    del value["spram_elements"]
+    del value["spram_elements"], value["answer_registers"]
     assert Plan.from_json(value) == plan
 
 

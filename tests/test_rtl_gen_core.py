@@ -8,7 +8,8 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from qornn_hw.design import compile_network, with_image
-from qornn_hw.errors import MismatchError
+from qornn_hw.dsp_schedule import DspSchedule
+from qornn_hw.errors import FormatError, MismatchError
 from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
@@ -203,6 +204,35 @@ def test_every_wrong_bit_of_a_weight_in_spram_is_noticed(element):
     image = design.weight_images[element]
     with pytest.raises(MismatchError):
         simulate_core_in_python(with_image(design, image.flip(1, 3)), sequences)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("output_kind", list(OutputKind))
+def test_answers_in_registers(output_kind, pattern):
+    """One at a time, of sequences long and short: the next one waits for room, and none is lost."""
+    network = random_network(
+        seed=3, hidden_size=6, input_size=2, output_size=5, output_mode=OutputMode.LAST_STEP,
+        output_kind=output_kind,
+    )  # fmt: skip
+    design = compile_network(network, columns_per_element=2, elements=2, answer_registers=True)
+    plain = compile_network(network, columns_per_element=2, elements=2)
+    assert design.digest != plain.digest
+    assert design.schedule.cycles_per_step == plain.schedule.cycles_per_step
+    sequences = [random_sequences(network, batch=1, steps=n, seed=n)[0] for n in (4, 1, 1, 3)]
+    for idle in PATTERNS:
+        simulate_core_in_python(design, sequences, idle=idle, back_pressure=pattern, reset_after=2)
+
+
+def test_answers_in_registers_are_for_one_a_sequence():
+    """At every step the next step would wait for the last answer to go; a readout is further behind."""
+    message = r"^answer_registers must be off with a readout or an answer at every step, which would wait$"
+    network = random_network(seed=3, hidden_size=6, input_size=2, output_size=5)
+    last = replace(network, output_mode=OutputMode.LAST_STEP)
+    for net, readout in ((network, 0), (last, 2)):
+        with pytest.raises(FormatError, match=message):
+            Schedule(net, 2, 2, readout, answer_registers=True)
+    with pytest.raises(FormatError, match=r"^answer_registers must be off with the dsp engine$"):
+        DspSchedule(last, 1, 2, answer_registers=True)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
