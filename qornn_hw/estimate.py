@@ -210,7 +210,7 @@ def _modrelu_cells(s: Schedule) -> int:
 
 
 def _answer_cells(s: Schedule) -> int:
-    """Return the logic cells of answers in flip-flops: their words, one that comes, two a word for its place."""
+    """Return the logic cells of answers in flip-flops: words, one that comes, two a word for its place."""
     return (s.answer_words + 1) * (s.answer_bits + 1) + 2 * s.answer_words if s.answer_registers else 0
 
 
