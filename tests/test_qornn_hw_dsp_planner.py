@@ -79,13 +79,15 @@ def test_columns_that_do_not_vary_take_no_block_ram():
 
 
 def test_answers_wait_in_registers_where_block_ram_is_short():
-    """pmnist has just one block RAM too many; where they suffice, or logic cells are memories, none do."""
+    """Pmnist has just one block RAM too many; with one more, or RAM of logic cells, none do."""
     network, there = load_checkpoint("models/pmnist.npz").network, BOARD.for_core
     s = plan_engine(network, there, name="icebreaker").schedule
     assert (s.answer_registers, s.cycles_per_step, s.spram_elements) == (True, 680, 4)
     s = plan_engine(network, replace(there, bram=there.bram + 1), name="icebreaker").schedule
     assert (s.answer_registers, s.cycles_per_step) == (False, 680)
-    assert not plan_engine(network, replace(there, bram=20), name="ulx3s", family=ECP5).schedule.answer_registers
+    assert not plan_engine(
+        network, replace(there, bram=20), name="ulx3s", family=ECP5
+    ).schedule.answer_registers
 
 
 def test_170_units_of_4_bits_take_less_than_15_us():

@@ -12,7 +12,7 @@ from qornn_hw.engine import WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.fixed_schedule import Plan, refit, with_room, with_shift
 from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import Activation, InputKind, OutputKind, WeightBits
+from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
 from qornn_hw.schedule import Schedule
 from qornn_hw.weight_image import LoadStatus, WeightFormat, check_image, encode_image
 from sim.amaranth_bench import simulate_core_in_python
@@ -79,6 +79,16 @@ def test_a_plan_survives_json():
     for engine in ("lut", "lut, SPRAM"):
         plan = roomy(random_network(seed=1, **SIZES), engine)
         assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_answers_in_registers_stay_there():
+    """With room for any weights, in the plan, and for another network on the same hardware."""
+    network = random_network(seed=1, output_mode=OutputMode.LAST_STEP, **SIZES)
+    schedule = Schedule(network, 2, 2, answer_registers=True)
+    assert with_room(schedule).answer_registers
+    plan = Plan.of(compile_schedule(schedule))
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert plan.answer_registers and plan.schedule(network).answer_registers
 
 
 def test_a_plan_from_before_spram_elements_is_read():

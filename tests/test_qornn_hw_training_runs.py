@@ -571,3 +571,17 @@ def test_warm_start_from_rounded_rows_keeps_the_integers(tmp_path, per_row):
     for changed in ({"bits": 4}, {"float_iterations": 1}):
         other = train(CopyConfig(**options | still | changed), quiet=True)
         assert (other.network.recurrent_weight != first.network.recurrent_weight).any()
+
+
+def test_warm_start_with_a_method_that_changes_w_rounds_anew(tmp_path):
+    """A W that is far from orthogonal is another one behind Björck: its integers cannot stay."""
+    options = {"blank": 3, "hidden": 24, "batch": 8, "bits": 3, "per_row": True, "orthogonal_rounding": True}
+    config = CopyConfig(
+        **options, method="free", iterations=200, learning_rate_recurrent=5e-2, finetune_iterations=0
+    )
+    first = train(config, quiet=True)
+    save_checkpoint(tmp_path / "first.pt", first)
+    start = {"warm_start": str(tmp_path / "first.pt")}
+    for method, held in (("free", True), ("bjorck", False)):
+        cell = run._cell(CopyConfig(**options | start, method=method), CopyTask(3))
+        assert (cell.held_step is not None) == held

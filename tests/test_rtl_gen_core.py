@@ -14,6 +14,7 @@ from qornn_hw.fixed import IntFormat, Rounding
 from qornn_hw.integer_model import IntegerModel
 from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
 from qornn_hw.schedule import Schedule
+from rtl_gen.answer import Answer
 from rtl_gen.core import Core
 from sim import core_simulation
 from sim.amaranth_bench import simulate_core_in_python
@@ -221,6 +222,42 @@ def test_answers_in_registers(output_kind, pattern):
     sequences = [random_sequences(network, batch=1, steps=n, seed=n)[0] for n in (4, 1, 1, 3)]
     for idle in PATTERNS:
         simulate_core_in_python(design, sequences, idle=idle, back_pressure=pattern, reset_after=2)
+
+
+@pytest.mark.parametrize("registers", [False, True])
+def test_room_is_taken_by_launches_and_given_back_by_readers(registers):
+    """Of two answers in a memory, of one in registers: no launch before the last word of it has left."""
+    network = random_network(
+        seed=3, hidden_size=6, input_size=2, output_size=5, output_mode=OutputMode.LAST_STEP,
+        output_kind=OutputKind.LOGITS,
+    )  # fmt: skip
+    answer = Answer(compile_network(network, columns_per_element=2, elements=2, answer_registers=registers))
+
+    async def bench(ctx):
+        for held in range(1, 2 if registers else 3):
+            assert ctx.get(answer.room)
+            ctx.set(answer.launch, 1)
+            await ctx.tick()
+            ctx.set(answer.launch, 0)
+            for value in range(5):
+                ctx.set(answer.valid, 1)
+                ctx.set(answer.logit, value - held)
+                await ctx.tick()
+            ctx.set(answer.valid, 0)
+        await ctx.tick().repeat(3)
+        for value in range(5):
+            assert not ctx.get(answer.room)
+            assert ctx.get(answer.o.valid) and ctx.get(answer.o.payload.data) == value - 1
+            ctx.set(answer.o.ready, 1)
+            await ctx.tick()
+            ctx.set(answer.o.ready, 0)
+            await ctx.tick().repeat(2)
+        assert ctx.get(answer.room)
+
+    simulator = Simulator(answer)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
 def test_answers_in_registers_are_for_one_a_sequence():

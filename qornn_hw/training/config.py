@@ -109,7 +109,8 @@ class RunConfig:
         linear_start: relu only, 0 for off: the states begin at this value, which is then learned, with the
             bias that makes W's own start a linear network around it.
         warm_start: a checkpoint whose real weights the network begins with, of the same shape; else random.
-            Without a stage of real weights, a W of as many bits is not rounded anew: its integers stay.
+            With orthogonal_rounding and no stage of real weights, a W of as many bits, from the same
+            method, is not rounded anew: its integers stay.
         seed: seed of the weights and of the sequences.
         batch: sequences a step of the optimizer.
         learning_rate_recurrent: Adam's rate of W (projunn: the rate of its RMSprop direction).

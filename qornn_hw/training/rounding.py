@@ -137,7 +137,7 @@ def steps_of(weight: FloatArray, levels: FloatArray, bits: int, per_row: bool) -
         np.maximum(least.max(axis=axis, keepdims=True), 0.0),
         most.min(axis=axis, keepdims=True),
     )
-    # Without an entry beyond the smallest level, any larger step would do, too.
+    # Where all but zeros are at the ends of the range, any smaller step would do, too.
     most = np.where(np.isinf(most), 2.0 * least, most)
     if not (most > least).all():
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -248,9 +249,9 @@ def _make_integrators(cell: QORNN, hidden: int) -> None:
 def _warm_start(cell: QORNN, path: Path, config: RunConfig, task: Task) -> None:
     """Put a checkpoint's real weights into the network.
 
-    Where W would be rounded to nearly orthogonal rows at once, and the checkpoint has such a W of as many
-    bits already, its integers stay: the search would find others, and what was learned since the
-    checkpoint's own search would be lost.
+    Where W would be rounded to nearly orthogonal rows at once, and the checkpoint has a W of as many bits
+    that the method leaves as it is, its integers stay: the search would find others, and what was learned
+    since the checkpoint's own search would be lost.
     """
     before = load_checkpoint(path)
     weights = before.float_weights
@@ -266,11 +267,20 @@ def _warm_start(cell: QORNN, path: Path, config: RunConfig, task: Task) -> None:
         parameter.copy_(torch.from_numpy(np.array(values)))
     real, _, _ = config.stages(task)
     if config.orthogonal_rounding and not real and before.network.weight_bits.recurrent == config.bits:
-        levels = before.network.recurrent_weight.astype(np.float64)
-        plain = np.asarray(weights["recurrent_weight"], dtype=np.float64)
-        steps = steps_of(plain, levels, config.bits, config.per_row)
-        if steps is not None:
-            cell.held_step = torch.from_numpy(steps).float() if config.per_row else steps.item()
+        _keep_integers(cell, before.network.recurrent_weight, config)
+
+
+def _keep_integers(cell: QORNN, wanted: NDArray[np.int64], config: RunConfig) -> None:
+    """Hold steps with which W, as the method makes it of its parameter, is rounded to ``wanted``, if any."""
+    plain = cell.quantized().plain.double().numpy()
+    steps = steps_of(plain, wanted.astype(np.float64), config.bits, config.per_row)
+    if steps is None:
+        return
+    cell.held_step = torch.from_numpy(steps).float() if config.per_row else steps.item()
+    q = cell.quantized()
+    # What the float32 step makes of it, and Björck once more: by a last digit it may be others.
+    if not np.array_equal(np.rint((q.recurrent / q.steps[0]).double().numpy()), wanted):
+        cell.held_step = None
 
 
 def _stage(
