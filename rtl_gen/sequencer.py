@@ -45,7 +45,7 @@ class Sequencer(wiring.Component):
         input_first, input_last: In; that input begins or ends a sequence.
         input_taken: Out; pulse: the input has been loaded by all elements, the buffer may go on.
         room: In; the output has room for an answer.
-        launch_answer: Out; pulse: an answer begins, its room is taken; with its launch.
+        launch_answer: Out; pulse: an answer begins, its room is taken; in the cycle of the launch.
         word: Out; word to read from the operand memory: the one of element e two cycles before its token.
         initial: Out; the state words come from the initial state.
         token, addr, row, first_pass: Out; to the chain.
@@ -125,8 +125,8 @@ class Sequencer(wiring.Component):
                 can_begin.eq(Mux(answer_due, self.room & (wants_update | settled), self.input_ready)),
             ]
         m.d.sync += launch.eq(begin | follow)
-        # From flip-flops. A period is long enough for ``room`` to follow before the next decision.
-        m.d.comb += self.launch_answer.eq(launch & ~in_step & answer)
+        # From a flip-flop. A period is long enough for ``room`` to follow before the next decision.
+        m.d.sync += self.launch_answer.eq(begin & (calls if s.readout_lanes else answer_due))
         # What a step shall be is known before it may begin, which is the longer way.
         with m.If(~launch & ~in_step & period_over):
             m.d.sync += self.initial.eq(wants_update & (self.input_first | fresh))
