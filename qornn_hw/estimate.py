@@ -1,4 +1,4 @@
-"""What a design costs, from its schedule alone: memory blocks exactly, logic cells by a fitted model."""
+"""What a design costs, from its schedule alone: block RAMs, exact if columns vary, and fitted cells."""
 
 from collections.abc import Iterator, Mapping
 
@@ -219,8 +219,7 @@ def _ice40_cells(s: Schedule) -> int:
     control = CONTROL_CELLS + CELLS_PER_ACCUMULATOR_BIT * s.accumulator_bits
     if s.passes > 1:
         control += SEVERAL_PASSES_CELLS
-    beside = _total_cells(s) + _bank_cells(s) + _beside_cells(s) + _modrelu_cells(s)
-    beside += _answer_cells(s)
+    beside = _total_cells(s) + _bank_cells(s) + _beside_cells(s) + _modrelu_cells(s) + _answer_cells(s)
     return round(cells + beside + control)
 
 

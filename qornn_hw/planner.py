@@ -65,7 +65,7 @@ def _schedules(
             for passes in range(1, words + 1):
                 if elements != (elements := -(-words // passes)):
                     for readout in readouts:
-                        for registers in (False, True)[: 1 + (once and not readout)]:
+                        for registers in (False, True) if once and not readout else (False,):
                             with suppress(FormatError):  # more bits or words than an SPRAM has
                                 yield Schedule(
                                     network, columns, elements, readout, behind, family.has_slow_ram,

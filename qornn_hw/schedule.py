@@ -649,7 +649,7 @@ class Schedule:
 
     @property
     def answers_held(self) -> int:
-        """Answers that the queue has room for: in registers one, else the one that leaves and what comes.
+        """Answers that the queue has room for: one in registers, else what leaves and all under way.
 
         The room is taken at the launch; a readout gives the last logit long after it.
         """

@@ -47,12 +47,10 @@ class Answer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        net = self._design.network
-        kind = net.output_kind
-        words = self._design.schedule.answer_words
-        s = self._design.schedule
+        s, net = self._design.schedule, self._design.network
+        kind, words = net.output_kind, s.answer_words
         held, width = s.answers_held, s.answer_bits + 1
-        queue: Any = (
+        queue: Queue | RegisterQueue = (
             RegisterQueue(width=width, depth=held * words)
             if s.answer_registers
             else Queue(width=width, depth=s.answer_queue_depth - 1)
@@ -71,7 +69,8 @@ class Answer(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), at_start.eq(at_end)]
 
-        word = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.w_data)
+        layout = answer_word_layout(s.answer_bits)
+        word = data.View(layout, queue.w_data)
         if kind.has_logits:
             m.d.comb += [
                 word.data.eq(self.logit),
@@ -85,7 +84,7 @@ class Answer(wiring.Component):
             # No logit can come in this cycle: the sequencer keeps answers a cycle apart.
             with m.If(done):
                 m.d.comb += [word.data.eq(largest), word.last.eq(done_last), queue.w_en.eq(1)]
-        output = data.View(answer_word_layout(self._design.schedule.answer_bits), queue.o.payload)
+        output = data.View(layout, queue.o.payload)
         m.d.comb += [
             self.o.payload.eq(output),
             self.o.valid.eq(queue.o.valid),

@@ -150,6 +150,8 @@ class Sequencer(wiring.Component):
         final = Signal()
         m.d.comb += final.eq(pass_index == s.passes - 1)
         taking = Signal()
+        # Five cycles before the end of a period: the count is one behind the launch, ``period_over`` three
+        # behind this, and the decision comes one before the next launch.
         nearly, next_but_one = Signal(), Signal(2)
         m.d.comb += nearly.eq(
             ~period_over

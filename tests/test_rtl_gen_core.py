@@ -363,15 +363,35 @@ def test_reset_in_every_cycle_of_two_steps(input_kind):
         assert answers_after_reset(design, first, second, cycle, len(wanted)) == wanted, cycle
 
 
-def answers_after_reset(design, first, second, cycle, count):
-    """Play ``first`` for ``cycle`` cycles, reset for one, then play ``second``; return its answer words."""
+@pytest.mark.parametrize(
+    ("changes", "slow"),
+    [({"readout_lanes": 2}, False), ({"readout_lanes": 2}, True), ({"answer_registers": True}, True)],
+    ids=["readout", "readout, answers wait", "registers, answers wait"],
+)
+def test_reset_in_every_cycle_of_an_answer_that_waits(changes, slow):
+    """Nor a part of an answer: in the readout, in the memory of answers, or in their registers."""
+    mode = OutputMode.LAST_STEP if "answer_registers" in changes else OutputMode.EVERY_STEP
+    network = random_network(seed=2, hidden_size=3, input_size=2, output_size=3, output_mode=mode)
+    design = compile_network(network, columns_per_element=2, elements=2, **changes)
+    first, second = (random_sequences(network, batch=1, steps=1, seed=seed)[0] for seed in (1, 2))
+    expected = IntegerModel(network).run(second[None])
+    wanted = [*expected.logits.reshape(-1).tolist(), int(expected.argmax.reshape(-1)[0])]
+    for cycle in range(90):
+        assert answers_after_reset(design, first, second, cycle, len(wanted), slow) == wanted, cycle
+
+
+def answers_after_reset(design, first, second, cycle, count, slow=False):
+    """Play ``first`` for ``cycle`` cycles, reset for one, then play ``second``; return its answer words.
+
+    Nobody takes those of ``first`` where ``slow``.
+    """
     core, reset, answers = Core(design), Signal(), []
 
     async def bench(ctx):
-        ctx.set(core.o.ready, 1)
         words = [core_simulation.input_words(design.network, s) for s in (first, second)]
         done, at, fresh = 0, 0, 0
         while len(answers) < count:
+            ctx.set(core.o.ready, fresh or not slow)
             queue = words[fresh]
             ctx.set(core.i.valid, at < len(queue))
             if at < len(queue):

@@ -137,8 +137,9 @@ def _stages(config: RunConfig, task: Task, cell: QORNN, trainer: Trainer) -> Che
             recurrent_rate=config.quantized_recurrent_rate,
             hold=config.hold,
         )
-        held = cell.held_step is not None
-        trainer.run(stage, cell.round_orthogonally if config.orthogonal_rounding and not held else None)
+        # Steps are held already where a warm start keeps its integers.
+        search = config.orthogonal_rounding and cell.held_step is None
+        trainer.run(stage, cell.round_orthogonally if search else None)
     if rounded:
 
         def on_the_grid() -> None:
