@@ -158,7 +158,7 @@ class ClockGenerator(wiring.Component):
         rst: Out(1): Active high, synchronous to ``clk``.
 
     Latency: ``rst`` falls at least 15 us after the PLL has locked, or 100 us after the start of an oscillator
-    on the chip: as many cycles as that is at the board's fastest clock.
+    on the chip, and at most twice as long: a power of two cycles at the board's fastest clock.
     """
 
     def __init__(self, *, board: Board, hz: int) -> None:
@@ -168,10 +168,10 @@ class ClockGenerator(wiring.Component):
 
     @property
     def reset_cycles(self) -> int:
-        """Cycles of the reset beyond the lock."""
+        """Cycles of the reset beyond the lock: a power of two, so that the counter's top bit ends it."""
         on_chip = self._board.clock_source is ClockSource.ICE40_OSCILLATOR
         seconds = OSCILLATOR_RESET_SECONDS if on_chip else RESET_SECONDS
-        return int(seconds * Fraction(self._board.fastest_mhz) * 1_000_000) + 1
+        return 1 << int(seconds * Fraction(self._board.fastest_mhz) * 1_000_000).bit_length()
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
@@ -184,12 +184,10 @@ class ClockGenerator(wiring.Component):
         locked = Signal()
         m.submodules.lock_sync = FFSynchronizer(lock, locked, o_domain="por")
         timer = Signal(range(self.reset_cycles + 1))
-        running = Signal()
+        running = timer[-1]
         with m.If(~locked):
-            m.d.por += [timer.eq(0), running.eq(0)]
-        with m.Elif(timer == self.reset_cycles):
-            m.d.por += running.eq(1)
-        with m.Else():
+            m.d.por += timer.eq(0)
+        with m.Elif(~running):
             m.d.por += timer.eq(timer + 1)
         m.d.comb += self.rst.eq(~running)
         return m

@@ -223,7 +223,7 @@ class Link(wiring.Component):
         commit = Signal()
         code = Signal(FaultCode)
         next_at = Signal.like(write_at)
-        full = Signal()
+        full, same = Signal(), Signal(2)
         m.d.comb += [
             next_at.eq(write_at + 1),
             write.addr.eq(write_at),
@@ -232,8 +232,12 @@ class Link(wiring.Component):
             # its place, which is free even where the buffer is full.
             write.en.eq(good),
         ]
-        # Some cycles late, which is short of the many between two bytes.
-        m.d.sync += full.eq(next_at == read_at)
+        # Some cycles late, which is short of the many between two bytes: a wide compare behind a carry chain.
+        half = len(next_at) // 2
+        m.d.sync += [
+            same.eq(Cat(next_at[:half] == read_at[:half], next_at[half:] == read_at[half:])),
+            full.eq(same.all()),
+        ]
         arrived, error = self.i_bytes.valid, self.i_bytes.payload.error
         m.d.sync += [
             good.eq(arrived & ~error),
@@ -259,10 +263,12 @@ class Link(wiring.Component):
             m.d.sync += self.load.start.eq(0)
             orders.append(Command.LOAD)
 
+        # Beside the states, which it would make so many that they are a long path.
+        loading = Signal()
         with m.FSM(name="receive") as fsm:
             with m.State("hunt"):
                 m.d.sync += overflow.eq(0)
-                with m.If(good & (byte == SYNC)):
+                with m.If(good & (byte == SYNC) & ~loading):
                     m.next = "command"
             with m.State("command"):
                 with m.If(good):
@@ -315,7 +321,7 @@ class Link(wiring.Component):
                     if form.weights is not None:
                         with m.Elif(order[1]):
                             m.d.sync += [*(reset.eq(1) for reset in resets), self.load.start.eq(1)]
-                            m.next = "load"
+                            m.d.sync += loading.eq(1)
                         with m.Elif(~self.load.loaded):
                             m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
                     with m.Elif(overflow):
@@ -324,21 +330,21 @@ class Link(wiring.Component):
                         m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
                     with m.Else():
                         m.d.comb += commit.eq(1)
-            if form.weights is not None:
-                with m.State("load"):
-                    m.d.comb += [self.load.data.eq(byte), self.load.valid.eq(good)]
-                    with m.If(cut | self.load.done):
-                        m.next = "hunt"
             hunting = fsm.ongoing("hunt")
             starting = fsm.ongoing("command")
             judging = fsm.ongoing("verdict")
+        if form.weights is not None:
+            m.d.comb += [self.load.data.eq(byte), self.load.valid.eq(good & loading)]
+            with m.If(loading & (cut | self.load.done)):
+                m.d.sync += loading.eq(0)
+        receiving = ~hunting | loading
         m.d.sync += [
             settled.eq(judging & ~crc.busy),
             wrong.eq(crc.crc != 0),
             out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
         ]
         m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.bit.eq(byte[-1])]
-        with m.If(~hunting & ~judging & cut):
+        with m.If(receiving & ~judging & cut):
             m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
         with m.If(starting):
@@ -367,7 +373,7 @@ class Link(wiring.Component):
                 m.d.sync += self._fault_code.eq(failed_code)
         with m.If(self._reset):
             m.d.sync += [fresh.eq(1), self.faulty.eq(0)]
-        return ~hunting
+        return receiving
 
     def _feed_core(self, m: Module, read: Any, read_at: Signal, commit_at: Signal) -> tuple[Value, Value]:
         """Committed bytes to the core's words.
@@ -535,8 +541,8 @@ class Link(wiring.Component):
                 tails = (Mux(turn[i], reply[2], 0) for i, reply in enumerate(replies))
                 m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
                 m.next = "idle"
-                # At a reset everything pending dies.
-                with m.If(turn.any() & ~self._reset):
+                # At a reset everything pending dies. ``asked`` is ``turn.any()``, from a flip-flop.
+                with m.If(asked & ~self._reset):
                     m.next = "sync"
                     for at, (asking, _, _) in enumerate(replies[:-1]):
                         with m.If(turn[at]):

@@ -120,15 +120,18 @@ class OperandMemory(wiring.Component):
                     full.bit_select(fill_bank, 1).eq(1),
                 ]
 
-        state_word, state_column = self._cursor(m, "state", s.input_words, net.hidden_size, self.state_valid)
+        state_word, state_column, _ = self._cursor(
+            m, "state", s.input_words, net.hidden_size, self.state_valid
+        )
         if s.input_words:
-            input_word, input_column = self._cursor(m, "input", 0, net.input_size, accept)
-            at_zero = (input_word == 0) & (input_column == 0)
-            end_word, end_column = divmod(net.input_size - 1, c)
+            input_word, input_column, at_end = self._cursor(m, "input", 0, net.input_size, accept)
+            at_zero = Signal(init=1)
+            with m.If(accept):
+                m.d.sync += at_zero.eq(at_end)
             m.d.comb += [
                 upper.eq(Mux(self.word < s.input_words, use_bank, self.initial)),
                 at_first_word.eq(at_zero),
-                at_last_word.eq((input_word == end_word) & (input_column == end_column)),
+                at_last_word.eq(at_end),
             ]
             operand = Signal(signed(bits))
             column, enable = Signal(range(c)), Signal()
@@ -160,17 +163,20 @@ class OperandMemory(wiring.Component):
 
     def _cursor(
         self, m: Module, name: str, first_word: int, count: int, advance: Any
-    ) -> tuple[Signal, Signal]:
-        """Return ``(word, column)`` of entry 0, 1, ... of ``count``, a step on with each ``advance``."""
+    ) -> tuple[Signal, Signal, Signal]:
+        """Return ``(word, column, at_end)`` of entry 0, 1, ... of ``count``, a step on with each ``advance``."""
         c = self._design.schedule.columns_per_element
         word = Signal(range(self._design.schedule.operand_half), init=first_word, name=f"{name}_word")
         column = Signal(range(c), name=f"{name}_column")
-        end_word, end_column = divmod(count - 1, c)
+        # Found out an entry earlier, so that what depends on it is no long path.
+        at_end = Signal(init=count == 1, name=f"{name}_at_end")
+        next_word, next_column = divmod(max(count - 2, 0), c)
         with m.If(advance):
-            with m.If((word == first_word + end_word) & (column == end_column)):
+            m.d.sync += at_end.eq((word == first_word + next_word) & (column == next_column))
+            with m.If(at_end):
                 m.d.sync += [word.eq(first_word), column.eq(0)]
             with m.Elif(column == c - 1):
                 m.d.sync += [word.eq(word + 1), column.eq(0)]
             with m.Else():
                 m.d.sync += column.eq(column + 1)
-        return word, column
+        return word, column, at_end

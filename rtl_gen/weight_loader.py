@@ -94,8 +94,9 @@ class WeightLoader(wiring.Component):
             self.write.high.eq(at[0]),
             self.write.addr.eq(at[1 + form.bank_bits :]),
         ]
+        # From flip-flops, together with ``taken``: the memories lie all over the device.
         for index in range(form.banks):
-            m.d.comb += self.write.en[index].eq(taken & in_weights & (bank == index))
+            m.d.sync += self.write.en[index].eq(self.valid & in_weights & (bank == index))
 
         # -- checksum: a bit a cycle --------------------------------------------------------------------
         crc, bits_left, checking = Signal(32), Signal(range(9)), Signal()
