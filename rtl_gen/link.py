@@ -206,7 +206,7 @@ class Link(wiring.Component):
         count = Signal(range(form.step_bytes), reset_less=True)
         # Bits 4 to 6 of the command, which tell all of them apart.
         order = Signal(3, reset_less=True)
-        is_first = Signal(reset_less=True)
+        known, is_first = Signal(reset_less=True), Signal(reset_less=True)
         # From a RESET to the first step, which must have FIRST.
         fresh = Signal(init=1)
         other_number = Signal(reset_less=True)
@@ -272,16 +272,22 @@ class Link(wiring.Component):
                     m.next = "command"
             with m.State("command"):
                 with m.If(good):
-                    m.d.sync += [order.eq(byte[4:7]), is_first.eq((byte & StepFlag.FIRST) != 0)]
-                with m.If(good):
-                    m.next = "number"
-                    with m.If(byte[3:] == Command.STEP >> 3):
-                        m.d.comb += store.eq(1)
-                    with m.Elif(~byte.matches(*orders)):
-                        m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
-                        m.next = "hunt"
+                    m.d.sync += [
+                        order.eq(byte[4:7]),
+                        is_first.eq((byte & StepFlag.FIRST) != 0),
+                        known.eq((byte[3:] == Command.STEP >> 3) | byte.matches(*orders)),
+                    ]
+                    m.next = "order"
                 with m.If(cut):
                     m.next = "hunt"
+            # A cycle behind the command, when none of the bytes is.
+            with m.State("order"):
+                m.next = "number"
+                with m.If(~known):
+                    m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_COMMAND)]
+                    m.next = "hunt"
+                with m.Elif(order == Command.STEP >> 4):
+                    m.d.comb += store.eq(1)
             with m.State("number"):
                 with m.If(good):
                     m.d.sync += other_number.eq(byte != self._steps)
@@ -312,34 +318,36 @@ class Link(wiring.Component):
             with m.State("verdict"):
                 with m.If(settled):
                     m.next = "hunt"
-                    with m.If(wrong):
-                        m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
-                    with m.Elif(order == Command.RESET >> 4):
-                        m.d.sync += [reset.eq(1) for reset in resets]
-                    with m.Elif(order[2]):
-                        m.d.sync += [self._info_pending.eq(1), self._info_is_status.eq(order[0])]
-                    if form.weights is not None:
-                        with m.Elif(order[1]):
-                            m.d.sync += [*(reset.eq(1) for reset in resets), self.load.start.eq(1)]
-                            m.d.sync += loading.eq(1)
-                        with m.Elif(~self.load.loaded):
-                            m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
-                    with m.Elif(overflow):
-                        m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
-                    with m.Elif(out_of_sequence):
-                        m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
-                    with m.Else():
-                        m.d.comb += commit.eq(1)
             hunting = fsm.ongoing("hunt")
-            starting = fsm.ongoing("command")
+            starting = fsm.ongoing("order")
             judging = fsm.ongoing("verdict")
+        # Not in its state, which ``settled`` says already, a cycle for each frame.
+        with m.If(settled):
+            with m.If(wrong):
+                m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
+            with m.Elif(order == Command.RESET >> 4):
+                m.d.sync += [reset.eq(1) for reset in resets]
+            with m.Elif(order[2]):
+                m.d.sync += [self._info_pending.eq(1), self._info_is_status.eq(order[0])]
+            if form.weights is not None:
+                with m.Elif(order[1]):
+                    m.d.sync += [*(reset.eq(1) for reset in resets), self.load.start.eq(1)]
+                    m.d.sync += loading.eq(1)
+                with m.Elif(~self.load.loaded):
+                    m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
+            with m.Elif(overflow):
+                m.d.comb += [fail.eq(1), code.eq(FaultCode.OVERFLOW)]
+            with m.Elif(out_of_sequence):
+                m.d.comb += [fail.eq(1), code.eq(FaultCode.OUT_OF_SEQUENCE)]
+            with m.Else():
+                m.d.comb += commit.eq(1)
         if form.weights is not None:
             m.d.comb += [self.load.data.eq(byte), self.load.valid.eq(good & loading)]
             with m.If(loading & (cut | self.load.done)):
                 m.d.sync += loading.eq(0)
         receiving = ~hunting | loading
         m.d.sync += [
-            settled.eq(judging & ~crc.busy),
+            settled.eq(judging & ~crc.busy & ~settled),
             wrong.eq(crc.crc != 0),
             out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
         ]
@@ -480,7 +488,8 @@ class Link(wiring.Component):
         there = Signal()
         asked = Signal()
         sent = Signal()
-        is_answer = kind == ReplyKind.ANSWER
+        # What the kind is, for the way of the states.
+        is_answer, has_info = Signal(), Signal(reset_less=True)
         aborted = tail[1]
         # A byte waits for the line in flip-flops: its choice and the line together are a long path.
         # It is known to be there a cycle after it came; until then there is no other.
@@ -540,6 +549,7 @@ class Link(wiring.Component):
                 kinds = (Mux(turn[i], reply[1], 0) for i, reply in enumerate(replies))
                 tails = (Mux(turn[i], reply[2], 0) for i, reply in enumerate(replies))
                 m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
+                m.d.sync += [is_answer.eq(turn[-1]), has_info.eq(turn[2])]
                 m.next = "idle"
                 # At a reset everything pending dies. ``asked`` is ``turn.any()``, from a flip-flop.
                 with m.If(asked & ~self._reset):
@@ -569,7 +579,7 @@ class Link(wiring.Component):
                         m.next = "payload"
                         with m.If(~aborted):
                             m.d.sync += number.eq(number + 1)
-                    with m.If((kind == ReplyKind.IDENTITY) | (kind == ReplyKind.STATUS)):
+                    with m.If(has_info):
                         m.next = "info"
             with m.State("payload"):
                 # An aborted answer is filled up with whatever is there: the host always gets whole frames.

@@ -164,7 +164,7 @@ class OperandMemory(wiring.Component):
     def _cursor(
         self, m: Module, name: str, first_word: int, count: int, advance: Any
     ) -> tuple[Signal, Signal, Signal]:
-        """Return ``(word, column, at_end)`` of entry 0, 1, ... of ``count``, a step on with each ``advance``."""
+        """Return ``(word, column, at_end)`` of entry 0, 1, ... of ``count``, one on at ``advance``."""
         c = self._design.schedule.columns_per_element
         word = Signal(range(self._design.schedule.operand_half), init=first_word, name=f"{name}_word")
         column = Signal(range(c), name=f"{name}_column")
