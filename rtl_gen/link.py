@@ -23,6 +23,7 @@ from qornn_hw.link_protocol import (
     StepFlag,
 )
 from qornn_hw.rom import RomImage
+from rtl_gen.ram import read_register
 from rtl_gen.rom import Rom
 from rtl_gen.uart import ReceivedByte
 from rtl_gen.words import answer_word_layout, input_word_layout
@@ -398,7 +399,7 @@ class Link(wiring.Component):
             Signal(name=name, reset_less=True) for name in ("first", "last", "wants_acknowledge")
         )
         advance = Signal()
-        stored = Signal(8, reset_less=True)
+        stored = read_register(8)
         word_done = Signal()
         waiting = Signal()
         # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
@@ -497,6 +498,8 @@ class Link(wiring.Component):
         chosen = Signal(8)
         load = Signal()
         gone = Signal()
+        # Of the CRC.
+        low_byte = Signal(reset_less=True)
         # From the first FAULT to the RESET.
         reported = Signal()
         # The cycles after the choice of a FAULT that counts: its counter is found, looked at, increased.
@@ -519,7 +522,8 @@ class Link(wiring.Component):
             m.d.sync += acknowledge_pending.eq(1)
 
         # Replies by precedence: what asks for one, its kind and tail. Whose turn it is, is known a cycle
-        # before the choice, so that neither decides and moves at once.
+        # before the frame begins, so that nothing decides and moves at once. At a reset everything pending
+        # dies.
         info_kind = Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY)
         state = Cat(1, self.faulty)
         if form.weights is not None:
@@ -536,22 +540,18 @@ class Link(wiring.Component):
         pending = Cat(reply[0] for reply in replies)
         turn = Signal(len(replies))
         m.d.sync += [
-            asked.eq(pending.any()),
-            turn.eq(Cat(pending[i] & ~pending[:i].any() for i in range(len(replies)))),
+            asked.eq(pending.any() & ~self._reset),
+            turn.eq(Mux(self._reset, 0, Cat(pending[i] & ~pending[:i].any() for i in range(len(replies))))),
         ]
         m.d.sync += counting.eq(0)
         with m.FSM(name="send") as fsm:
             with m.State("idle"):
-                with m.If(asked & ~self._reset):
-                    m.next = "choose"
-            with m.State("choose"):
                 # No precedence any more: one turn at most.
                 kinds = (Mux(turn[i], reply[1], 0) for i, reply in enumerate(replies))
                 tails = (Mux(turn[i], reply[2], 0) for i, reply in enumerate(replies))
                 m.d.sync += [kind.eq(reduce(or_, kinds)), tail.eq(reduce(or_, tails))]
                 m.d.sync += [is_answer.eq(turn[-1]), has_info.eq(turn[2])]
-                m.next = "idle"
-                # At a reset everything pending dies. ``asked`` is ``turn.any()``, from a flip-flop.
+                # ``asked`` is ``turn.any()``, from a flip-flop.
                 with m.If(asked & ~self._reset):
                     m.next = "sync"
                     for at, (asking, _, _) in enumerate(replies[:-1]):
@@ -596,17 +596,16 @@ class Link(wiring.Component):
                     m.next = "tail"
             with m.State("tail"):
                 m.d.comb += [offer.eq(1), chosen.eq(tail)]
+                m.d.sync += low_byte.eq(0)
                 with m.If(sent):
-                    m.next = "high"
+                    m.next = "crc"
             # Sending the CRC's first byte moves its second to the same place.
-            with m.State("high"):
+            with m.State("crc"):
                 m.d.comb += [offer.eq(1), chosen.eq(crc.crc[8:])]
                 with m.If(sent):
-                    m.next = "low"
-            with m.State("low"):
-                m.d.comb += [offer.eq(1), chosen.eq(crc.crc[8:])]
-                with m.If(sent):
-                    m.next = "idle"
+                    m.d.sync += low_byte.eq(1)
+                    with m.If(low_byte):
+                        m.next = "idle"
             idle = fsm.ongoing("idle")
             in_sync = fsm.ongoing("sync")
             in_payload = fsm.ongoing("payload")

@@ -134,11 +134,10 @@ class OperandMemory(wiring.Component):
                 at_last_word.eq(at_end),
             ]
             operand = Signal(signed(bits))
-            column, enable = Signal(range(c)), Signal()
+            enable = Signal(c)
             m.d.comb += [
                 operand.eq(Mux(self.state_valid, self.state, self.i.p.data << net.input_shift)),
-                column.eq(Mux(self.state_valid, state_column, input_column)),
-                enable.eq(self.state_valid | accept),
+                enable.eq(Mux(self.state_valid, state_column, Mux(accept, input_column, 0))),
                 memory.w_addr.eq(Mux(self.state_valid, state_word, Cat(input_word, fill_bank))),
             ]
         else:
@@ -152,31 +151,33 @@ class OperandMemory(wiring.Component):
             symbol_bank = Signal()
             m.d.sync += symbol_bank.eq(use_bank)
             m.d.comb += self.symbol.eq(Mux(symbol_bank, symbols[1], symbols[0]))
-            operand, column, enable = self.state, state_column, self.state_valid
+            operand, enable = self.state, Mux(self.state_valid, state_column, 0)
             m.d.comb += memory.w_addr.eq(state_word)
         # Every column of the word sees the operand; the enable picks one.
         wide = Signal(signed(bits))
-        m.d.comb += [wide.eq(operand), memory.w_data.eq(wide.replicate(c))]
-        for j in range(c):
-            m.d.comb += memory.w_en[j].eq(enable & (column == j))
+        m.d.comb += [wide.eq(operand), memory.w_data.eq(wide.replicate(c)), memory.w_en.eq(enable)]
         return m
 
     def _cursor(
         self, m: Module, name: str, first_word: int, count: int, advance: Any
     ) -> tuple[Signal, Signal, Signal]:
-        """Return ``(word, column, at_end)`` of entry 0, 1, ... of ``count``, one on at ``advance``."""
+        """Return ``(word, column, at_end)`` of entry 0, 1, ... of ``count``, one on at ``advance``.
+
+        A bit for each column: the way to the memory's enables is a long one.
+        """
         c = self._design.schedule.columns_per_element
         word = Signal(range(self._design.schedule.operand_half), init=first_word, name=f"{name}_word")
-        column = Signal(range(c), name=f"{name}_column")
+        column = Signal(c, init=1, name=f"{name}_column")
         # Found out an entry earlier, so that what depends on it is no long path.
         at_end = Signal(init=count == 1, name=f"{name}_at_end")
         next_word, next_column = divmod(max(count - 2, 0), c)
         with m.If(advance):
-            m.d.sync += at_end.eq((word == first_word + next_word) & (column == next_column))
+            m.d.sync += [
+                column.eq(column.rotate_left(1)),
+                at_end.eq((word == first_word + next_word) & column[next_column]),
+            ]
             with m.If(at_end):
-                m.d.sync += [word.eq(first_word), column.eq(0)]
-            with m.Elif(column == c - 1):
-                m.d.sync += [word.eq(word + 1), column.eq(0)]
-            with m.Else():
-                m.d.sync += column.eq(column + 1)
+                m.d.sync += [word.eq(first_word), column.eq(1)]
+            with m.Elif(column[-1]):
+                m.d.sync += word.eq(word + 1)
         return word, column, at_end

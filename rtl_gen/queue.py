@@ -7,6 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from rtl_gen.ram import read_register
+
 __all__ = ["Queue", "RegisterQueue"]
 
 
@@ -46,7 +48,7 @@ class Queue(wiring.Component):
         write_at = Signal(range(self._depth + 1))
         read_at = Signal.like(write_at)
         next_at = Signal.like(write_at)
-        data = Signal(self._width, reset_less=True)
+        data = read_register(self._width)
         m.d.comb += [
             write.addr.eq(write_at),
             write.data.eq(self.w_data),

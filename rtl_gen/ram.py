@@ -8,7 +8,21 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Ram"]
+__all__ = ["FORGET_INITIAL", "Ram", "read_register"]
+
+_NO_INITIAL = "qornn_no_initial"
+# Yosys' command, before all else, that takes away what a :func:`read_register` holds at first.
+FORGET_INITIAL = f"setattr -unset init a:{_NO_INITIAL}"
+
+
+def read_register(bits: int) -> Signal:
+    """Return the register behind an asynchronous read port, which yosys takes into the block RAM.
+
+    A block RAM's own register has no initial value. Where the register must have one, yosys makes it a
+    choice between that and what was read: a logic cell a bit, and longer paths. Nothing may look at it in the
+    first cycle.
+    """
+    return Signal(bits, reset_less=True, attrs={_NO_INITIAL: 1}, src_loc_at=1)
 
 
 class Ram(wiring.Component):
@@ -65,7 +79,7 @@ class Ram(wiring.Component):
             attrs={"ram_style": "block", "no_rw_check": 1},
         )
         write, read = memory.write_port(granularity=self._granularity), memory.read_port(domain="comb")
-        data = Signal(self._width, reset_less=True)
+        data = read_register(self._width)
         m.d.sync += data.eq(read.data)
         m.d.comb += [
             write.addr.eq(self.w_addr),
