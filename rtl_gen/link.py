@@ -63,7 +63,7 @@ class _Crc(wiring.Component):
 
     Members:
         clear: In(1): The next byte is a frame's first.
-        valid: In(1): There is a byte; not while busy. Its bits are wanted while busy.
+        valid: In(1): There is a byte; not while busy. Its bits are wanted while busy. None with ``clear``.
         bit: In(1): Bit ``at`` of the byte.
         at: Out(3): 7 in the first cycle after ``valid``, 0 in the last.
         busy: Out(1): The byte is not in yet.
@@ -132,7 +132,7 @@ class Link(wiring.Component):
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 18 cycles after the frame's last byte. A word of b bytes
+    Latency: A step's first word is offered 19 cycles after the frame's last byte. A word of b bytes
         takes ``2 b`` cycles, and longer where the core waits.
     """
 
@@ -352,7 +352,7 @@ class Link(wiring.Component):
             wrong.eq(crc.crc != 0),
             out_of_sequence.eq(self.faulty | other_number | (fresh & ~is_first)),
         ]
-        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good & ~hunting), crc.bit.eq(byte[-1])]
+        m.d.comb += [crc.clear.eq(hunting), crc.valid.eq(good), crc.bit.eq(byte[-1])]
         with m.If(receiving & ~judging & cut):
             m.d.comb += [fail.eq(1), code.eq(Mux(bad, FaultCode.BAD_BYTE, FaultCode.TRUNCATED))]
 
@@ -394,25 +394,26 @@ class Link(wiring.Component):
         word_bytes = form.word_bytes
         words_left = Signal(range(form.words_per_step), reset_less=True)
         bytes_left = Signal(range(word_bytes), reset_less=True)
-        low = Signal(8 * (word_bytes - 1), reset_less=True)
+        # From flip-flops alone: an ECP5's block RAM takes most of a cycle.
+        word = Signal(8 * word_bytes, reset_less=True)
         first, last, wants_acknowledge = (
             Signal(name=name, reset_less=True) for name in ("first", "last", "wants_acknowledge")
         )
+        at_first_word = Signal(reset_less=True)
         advance = Signal()
         stored = read_register(8)
         word_done = Signal()
         waiting = Signal()
-        # Whether the byte that is fetched completes a word, from a flip-flop: the core looks far behind it.
         complete = Signal()
-        # From a flip-flop, too: two words are two cycles apart.
+        # From a flip-flop: two words are two cycles apart.
         final = Signal()
         m.d.sync += final.eq(words_left == 0)
         # Address in, byte out a cycle later: yosys takes this register into the block RAM.
         m.d.sync += stored.eq(read.data)
         m.d.comb += [
             read.addr.eq(read_at),
-            self.o_step.payload.data.eq(Cat(low, stored)),
-            self.o_step.payload.first.eq(first),
+            self.o_step.payload.data.eq(word),
+            self.o_step.payload.first.eq(first & at_first_word),
             self.o_step.payload.last.eq(last & final),
             self.o_step.valid.eq(complete),
         ]
@@ -427,17 +428,23 @@ class Link(wiring.Component):
                 with m.If(self._reset):
                     m.next = "idle"
             with m.State("fetch"):
-                m.d.sync += complete.eq((bytes_left == 0) & ~self._reset)
                 m.next = "byte"
                 with m.If(self._reset):
                     m.next = "idle"
             with m.State("byte"):
-                m.d.comb += word_done.eq(complete & self.o_step.ready)
-                with m.If(~complete | self.o_step.ready):
-                    m.d.comb += advance.eq(1)
-                    m.next = "fetch"
+                m.d.comb += advance.eq(1)
+                m.next = "fetch"
+                with m.If(bytes_left == 0):
+                    m.next = "offer"
+                m.d.sync += complete.eq((bytes_left == 0) & ~self._reset)
+                with m.If(self._reset):
+                    m.next = "idle"
+            # The next byte is fetched meanwhile.
+            with m.State("offer"):
+                m.d.comb += word_done.eq(self.o_step.ready)
                 with m.If(word_done | self._reset):
                     m.d.sync += complete.eq(0)
+                    m.next = "byte"
                 with m.If((word_done & final) | self._reset):
                     m.next = "idle"
             idle = fsm.ongoing("idle")
@@ -445,17 +452,15 @@ class Link(wiring.Component):
         # A cycle late, so only in a later cycle than the one that sees the last byte of a step go.
         m.d.sync += waiting.eq(idle & (read_at != commit_at) & ~self._reset)
         with m.If(advance):
-            m.d.sync += read_at.eq(read_at + 1)
-            if word_bytes > 1:
-                m.d.sync += low.eq(Cat(low, stored)[8:])
+            m.d.sync += [read_at.eq(read_at + 1), word.eq(Cat(word, stored)[8:])]
         with m.If(flags | word_done):
             m.d.sync += bytes_left.eq(word_bytes - 1)
         with m.Elif(advance):
             m.d.sync += bytes_left.eq(bytes_left - 1)
         with m.If(idle):
-            m.d.sync += words_left.eq(form.words_per_step - 1)
+            m.d.sync += [words_left.eq(form.words_per_step - 1), at_first_word.eq(1)]
         with m.Elif(word_done):
-            m.d.sync += [words_left.eq(words_left - 1), first.eq(0)]
+            m.d.sync += [words_left.eq(words_left - 1), at_first_word.eq(0)]
         return word_done & final & wants_acknowledge, waiting | ~idle
 
     def _send(self, m: Module, acknowledge: Value) -> Value:

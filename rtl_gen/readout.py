@@ -67,40 +67,55 @@ class Readout(wiring.Component):
         m.submodules.weights = weights = Rom(design.readout_image)
 
         unit, after_unit = Signal(range(n + 1)), Signal(range(n + 1))
+        at_first_unit = Signal(init=1)
         begin = Signal()
         m.d.comb += [
             after_unit.eq(unit + 1),
             units.w_addr.eq(after_unit),
             units.w_data.eq(self.state),
             units.w_en.eq(self.state_valid),
-            begin.eq(self.state_valid & (unit == 0) & self.calls),
+            begin.eq(self.state_valid & at_first_unit & self.calls),
         ]
         with m.If(self.state_valid):
-            m.d.sync += unit.eq(Mux(after_unit == n, 0, after_unit))
+            m.d.sync += [unit.eq(Mux(after_unit == n, 0, after_unit)), at_first_unit.eq(after_unit == n)]
 
         # -- sweeps: a unit a cycle, then a cycle for each lane ----------------------------------------
         at = Signal(range(n + 1))
         rest = Signal(range(lanes + 1))
         sweeps_left = Signal(range(sweeps))
         address = Signal(range(n * sweeps))
-        first, final, last = Signal(), Signal(), Signal()
-        reading = at != 0
-        m.d.comb += [units.r_addr.eq(at), weights.addr.eq(address), final.eq(at == n)]
+        # ``reading`` is ``at != 0`` and ``final`` is ``at == n``, from flip-flops.
+        first, reading, final, last = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [units.r_addr.eq(at), weights.addr.eq(address)]
         m.d.sync += first.eq(0)
         with m.If(begin):
             m.d.sync += [
                 at.eq(1),
+                reading.eq(1),
+                final.eq(n == 1),
                 sweeps_left.eq(sweeps - 1),
                 address.eq(0),
                 first.eq(1),
                 last.eq(self.last),
             ]
         with m.Elif(reading):
-            m.d.sync += [at.eq(Mux(final, 0, at + 1)), address.eq(address + 1), rest.eq(lanes - 1)]
+            m.d.sync += [
+                at.eq(Mux(final, 0, at + 1)),
+                reading.eq(~final),
+                final.eq(at == n - 1),
+                address.eq(address + 1),
+                rest.eq(lanes - 1),
+            ]
         with m.Elif(rest != 0):
             m.d.sync += rest.eq(rest - 1)
         with m.Elif(sweeps_left != 0):
-            m.d.sync += [at.eq(1), sweeps_left.eq(sweeps_left - 1), first.eq(1)]
+            m.d.sync += [
+                at.eq(1),
+                reading.eq(1),
+                final.eq(n == 1),
+                sweeps_left.eq(sweeps_left - 1),
+                first.eq(1),
+            ]
 
         # -- lanes: factors, product, sum, each in a register of the hard multiplier --------------------
         def delay(value: Any, cycles: int, name: str) -> Any:
