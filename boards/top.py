@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, ResetSignal, Signal, Value
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Signal, Value
 from amaranth.lib import io, wiring
 
 from boards.board import Board
@@ -54,9 +54,9 @@ class BoardTop(Elaboratable):
         m = Module()
         board = self._board
         m.submodules.clock = clock = self._clock
-        m.domains.sync = ClockDomain("sync")
-        m.d.comb += [ClockSignal().eq(clock.clk), ResetSignal().eq(clock.rst)]
+        m.domains.sync = ClockDomain("sync", reset_less=True)
         m.submodules.linked = linked = self._linked
+        m.d.comb += [ClockSignal().eq(clock.clk), linked.starting.eq(clock.rst)]
         uart = platform.request(*board.uart, dir={"rx": "-", "tx": "-"})
         m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)
         m.submodules.tx_buffer = tx = io.Buffer("o", uart.tx)

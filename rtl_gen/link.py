@@ -124,6 +124,7 @@ class Link(wiring.Component):
         o_step: Out(stream), see :func:`rtl_gen.words.input_word_layout`: A step's words. ``first`` only with
             the first word of a sequence, ``last`` only with its last.
         i_answer: In(stream), see :func:`rtl_gen.words.answer_word_layout`: An answer's words.
+        starting: In(1): High while the board starts: keeps ``core_rst`` high.
         core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
             emptied with it. Where weights are loaded, high as long as they are missing, too.
         faulty: Out(1): High from a fault to the next RESET; steps are refused.
@@ -159,6 +160,7 @@ class Link(wiring.Component):
                 "o_bytes": Out(stream.Signature(8)),
                 "o_step": Out(stream.Signature(input_word_layout(form.word_format))),
                 "i_answer": In(stream.Signature(answer_word_layout(form.answer_bits))),
+                "starting": In(1),
                 "core_rst": Out(1),
                 "faulty": Out(1),
                 "busy": Out(1),
@@ -185,8 +187,7 @@ class Link(wiring.Component):
         commit_at = Signal(range(depth))
         read_at = Signal(range(depth))
         timer = Signal(self._timeout_bits)
-        # A core that waits for its weights stays in reset, and the link does not: from a register of its own.
-        self._reset = self.core_rst if form.weights is None else Signal(name="reset")
+        self._reset = Signal(name="reset")
         m.d.sync += Cat(timer, self.tick).eq(timer + 1)
 
         acknowledge, feeding = self._feed_core(m, read, read_at, commit_at)
@@ -254,11 +255,13 @@ class Link(wiring.Component):
             m.d.sync += late.eq(0)
         with m.Elif(self.tick):
             m.d.sync += late.eq(1)
-        m.d.sync += self._reset.eq(0)
-        resets = [self._reset]
-        if form.weights is not None:
-            m.d.sync += self.core_rst.eq(~self.load.loaded | self.load.start)
-            resets.append(self.core_rst)
+        # The core's reset and the link's, at once. The core's is a flip-flop that nothing resets, so that
+        # nothing stands between it and the core, which lies all over the device.
+        resetting = Signal()
+        core_rst = Signal(reset_less=True)
+        core_waits = 0 if form.weights is None else ~self.load.loaded | self.load.start
+        m.d.sync += [self._reset.eq(resetting), core_rst.eq(resetting | self.starting | core_waits)]
+        m.d.comb += self.core_rst.eq(core_rst)
         orders = [Command.RESET, Command.IDENTIFY, Command.STATUS]
         if form.weights is not None:
             m.d.sync += self.load.start.eq(0)
@@ -327,13 +330,13 @@ class Link(wiring.Component):
             with m.If(wrong):
                 m.d.comb += [fail.eq(1), code.eq(FaultCode.BAD_CRC)]
             with m.Elif(order == Command.RESET >> 4):
-                m.d.sync += [reset.eq(1) for reset in resets]
+                m.d.comb += resetting.eq(1)
             with m.Elif(order[2]):
                 m.d.sync += [self._info_pending.eq(1), self._info_is_status.eq(order[0])]
             if form.weights is not None:
                 with m.Elif(order[1]):
-                    m.d.sync += [*(reset.eq(1) for reset in resets), self.load.start.eq(1)]
-                    m.d.sync += loading.eq(1)
+                    m.d.comb += resetting.eq(1)
+                    m.d.sync += [self.load.start.eq(1), loading.eq(1)]
                 with m.Elif(~self.load.loaded):
                     m.d.comb += [fail.eq(1), code.eq(FaultCode.NOT_LOADED)]
             with m.Elif(overflow):

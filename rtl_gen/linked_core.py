@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ from rtl_gen.link import Link
 from rtl_gen.uart import BitRate, UartReceiver, UartTransmitter
 from rtl_gen.weight_loader import WeightLoader
 
-__all__ = ["LinkedCore"]
+__all__ = ["LinkedCore", "LinkedCorePins"]
 
 
 class LinkedCore(wiring.Component):
@@ -30,6 +30,8 @@ class LinkedCore(wiring.Component):
             where weights come over the link alone.
 
     Members:
+        starting: In(1): High while the board starts: resets everything, the core a cycle later. Where it is
+            used the clock domain has no reset of its own, which would stand before the core's.
         rx: In(1): Serial line from the host.
         tx: Out(1): Serial line to the host.
         busy: Out(1): As in :class:`rtl_gen.link.Link`.
@@ -63,7 +65,15 @@ class LinkedCore(wiring.Component):
         self._flash_address = flash_address
         members: dict[str, Any] = {} if flash_address is None else {"flash": Out(flash_signature())}
         super().__init__(
-            members | {"rx": In(1), "tx": Out(1), "busy": Out(1), "faulty": Out(1), "tick": Out(1)}
+            members
+            | {
+                "starting": In(1),
+                "rx": In(1),
+                "tx": Out(1),
+                "busy": Out(1),
+                "faulty": Out(1),
+                "tick": Out(1),
+            }
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -71,9 +81,12 @@ class LinkedCore(wiring.Component):
         m = Module()
         m.submodules.rate = rate = self._rate
         phase_bits = len(rate.increment)
-        m.submodules.receiver = receiver = UartReceiver(phase_bits=phase_bits)
-        m.submodules.transmitter = transmitter = UartTransmitter(phase_bits=phase_bits)
-        m.submodules.link = link = Link(form=self._form, timeout_bits=self._timeout_bits)
+        receiver = UartReceiver(phase_bits=phase_bits)
+        transmitter = UartTransmitter(phase_bits=phase_bits)
+        link = Link(form=self._form, timeout_bits=self._timeout_bits)
+        at_start = ResetInserter(self.starting)
+        m.submodules.receiver, m.submodules.transmitter = at_start(receiver), at_start(transmitter)
+        m.submodules.link = at_start(link)
         faulty = Signal()
         m.submodules.core = ResetInserter(link.core_rst)(self._core)
         m.d.comb += faulty.eq(link.faulty)
@@ -84,6 +97,7 @@ class LinkedCore(wiring.Component):
         wiring.connect(m, link.o_step, self._core.i)
         wiring.connect(m, self._core.o, link.i_answer)
         m.d.comb += [
+            link.starting.eq(self.starting),
             receiver.increment.eq(rate.increment),
             transmitter.increment.eq(rate.increment),
             receiver.rx.eq(self.rx),
@@ -97,16 +111,20 @@ class LinkedCore(wiring.Component):
     def _build_loader(self, m: Module, link: Any, faulty: Signal) -> None:
         """Weights from the flash or the link into the core, which waits for them."""
         assert self._form.weights is not None
-        m.submodules.loader = loader = WeightLoader(self._form.weights)
+        loader = WeightLoader(self._form.weights)
+        m.submodules.loader = ResetInserter(self.starting)(loader)
         wiring.connect(m, loader.write, self._core.write)
         start, data, valid, answered = link.load.start, link.load.data, link.load.valid, loader.done
         if self._flash_address is not None:
-            m.submodules.flash_reader = reader = FlashReader(address=self._flash_address)
+            reader = FlashReader(address=self._flash_address)
+            m.submodules.flash_reader = ResetInserter(self.starting)(reader)
             wiring.connect(m, wiring.flipped(self.flash), reader.flash)
             # An image from the link ends the one from the flash, and it alone is answered.
             by_link = Signal()
             with m.If(start):
                 m.d.sync += by_link.eq(1)
+            with m.If(self.starting):
+                m.d.sync += by_link.eq(0)
             m.d.comb += [reader.tick.eq(link.tick), reader.stop.eq(loader.done | by_link)]
             valid = Mux(by_link, valid, reader.valid & ~start)
             data = Mux(by_link, data, reader.data)
@@ -121,3 +139,33 @@ class LinkedCore(wiring.Component):
             link.load.status.eq(loader.status),
             faulty.eq(link.faulty | ~loader.loaded),
         ]
+
+
+class LinkedCorePins(wiring.Component):
+    """A :class:`LinkedCore` with clock and reset as on a board: the reset is no part of the clock domain.
+
+    Parameters:
+        linked: What is behind the pins.
+
+    Members:
+        clk: In(1): The clock.
+        rst: In(1): Resets everything, synchronously; the core a cycle later.
+        rx, tx: Those of the :class:`LinkedCore`.
+    """
+
+    def __init__(self, linked: LinkedCore) -> None:
+        self._linked = linked
+        super().__init__({"clk": In(1), "rst": In(1), "rx": In(1), "tx": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the hardware."""
+        m = Module()
+        m.domains.sync = ClockDomain("sync", reset_less=True)
+        m.submodules.linked = linked = self._linked
+        m.d.comb += [
+            ClockSignal().eq(self.clk),
+            linked.starting.eq(self.rst),
+            linked.rx.eq(self.rx),
+            self.tx.eq(linked.tx),
+        ]
+        return m

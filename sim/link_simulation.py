@@ -18,7 +18,7 @@ from qornn_hw.network import OutputMode
 from qornn_hw.weight_image import encode_image
 from rtl_gen.emit import emit_verilog
 from rtl_gen.engines import make_core
-from rtl_gen.linked_core import LinkedCore
+from rtl_gen.linked_core import LinkedCore, LinkedCorePins
 from sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
 from sim.plan import CLOCK_NS, PLAN_VARIABLE
 from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
@@ -139,7 +139,7 @@ class LinkBuild:
 def emit_linked_core(design: Design, *, clocks_per_bit: Fraction | int, name: str = "linked_core") -> str:
     """Return the core of ``design`` behind link and UART as Verilog, ports as in ``RTL_PORTS``."""
     linked = LinkedCore(core=make_core(design), form=LinkFormat.of(design), clocks_per_bit=clocks_per_bit)
-    return emit_verilog(linked, name)
+    return emit_verilog(LinkedCorePins(linked), name)
 
 
 def build_link(
