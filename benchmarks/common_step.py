@@ -30,6 +30,7 @@ from qornn_hw.network import (
     WeightBits,
 )
 from rtl_gen.engines import make_core
+from rtl_gen.ram import FORGET_INITIAL
 from sim.amaranth_bench import simulate_core_in_python
 from sim.stimuli import random_sequences
 
@@ -100,7 +101,7 @@ def run_common() -> Row:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "core.il").write_text(rtlil.convert(make_core(design), name="core", emit_src=False))
-        made = ice40_cells(folder, ["read_rtlil core.il"], "core", "-dsp")
+        made = ice40_cells(folder, ["read_rtlil core.il", FORGET_INITIAL], "core", "-dsp")
     return {
         "engine": str(Engine.LUT),
         "lanes": design.lanes,

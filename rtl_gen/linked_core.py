@@ -39,7 +39,7 @@ class LinkedCore(wiring.Component):
         tick: Out(1): As in :class:`rtl_gen.link.Link`.
         flash: Out(:func:`rtl_gen.flash_reader.flash_signature`): Only with ``flash_address``.
 
-    Latency: From the end of a request to the start of its answer: the core's latency and about 18 cycles.
+    Latency: From the end of a request to the start of its answer: the core's latency and about 19 cycles.
     """
 
     def __init__(
