@@ -68,17 +68,22 @@ MOST_SEEDS = 1000
 # Net of the core clock in the netlist.
 CLOCK_NET = "clk"
 # nextpnr gives a cell up after cells squared / 200 attempts, not / 8: where a device is nearly full it tried
-# for more than ten minutes. With cells spread more (its own beta is 0.9) it found a place for each in one.
+# for more than ten minutes, and placed badly. Then there are fewer sets of control signals, and it gets four
+# times the attempts.
 PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "200")
-SPREAD_OPTIONS = ("--placer-heap-beta", "0.8")
-NO_PLACE = "Unable to find legal placement"
+CROWDED_PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "50")
 # Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
 # that sees that otherwise.
 SIGN_OFFS = 3
 WEIGHTS_FILE = "weights.bin"
+YOSYS_SCRIPT = f"{NETLIST_TOP}.ys"
 # A component class without annotations is Any to mypy.
 Component: TypeAlias = Any
 Progress: TypeAlias = Callable[[str], None]
+
+
+class CrowdedError(CapacityError):
+    """There are cells enough, and no place for each."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +296,7 @@ class _Run:
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
+    placer_options: tuple[str, ...] = PLACER_OPTIONS
 
     @property
     def work(self) -> Path:
@@ -308,10 +314,13 @@ class _Run:
         with self._stage("elaborate"):
             commands = self._elaborate(start)
         with self._stage("synthesize"):
-            self.shop.run("synthesize", self.tools.yosys, commands["yosys"], ("top.json", "cells.json"))
-            self._check_drivers()
+            self._synthesize(commands["yosys"])
         with self._stage("place"):
-            seed, placement = self._place("place", commands[self.flow.place], self.seeds)
+            try:
+                seed, placement = self._place("place", commands[self.flow.place], self.seeds)
+            except CrowdedError:
+                self._relax(commands["yosys"])
+                seed, placement = self._place("place", commands[self.flow.place], self.seeds)
         if self.hz is None:
             with self._stage("sign-off"):
                 hz, placement = self._sign_off(commands[self.flow.place], seed, placement)
@@ -456,6 +465,28 @@ class _Run:
         commands = json.loads((self.work / f"build_{NETLIST_TOP}.json").read_text())["commands"]
         return {command[0]: command[1:] for command in commands}
 
+    def _synthesize(self, arguments: Sequence[str]) -> None:
+        self.shop.run("synthesize", self.tools.yosys, arguments, ("top.json", "cells.json"))
+        self._check_drivers()
+
+    def _relax(self, arguments: Sequence[str]) -> None:
+        """Make it easier to find a place for each cell."""
+        self.placer_options = CROWDED_PLACER_OPTIONS
+        self.shop.reopen()
+        if not self.flow.crowded:
+            return
+        script = self.work / YOSYS_SCRIPT
+        text, found = re.subn(
+            r"^(synth_\S+ .*)$",
+            lambda synth: f"{synth[1]} -run begin:map_ffs\n{self.flow.crowded}\n{synth[1]} -run map_ffs:",
+            script.read_text(),
+            flags=re.MULTILINE,
+        )
+        if found != 1:
+            raise ToolError(f"Amaranth's {YOSYS_SCRIPT} must have one line with synth_..., it has {found}")
+        script.write_text(text)
+        self._synthesize(arguments)
+
     def _check_drivers(self) -> None:
         """Raise a ToolError if yosys contradicted itself: what it makes then is not the design."""
         log = (self.work / LOG_FOLDER / "synthesize.log").read_text(errors="replace")
@@ -488,7 +519,8 @@ class _Run:
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
             outputs = (names["top" + self.flow.placed], names["timing.json"])
             try:
-                self._nextpnr(log, ["--seed", str(seed), *mine], outputs)
+                options = [*self.placer_options, "--seed", str(seed), *mine]
+                self.shop.run(log, self.tools.nextpnr, options, outputs)
             except ToolError as error:
                 self._refuse_what_does_not_fit(log, error)
                 raise
@@ -507,15 +539,6 @@ class _Run:
             for seed in seeds:
                 (logs / f"{stage}-{seed}.log").unlink(missing_ok=True)
         return best, placements[best]
-
-    def _nextpnr(self, log: str, options: Sequence[str], outputs: Sequence[str]) -> None:
-        """Place and route; where no legal placement is found, once more with the cells spread."""
-        try:
-            self.shop.run(log, self.tools.nextpnr, [*PLACER_OPTIONS, *options], outputs)
-        except ToolError:
-            if NO_PLACE not in (self.work / LOG_FOLDER / f"{log}.log").read_text(errors="replace"):
-                raise
-            self.shop.run(log, self.tools.nextpnr, [*SPREAD_OPTIONS, *options], outputs)
 
     def _side_by_side(self, work: Callable[[int], Placement], seeds: Sequence[int]) -> list[Placement]:
         """Do ``work`` for all seeds, as many at a time as there are cores; the first failure ends all."""
@@ -542,7 +565,8 @@ class _Run:
         if not over and not re.search(r"^ERROR:.*(legal|no more|[Nn]o Bels|unable to place)", log, re.M):
             return
         what = ", ".join(over) or "all but a few of its logic cells, which leaves no legal placement"
-        raise CapacityError(
+        kind = CapacityError if over else CrowdedError
+        raise kind(
             f"the design must fit {self.board.name}, it needs {what}; take a smaller network, fewer bits "
             f"or fewer lanes; full log: {self.out_dir / LOG_FOLDER / stage}.log"
         ) from error

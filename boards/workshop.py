@@ -108,6 +108,11 @@ class Workshop:
             for process in self.running:
                 process.kill()
 
+    def reopen(self) -> None:
+        """Let tools start again after a :meth:`kill`, when all that ran have ended."""
+        with self.lock:
+            self.ended = False
+
     def install(self, files: Mapping[str, str]) -> None:
         """Rename results into place; the report goes first and comes last, so that it means a whole build."""
         report = self.out_dir / "report.json"

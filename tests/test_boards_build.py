@@ -544,13 +544,30 @@ def test_too_large_a_design_is_refused_with_its_needs(log, needs, fake, tmp_path
     assert names(tmp_path / "out") == {"logs"}
 
 
-def test_a_crowded_design_is_spread_more(fake, tmp_path):
-    """Where no legal placement is found, a second attempt spreads the cells more; other failures get none."""
-    refuse = 'echo "$*" >> ../attempts; case "$*" in *heap-beta*) ;; *) echo "ERROR: {}"; exit 125 ;; esac'
-    fake(NEXTPNR_ICE40=refuse.format("Unable to find legal placement for cell X") + FAKE["NEXTPNR_ICE40"])
-    build_core(PART, BOARD, tmp_path / "out", clock_mhz=24)
-    assert names(tmp_path / "out") == RESULTS | {"attempts"}
-    assert len((tmp_path / "out" / "attempts").read_text().splitlines()) == 2
+@pytest.mark.parametrize("effort", [1, 2])
+def test_a_crowded_design_gets_fewer_sets_of_control_signals(effort, fake, tmp_path):
+    """Where no legal placement is found, it is synthesized and placed once more; after other failures not."""
+    refuse = 'echo "$*" >> ../attempts; case "$*" in *timeout\\ 50*) ;; *) echo "ERROR: {}"; exit 125 ;; esac'
+    keep = "cp top.ys ../script_$(ls .. | grep -c script)"
+    scripts = {"YOSYS": keep + FAKE["YOSYS"]}
+    fake(
+        NEXTPNR_ICE40=refuse.format("Unable to find legal placement for cell X") + FAKE["NEXTPNR_ICE40"],
+        **scripts,
+    )
+    build_core(PART, BOARD, tmp_path / "out", clock_mhz=24, effort=effort)
+    out = tmp_path / "out"
+    assert names(out) == RESULTS | {"attempts", "script_0", "script_1", "script_2"}
+    attempts = (out / "attempts").read_text()
+    # The first failure ends the other attempts of its kind.
+    assert 1 <= attempts.count("timeout 200 ") <= effort
+    assert attempts.count("timeout 50 ") == effort
+    first, second = ((out / f"script_{i}").read_text().splitlines() for i in range(2))
+    synth = next(line for line in first if line.startswith("synth_ice40"))
+    at = first.index(synth)
+    assert second[at] == f"{synth} -run begin:map_ffs"
+    assert second[at + 1].startswith("dfflegalize ") and second[at + 1].endswith(" -mince 12 -minsrst 12")
+    assert second[at + 2] == f"{synth} -run map_ffs:"
+    assert first[:at] + first[at + 1 :] == second[:at] + second[at + 3 :]
     fake(NEXTPNR_ICE40=refuse.format("something else") + FAKE["NEXTPNR_ICE40"])
     with pytest.raises(ToolError, match="something else"):
         build_core(PART, BOARD, tmp_path / "other", clock_mhz=24)
