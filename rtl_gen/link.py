@@ -63,7 +63,7 @@ class _Crc(wiring.Component):
 
     Members:
         clear: In(1): The next byte is a frame's first.
-        valid: In(1): There is a byte; not while busy. Its bits are wanted while busy. None with ``clear``.
+        valid: In(1): There is a byte; not while busy. Its bits are wanted while busy. Ignored with ``clear``.
         bit: In(1): Bit ``at`` of the byte.
         at: Out(3): 7 in the first cycle after ``valid``, 0 in the last.
         busy: Out(1): The byte is not in yet.
@@ -124,17 +124,17 @@ class Link(wiring.Component):
         o_step: Out(stream), see :func:`rtl_gen.words.input_word_layout`: A step's words. ``first`` only with
             the first word of a sequence, ``last`` only with its last.
         i_answer: In(stream), see :func:`rtl_gen.words.answer_word_layout`: An answer's words.
-        starting: In(1): High while the board starts: keeps ``core_rst`` high.
-        core_rst: Out(1): High for one cycle at a RESET request: resets the core. The link's own buffers are
-            emptied with it. Where weights are loaded, high as long as they are missing, too.
+        starting: In(1): High while the board starts, for 2 cycles at least: keeps ``core_rst`` high.
+        core_rst: Out(1): Resets the core: for one cycle at a RESET request, when the link's own buffers are
+            emptied, too; a cycle behind ``starting``; and as long as weights that are loaded are missing.
         faulty: Out(1): High from a fault to the next RESET; steps are refused.
         busy: Out(1): A frame is being received or sent, or a step is waiting for the core.
         tick: Out(1): High for one cycle in ``2 ** timeout_bits``.
         load: Out(:func:`load_signature`): Bytes of an image of weights, and what became of it. Only where
             ``form.weights`` is set; steps are refused until the weights are loaded.
 
-    Latency: A step's first word is offered 19 cycles after the frame's last byte. A word of b bytes
-        takes ``2 b`` cycles, and longer where the core waits.
+    Latency: A step's first word, of b bytes, is offered ``16 + 2 b`` cycles after the frame's last byte. A
+        word takes ``2 b`` cycles, and longer where the core waits.
     """
 
     def __init__(self, *, form: LinkFormat, timeout_bits: int = 18) -> None:
@@ -530,8 +530,8 @@ class Link(wiring.Component):
             m.d.sync += acknowledge_pending.eq(1)
 
         # Replies by precedence: what asks for one, its kind and tail. Whose turn it is, is known a cycle
-        # before the frame begins, so that nothing decides and moves at once. At a reset everything pending
-        # dies.
+        # before the frame begins, so that nothing decides and moves at once. At a reset what was asked of the
+        # core and faults die; what was asked of the link itself is answered yet.
         info_kind = Mux(self._info_is_status, ReplyKind.STATUS, ReplyKind.IDENTITY)
         state = Cat(1, self.faulty)
         if form.weights is not None:

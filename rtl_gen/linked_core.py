@@ -30,8 +30,9 @@ class LinkedCore(wiring.Component):
             where weights come over the link alone.
 
     Members:
-        starting: In(1): High while the board starts: resets everything, the core a cycle later. Where it is
-            used the clock domain has no reset of its own, which would stand before the core's.
+        starting: In(1): High while the board starts, for 2 cycles at least: resets what the clock domain's
+            reset would, the core a cycle later. Where it is used that domain has no reset of its own, which
+            would stand before the core's.
         rx: In(1): Serial line from the host.
         tx: Out(1): Serial line to the host.
         busy: Out(1): As in :class:`rtl_gen.link.Link`.
@@ -149,7 +150,7 @@ class LinkedCorePins(wiring.Component):
 
     Members:
         clk: In(1): The clock.
-        rst: In(1): Resets everything, synchronously; the core a cycle later.
+        rst: In(1): ``starting`` of the :class:`LinkedCore`.
         rx, tx: Those of the :class:`LinkedCore`.
     """
 

@@ -32,7 +32,7 @@ from qornn_hw.link_protocol import (
     encode_step,
     flush_bytes,
 )
-from rtl_gen.link import Link
+from rtl_gen.link import BYTE_CYCLES_MIN, Link
 from rtl_gen.linked_core import LinkedCore
 from rtl_gen.uart import ReceivedByte
 
@@ -47,7 +47,7 @@ TIMEOUT_BITS = 7
 
 
 class ByteLink(wiring.Component):
-    """Link and stand-in core with the byte streams outside."""
+    """Link and stand-in core with the byte streams outside; ``hold`` keeps steps from the core."""
 
     def __init__(self, form, **options):
         self.form = form
@@ -57,6 +57,7 @@ class ByteLink(wiring.Component):
                 "i": In(stream.Signature(ReceivedByte, always_ready=True)),
                 "o": Out(stream.Signature(8)),
                 "faulty": Out(1),
+                "hold": In(1),
             }
         )
 
@@ -68,16 +69,23 @@ class ByteLink(wiring.Component):
         m.submodules.core = ResetInserter(link.core_rst)(core)
         wiring.connect(m, wiring.flipped(self.i), link.i_bytes)
         wiring.connect(m, wiring.flipped(self.o), link.o_bytes)
-        wiring.connect(m, link.o_step, core.i)
         wiring.connect(m, core.o, link.i_answer)
-        m.d.comb += self.faulty.eq(link.faulty)
+        m.d.comb += [
+            core.i.payload.eq(link.o_step.payload),
+            core.i.valid.eq(link.o_step.valid & ~self.hold),
+            link.o_step.ready.eq(core.i.ready & ~self.hold),
+            self.faulty.eq(link.faulty),
+        ]
         return m
 
 
-def exchange(form, script, *, byte_cycles=BYTE_CYCLES, out_cycles=None, settle=3000, **options):
+def exchange(
+    form, script, *, byte_cycles=BYTE_CYCLES, out_cycles=None, settle=3000, held=range(0), **options
+):
     """Send a script of bytes, pauses (int: cycles) and bad bytes (None); return the replies.
 
-    One byte enters in ``byte_cycles`` cycles; one leaves in ``out_cycles``.
+    One byte enters in ``byte_cycles`` cycles; one leaves in ``out_cycles``. The core gets nothing in the
+    cycles ``held``.
     """
     dut = ByteLink(form, **options)
     out_cycles = out_cycles or byte_cycles
@@ -95,8 +103,9 @@ def exchange(form, script, *, byte_cycles=BYTE_CYCLES, out_cycles=None, settle=3
 
     async def bench(ctx):
         hold = 0
-        for event in events + [()] * settle:
+        for cycle, event in enumerate(events + [()] * settle):
             ctx.set(dut.i.valid, bool(event))
+            ctx.set(dut.hold, cycle in held)
             if event:
                 ctx.set(dut.i.payload, {"data": event[0], "error": event[1]})
             hold = max(0, hold - 1)
@@ -377,6 +386,38 @@ def test_reset_drops_everything_at_any_time(pause):
     assert not faulty
 
 
+@pytest.mark.parametrize("acknowledge", [False, True])
+def test_reset_meets_a_reply_that_waits(acknowledge):
+    """In whatever cycle a reset comes near an answer or an acknowledge, nothing old follows its reply."""
+    form = LinkFormat(1, IntFormat(4, signed=False), 1, 8)
+    script, values = [], range(14, 28)
+    for pause in values:
+        old = encode_step(form, [pause % 16], 0, first=True, last=True, acknowledge=acknowledge)
+        new = encode_step(form, [(pause + 5) % 16], 0, first=True, last=True)
+        script += [old, pause, encode_reset(pause), 250, new, 250, encode_reset(200), 120]
+    got, _ = exchange(form, script, byte_cycles=BYTE_CYCLES_MIN, wait=70)
+    for pause in values:
+        at = got.index(ResetDone(VERSION, pause))
+        want = [Answer(((pause + 5) % 16,), last=True, number=0), ResetDone(VERSION, 200)]
+        assert got[at + 1 : at + 3] == want
+        got = got[at + 3 :]
+
+
+@pytest.mark.parametrize("bits", [4, 14, 20])
+def test_reset_meets_a_word_for_the_core(bits):
+    """Whatever the link does with words of 1 to 3 bytes when a reset comes, the core gets new ones alone."""
+    form = LinkFormat(2, IntFormat(bits, signed=False), 1, 8)
+    old = [encode_step(form, [3, 4], i, first=i == 0) for i in range(3)]
+    script = [*old, encode_reset(1)]
+    # The link's own reset is so many cycles behind the last byte.
+    reset_at = BYTE_CYCLES_MIN * sum(map(len, script)) + 1
+    script += [160, encode_step(form, [7, 8], 0, first=True, last=True)]
+    for early in range(-3, 30):
+        held = range(reset_at - early)
+        got, _ = exchange(form, script, byte_cycles=BYTE_CYCLES_MIN, held=held, settle=400)
+        assert got[got.index(ResetDone(VERSION, 1)) + 1 :] == [Answer((15,), last=True, number=0)]
+
+
 def test_reset_in_the_middle_of_a_frame_ends_it():
     """Half a step and then a reset: after the timeout the reset is obeyed."""
     steps = sequence(FORM, 2, 19)
@@ -390,6 +431,58 @@ def test_reset_clears_a_fault():
     got, faulty = exchange(FORM, [b"\xa5\x33", 200, encode_reset()])
     assert got == [Fault(FaultCode.BAD_COMMAND), ResetDone(VERSION)]
     assert not faulty
+
+
+def byte_levels(sent):
+    """Return the levels of the line for bytes."""
+    return [bit for byte in sent for bit in (0, *((byte >> i) & 1 for i in range(8)), 1)]
+
+
+@pytest.mark.parametrize("cycles", [2, 3])
+@pytest.mark.parametrize("after", [130, 475, 500, 520, 600, 1000])
+def test_start_of_the_board_resets_everything(after, cycles):
+    """From amid a frame, a step or an answer: the line is idle, nothing old comes, and all works anew."""
+    form, clocks_per_bit = INDEX, 8
+    steps = sequence(form, 2, 21)
+    dut = LinkedCore(core=StubCore(form=form), form=form, clocks_per_bit=clocks_per_bit, timeout_bits=10)
+    before = byte_levels(b"".join(frames(form, steps)))
+    behind = byte_levels(encode_reset(9) + b"".join(frames(form, steps)))
+    replies = []
+
+    async def host(ctx):
+        for cycle in range(after):
+            ctx.set(dut.rx, before[cycle // clocks_per_bit] if cycle // clocks_per_bit < len(before) else 1)
+            await ctx.tick()
+        ctx.set(dut.rx, 1)
+        ctx.set(dut.starting, 1)
+        await ctx.tick().repeat(cycles)
+        ctx.set(dut.starting, 0)
+        for _ in range(400):
+            await ctx.tick()
+            assert ctx.get(dut.tx) == 1
+        for bit in behind:
+            ctx.set(dut.rx, bit)
+            await ctx.tick().repeat(clocks_per_bit)
+
+    async def listen(ctx):
+        decoder = ReplyDecoder(form)
+        await ctx.tick().repeat(after + cycles)
+        while len(replies) < 1 + len(steps):
+            await ctx.tick().until(~dut.tx)
+            await ctx.tick().repeat(clocks_per_bit // 2)
+            byte = 0
+            for i in range(8):
+                await ctx.tick().repeat(clocks_per_bit)
+                byte |= ctx.get(dut.tx) << i
+            replies.extend(decoder.feed(bytes([byte])))
+            await ctx.tick().repeat(clocks_per_bit)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(host)
+    sim.add_testbench(listen)
+    sim.run_until(1e-6 * (after + 20_000))
+    assert replies == [ResetDone(VERSION, 9), *answers(form, steps)]
 
 
 @pytest.mark.parametrize("clocks_per_bit", [8, 12])
@@ -406,10 +499,9 @@ def test_through_the_uart_pins(clocks_per_bit):
     async def send(ctx):
         ctx.set(dut.rx, 1)
         await ctx.tick().repeat(10)
-        for byte in sent:
-            for bit in [0, *((byte >> i) & 1 for i in range(8)), 1]:
-                ctx.set(dut.rx, bit)
-                await ctx.tick().repeat(clocks_per_bit)
+        for bit in byte_levels(sent):
+            ctx.set(dut.rx, bit)
+            await ctx.tick().repeat(clocks_per_bit)
 
     async def receive(ctx):
         while len(got) < form.answer_frame_bytes:

@@ -93,6 +93,8 @@ def test_a_good_image_is_written_word_for_word(elements):
     for lane, image in enumerate(design.weight_images):
         for address, weight in enumerate(image.words):
             assert written[address, lane // 2, lane % 2] == weight
+    # Nothing of the header and of the checksum.
+    assert {address for address, _, _ in written} == set(range(form.weight_bytes >> 1 + form.bank_bits))
 
 
 BAD = [
