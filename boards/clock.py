@@ -24,6 +24,7 @@ __all__ = [
     "BoardRate",
     "ClockGenerator",
     "cell_parameters",
+    "reset_cycles",
     "retune",
     "uart_baud",
     "uart_clocks_per_bit",
@@ -54,6 +55,16 @@ def uart_baud(board: Board, hz: int) -> int:
         f"clock must be at least {CLOCKS_PER_BIT_MIN * slowest / 1e6:g} MHz, {CLOCKS_PER_BIT_MIN} cycles of "
         f"a UART bit at {slowest / 1e6:g} Mbaud, not {hz / 1e6:g} MHz"
     )
+
+
+def reset_cycles(board: Board) -> int:
+    """Return how many cycles of the core clock the board's reset lasts beyond the lock.
+
+    A power of two, so that the counter's top bit ends it.
+    """
+    on_chip = board.clock_source is ClockSource.ICE40_OSCILLATOR
+    seconds = OSCILLATOR_RESET_SECONDS if on_chip else RESET_SECONDS
+    return 1 << int(seconds * Fraction(board.fastest_mhz) * 1_000_000).bit_length()
 
 
 def uart_clocks_per_bit(board: Board, hz: int) -> Fraction:
@@ -166,13 +177,6 @@ class ClockGenerator(wiring.Component):
         self._parameters = cell_parameters(board, hz)[PLL_CELL]
         super().__init__({"clk": Out(1), "rst": Out(1)})
 
-    @property
-    def reset_cycles(self) -> int:
-        """Cycles of the reset beyond the lock: a power of two, so that the counter's top bit ends it."""
-        on_chip = self._board.clock_source is ClockSource.ICE40_OSCILLATOR
-        seconds = OSCILLATOR_RESET_SECONDS if on_chip else RESET_SECONDS
-        return 1 << int(seconds * Fraction(self._board.fastest_mhz) * 1_000_000).bit_length()
-
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
@@ -183,7 +187,7 @@ class ClockGenerator(wiring.Component):
 
         locked = Signal()
         m.submodules.lock_sync = FFSynchronizer(lock, locked, o_domain="por")
-        timer = Signal(range(self.reset_cycles + 1))
+        timer = Signal(range(reset_cycles(self._board) + 1))
         running = timer[-1]
         with m.If(~locked):
             m.d.por += timer.eq(0)

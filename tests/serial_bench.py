@@ -82,7 +82,7 @@ FLASH_PINS = "".join(
 
 
 def play(
-    netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2000, lit="0", simulator=None, flash=None
+    netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2200, lit="0", simulator=None, flash=None
 ):
     """Send bytes to a netlist; return the bytes that it sends and whether its second LED is lit.
 

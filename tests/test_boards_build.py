@@ -20,7 +20,7 @@ from stub_core import StubCore, stub_answers
 from boards import workshop
 from boards.board import BAUD_RATES
 from boards.build import STAGES, Buildable, build, build_core
-from boards.clock import cell_parameters
+from boards.clock import cell_parameters, reset_cycles
 from boards.estimation import plan_for
 from boards.netlist import find_netlist
 from boards.pll import sign_off_hz
@@ -254,7 +254,7 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         # Answers are longer than steps here, and the last ones wait for the line.
         settle=24000,
         # Beyond the reset, which is counted at the board's fastest clock.
-        start=15 * round(board.fastest_mhz) + 200,
+        start=reset_cycles(board) + 200,
         lit="1" if name == "ulx3s-25f" else "0",
         # Icarus Verilog 11 cannot read yosys' models of ECP5.
         simulator="verilator" if name == "ulx3s-25f" else None,
