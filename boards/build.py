@@ -470,7 +470,7 @@ class _Run:
         self._check_drivers()
 
     def _relax(self, arguments: Sequence[str]) -> None:
-        """Make it easier to find a place for each cell."""
+        """Make it easier to find a place for each cell, after a :class:`CrowdedError`."""
         self.placer_options = CROWDED_PLACER_OPTIONS
         self.shop.reopen()
         if not self.flow.crowded:

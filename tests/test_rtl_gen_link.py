@@ -438,6 +438,19 @@ def byte_levels(sent):
     return [bit for byte in sent for bit in (0, *((byte >> i) & 1 for i in range(8)), 1)]
 
 
+async def next_byte(ctx, tx, clocks_per_bit):
+    """Return the next byte on the line, whose stop bit must be high."""
+    await ctx.tick().until(~tx)
+    await ctx.tick().repeat(clocks_per_bit // 2)
+    byte = 0
+    for i in range(8):
+        await ctx.tick().repeat(clocks_per_bit)
+        byte |= ctx.get(tx) << i
+    await ctx.tick().repeat(clocks_per_bit)
+    assert ctx.get(tx) == 1
+    return byte
+
+
 @pytest.mark.parametrize("cycles", [2, 3])
 @pytest.mark.parametrize("after", [130, 475, 500, 520, 600, 1000])
 def test_start_of_the_board_resets_everything(after, cycles):
@@ -468,14 +481,7 @@ def test_start_of_the_board_resets_everything(after, cycles):
         decoder = ReplyDecoder(form)
         await ctx.tick().repeat(after + cycles)
         while len(replies) < 1 + len(steps):
-            await ctx.tick().until(~dut.tx)
-            await ctx.tick().repeat(clocks_per_bit // 2)
-            byte = 0
-            for i in range(8):
-                await ctx.tick().repeat(clocks_per_bit)
-                byte |= ctx.get(dut.tx) << i
-            replies.extend(decoder.feed(bytes([byte])))
-            await ctx.tick().repeat(clocks_per_bit)
+            replies.extend(decoder.feed(bytes([await next_byte(ctx, dut.tx, clocks_per_bit)])))
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
@@ -505,15 +511,7 @@ def test_through_the_uart_pins(clocks_per_bit):
 
     async def receive(ctx):
         while len(got) < form.answer_frame_bytes:
-            await ctx.tick().until(~dut.tx)
-            await ctx.tick().repeat(clocks_per_bit // 2)
-            byte = 0
-            for i in range(8):
-                await ctx.tick().repeat(clocks_per_bit)
-                byte |= ctx.get(dut.tx) << i
-            await ctx.tick().repeat(clocks_per_bit)
-            assert ctx.get(dut.tx) == 1
-            got.append(byte)
+            got.append(await next_byte(ctx, dut.tx, clocks_per_bit))
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
