@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +17,9 @@ from boards.estimation import estimate_whole
 from boards.flow import Flow, flow_of
 from boards.kept import KEPT_FILE, Kept, block_rams_of
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
+from boards.placed_text import replaced_settings
 from boards.pll import clock_hz, fastest_settings, sign_off_hz
+from boards.reclock import Module, cell_places, cells_alone, read_module
 from boards.report import (
     ModelFacts,
     Placement,
@@ -72,8 +74,8 @@ CLOCK_NET = "clk"
 # times the attempts.
 PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "200")
 CROWDED_PLACER_OPTIONS = ("--placer-heap-cell-placement-timeout", "50")
-# Placements of a netlist differ in its clock alone, and so do not differ: more than one is for a nextpnr
-# that sees that otherwise.
+# Placements of netlists that differ in their clock alone do not differ: more than one is for a nextpnr that
+# sees that otherwise.
 SIGN_OFFS = 3
 WEIGHTS_FILE = "weights.bin"
 YOSYS_SCRIPT = f"{NETLIST_TOP}.ys"
@@ -403,8 +405,9 @@ class _Run:
         return round(settings.output_hz(self.board.oscillator_hz))
 
     def _sign_off(self, arguments: Sequence[str], seed: int, placement: Placement) -> tuple[int, Placement]:
-        """Give the netlist the fastest clock that its placement reaches, and place it once more."""
+        """Give netlist and placed design the fastest clock that the placement reaches."""
         margin = sign_off_hz(self.board.clock_source, 1)
+        before = read_module(self.work / "top.json")
         for _ in range(SIGN_OFFS):
             try:
                 hz = self._fastest(min(placement.fmax_mhz / margin, self.board.fastest_mhz) * 1e6)
@@ -414,10 +417,46 @@ class _Run:
                     f"the design must reach a clock of {self.board.name}, it reaches "
                     f"{placement.fmax_mhz:.2f} MHz: {error}"
                 ) from error
+            with suppress(ToolError):
+                self._reclock(arguments, before, hz)
+                break
+            # Not in this family, or not with this nextpnr: it is placed once more.
             _, placement = self._place("sign-off", arguments, (seed,))
             if placement.fmax_mhz * 1e6 >= hz * margin:
                 break
         return hz, placement
+
+    def _reclock(self, arguments: Sequence[str], before: Module, hz: int) -> None:
+        """Give the placed design the clock that the netlist has now, without placing it again.
+
+        Args:
+            arguments: of nextpnr.
+            before: the netlist that was placed.
+            hz: the clock.
+
+        Raises:
+            ToolError: it cannot be done.
+        """
+        path = self.work / f"{NETLIST_TOP}{self.flow.placed}"
+        cells = list(cell_parameters(self.board, hz))
+        placed = read_module(self.work / self.flow.placed_cells)
+        places = cell_places(before, placed, cells)
+        texts = []
+        for clock, netlist in (("before", before), ("after", read_module(self.work / "top.json"))):
+            alone = cells_alone(netlist, placed, cells)
+            names = {name: f"{clock}-{name}" for name in (*self._placed_files, "top.json")}
+            (self.work / names["top.json"]).write_text(json.dumps({"modules": {NETLIST_TOP: alone}}))
+            outputs = (names[path.name], names[self.flow.placed_cells])
+            self.shop.run("sign-off", self.tools.nextpnr, [names.get(a, a) for a in arguments], outputs)
+            if cell_places(alone, read_module(self.work / outputs[1]), cells) != places:
+                raise ToolError("nextpnr must place the cells that hold the clock where it did before")
+            texts.append((self.work / outputs[0]).read_text())
+        path.write_text(replaced_settings(self.board.family.name, path.read_text(), *texts))
+
+    @property
+    def _placed_files(self) -> tuple[str, ...]:
+        """What nextpnr writes."""
+        return (f"{NETLIST_TOP}{self.flow.placed}", "timing.json", "placed.json", "top.tim")
 
     @contextmanager
     def _stage(self, stage: str) -> Iterator[None]:
@@ -506,18 +545,13 @@ class _Run:
 
     def _place(self, stage: str, arguments: Sequence[str], seeds: Sequence[int]) -> tuple[int, Placement]:
         """Place with each seed, side by side; keep the fastest, the first of those that are equal."""
-        results = {
-            "top" + self.flow.placed: "placed_{}",
-            "timing.json": "timing_{}",
-            "placed.json": "cells_{}",
-            "top.tim": "log_{}",
-        }
+        results = {name: f"{{}}-{name}" for name in self._placed_files}
 
         def place(seed: int) -> Placement:
             names = {name: new.format(seed) for name, new in results.items()}
             mine = [names.get(a, a) for a in arguments]
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
-            outputs = (names["top" + self.flow.placed], names["timing.json"])
+            outputs = (names[f"{NETLIST_TOP}{self.flow.placed}"], names["timing.json"])
             try:
                 options = [*self.placer_options, "--seed", str(seed), *mine]
                 self.shop.run(log, self.tools.nextpnr, options, outputs)

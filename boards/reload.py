@@ -13,6 +13,7 @@ from boards.flow import Flow, flow_of
 from boards.kept import KEPT_FILE, Kept
 from boards.memory_cells import BLOCK_RAMS, masked, read_memories, replaced_contents
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
+from boards.placed_text import sections
 from boards.report import read_report
 from boards.toolchain import amaranth_environment, find_tool
 from boards.top import BoardTop
@@ -254,13 +255,6 @@ class _Run:
 # -- placed designs as text: sections, some of which are the contents of block RAMs -------------------
 
 
-def _sections(text: str) -> dict[str, str]:
-    """Return the sections of a design in the packer's text, but those that are not in a bitstream."""
-    parts = re.split(r"^(?=\.)", text, flags=re.MULTILINE)
-    split = (part.partition("\n") for part in parts if not part.startswith((".comment", ".sym")))
-    return {head: rows.strip() for head, _, rows in split}
-
-
 def _ice40_heads(kept: Kept) -> dict[str, str]:
     heads = {}
     for name, facts in kept.block_rams.items():
@@ -277,7 +271,7 @@ def _ice40_rows(parameters: Mapping[str, str]) -> str:
 def _ecp5_heads(kept: Kept) -> dict[str, str]:
     # A block RAM is set in the tiles at its place, by the number of its contents, lowest bit first.
     numbers: dict[str, int] = {}
-    for tile, body in _sections(kept.placed).items():
+    for tile, body in sections(kept.placed).items():
         if tile.startswith((".tile_group MIB_", ".tile MIB_")):
             places = re.findall(r"MIB_R(\d+)C(\d+)", tile)
             for ebr, bits in re.findall(r"^word: (EBR\d)\.WID ([01]+)$", body, re.MULTILINE):
@@ -325,11 +319,11 @@ def _replaced(
         ToolError: it does not hold what the netlist has, or not where it should be.
     """
     text = _TEXTS[family]
-    heads, sections = text.heads(kept), _sections(kept.placed)
+    heads, parts = text.heads(kept), sections(kept.placed)
     placed, changed = kept.placed, {}
     for name, parameters in contents.items():
         head, old = heads.get(name), text.rows(cells[name]["parameters"])
-        if head is None or sections.get(head, "") != old:
+        if head is None or parts.get(head, "") != old:
             raise ToolError(f"the placed design must hold what the netlist has in {name}, and does not")
         changed[head] = text.rows(parameters)
         placed = placed.replace(f"{head}\n{old}\n", f"{head}\n{changed[head]}\n")
@@ -338,7 +332,7 @@ def _replaced(
 
 def _check_read_back(back: str, before: str, changed: Mapping[str, str]) -> None:
     """Raise a ToolError unless a bitstream is the one before, but for what changed."""
-    wanted, got = _sections(before) | dict(changed), _sections(back)
+    wanted, got = sections(before) | dict(changed), sections(back)
     for head in sorted({*wanted, *got}):
         if got.get(head) != wanted.get(head):
             raise ToolError(f"the bitstream must hold what was packed, and {head!r} reads back otherwise")

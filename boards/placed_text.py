@@ -1,0 +1,77 @@
+"""Placed designs as the text that a packer reads: an iCE40's .asc, an ECP5's .config.
+
+Both are sections with a head that begins with a dot. The rows of an iCE40's tile are its bits as they lie
+there; an ECP5's lines name what they set.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from qornn_hw.errors import ToolError
+
+__all__ = ["replaced_settings", "sections"]
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the sections of a design, head to lines, but those that are not in a bitstream."""
+    split = (part.partition("\n") for part in _parts(text) if not part.startswith((".comment", ".sym")))
+    return {head: rows.strip() for head, _, rows in split}
+
+
+def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
+    """Return a placed design with those settings changed that differ between two others.
+
+    Args:
+        family: whose text it is.
+        placed: the design.
+        before: a design with some of the same cells in the same places.
+        after: the same as ``before``, with other parameters of cells.
+
+    Raises:
+        ToolError: there is more that differs, or the design has not the settings of ``before``.
+    """
+    old, new = sections(before), sections(after)
+    if [(h, b.count("\n")) for h, b in old.items()] != [(h, b.count("\n")) for h, b in new.items()]:
+        raise ToolError("two placed designs must have the same settings, with other values")
+    differing = {head for head in old if old[head] != new[head]}
+    parts = _parts(placed)
+    for at, part in enumerate(parts):
+        head, _, body = part.partition("\n")
+        if head in differing:
+            differing.remove(head)
+            pairs = list(zip(old[head].splitlines(), new[head].splitlines(), strict=True))
+            parts[at] = f"{head}\n" + "".join(_SETTINGS[family](body.splitlines(keepends=True), pairs))
+    if differing:
+        raise ToolError(f"the placed design must have {min(differing)!r}, and has it not")
+    return "".join(parts)
+
+
+def _parts(text: str) -> list[str]:
+    return re.split(r"^(?=\.)", text, flags=re.MULTILINE)
+
+
+def _replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the rows of a tile with those bits changed that differ in ``pairs``, row by row."""
+    for at, (old, new) in enumerate(pairs):
+        for bit, (was, becomes) in enumerate(zip(old, new, strict=True)):
+            if was != becomes:
+                if rows[at][bit] != was:
+                    raise ToolError(f"bit {bit} of row {at} of a tile must be {was}, it is {rows[at][bit]}")
+                rows[at] = rows[at][:bit] + becomes + rows[at][bit + 1 :]
+    return rows
+
+
+def _replaced_lines(lines: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the lines of a tile with those changed that differ in ``pairs``."""
+    for old, new in pairs:
+        if old != new:
+            if f"{old}\n" not in lines:
+                raise ToolError(f"a tile must have the line {old!r}, and has it not")
+            lines[lines.index(f"{old}\n")] = f"{new}\n"
+    return lines
+
+
+_SETTINGS: dict[str, Callable[[list[str], Sequence[tuple[str, str]]], list[str]]] = {
+    "ice40": _replaced_bits,
+    "ecp5": _replaced_lines,
+}

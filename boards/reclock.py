@@ -1,0 +1,102 @@
+"""The cells that hold the clock of a placed design, alone, each where it is in the design.
+
+Another clock changes their parameters and nothing else (:mod:`boards.clock`), so that a placement stands.
+What they look like in the text of a placed design, nextpnr tells: it places them alone, with one clock and
+with the other, and what differs is what must differ in the design. That takes seconds where placing it again
+takes minutes, and gives the same text, byte for byte.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from boards.netlist import NETLIST_TOP
+from qornn_hw.errors import ToolError
+
+__all__ = ["Module", "cell_places", "cells_alone", "read_module"]
+
+Module: TypeAlias = Mapping[str, Any]
+"""The top module of a netlist in JSON, as yosys writes it, or nextpnr, which adds the places."""
+
+
+def read_module(path: Path) -> Module:
+    """Read the top module of a netlist; a ToolError if there is none."""
+    try:
+        return dict(json.loads(path.read_text())["modules"][NETLIST_TOP])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"{path.name} must be a netlist with a module {NETLIST_TOP}: {error!r}") from error
+
+
+def cells_alone(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[str, Any]:
+    """Return a module of some cells of a netlist and what leads to them, LUTs tied to their places.
+
+    Args:
+        netlist: the module that was placed.
+        placed: what nextpnr made of it.
+        cells: names; what has inputs, as a PLL has, is left to nextpnr's choice.
+
+    Raises:
+        ToolError: nextpnr does not say where one of them is.
+    """
+    places = cell_places(netlist, placed, cells)
+    alone: dict[str, Any] = {}
+    wanted = dict.fromkeys(places)
+    while wanted:
+        alone |= {name: netlist["cells"][name] for name in wanted}
+        inputs = {bit for cell in alone.values() for bit in _bits(cell, "input")}
+        wanted = {
+            name: None
+            for name, cell in netlist["cells"].items()
+            if name not in alone and not inputs.isdisjoint(_bits(cell, "output"))
+        }
+    for name, place in places.items():
+        if not any(isinstance(bit, int) for bit in _bits(alone[name], "input")):
+            alone[name] = alone[name] | {"attributes": alone[name]["attributes"] | {"BEL": place}}
+    bits = {bit for cell in alone.values() for port in cell["connections"].values() for bit in port}
+    ports = {name: port for name, port in netlist["ports"].items() if not bits.isdisjoint(port["bits"])}
+    nets = {name: net for name, net in netlist["netnames"].items() if name in ports}
+    return {**netlist, "cells": alone, "ports": ports, "netnames": nets}
+
+
+def cell_places(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[str, str]:
+    """Return where cells of a netlist are in the placed design, in nextpnr's words.
+
+    Raises:
+        ToolError: nextpnr does not say where one of them is.
+    """
+    drivers = {bit: cell for cell in placed["cells"].values() for bit in _bits(cell, "output")}
+    places = {}
+    for name in cells:
+        # It keeps its name, with the kind of cell behind it where nextpnr packs it.
+        found = [c for n, c in placed["cells"].items() if re.fullmatch(rf"{re.escape(name)}(_[A-Z]+)?", n)]
+        # Or is in the cell of a carry, which has another name, but drives the same net.
+        found += [
+            drivers[bit]
+            for net in _nets(netlist, name)
+            if net in placed["netnames"]
+            for bit in placed["netnames"][net]["bits"]
+            if bit in drivers
+        ]
+        if found and "NEXTPNR_BEL" in found[0]["attributes"]:
+            places[name] = found[0]["attributes"]["NEXTPNR_BEL"]
+        else:
+            raise ToolError(f"nextpnr must say where {name} is, and does not")
+    return places
+
+
+def _bits(cell: Module, direction: str) -> Iterator[int | str]:
+    """Return the bits of a cell's ports of a direction; nextpnr leaves those empty that are not connected."""
+    for port, bits in cell["connections"].items():
+        if cell["port_directions"][port] == direction:
+            yield from bits
+
+
+def _nets(netlist: Module, name: str) -> Iterator[str]:
+    """Return what the nets are called that a cell drives."""
+    driven = set(_bits(netlist["cells"][name], "output"))
+    for net, about in netlist["netnames"].items():
+        for at, bit in enumerate(about["bits"]):
+            if bit in driven:
+                yield f"{net}[{at}]" if len(about["bits"]) > 1 else net
