@@ -438,6 +438,10 @@ class _Run:
             ToolError: it cannot be done.
         """
         path = self.work / f"{NETLIST_TOP}{self.flow.placed}"
+        if path.name == self.flow.placed_cells:
+            # A placed design as a netlist has the parameters as they are.
+            retune(path, self.board, hz)
+            return
         cells = list(cell_parameters(self.board, hz))
         placed = read_module(self.work / self.flow.placed_cells)
         places = cell_places(before, placed, cells)

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import Out
 from boards.board import Board, ClockSource
 from boards.flow import flow_of
 from boards.pll import solve_pll
-from qornn_hw.errors import BoardError
+from qornn_hw.errors import BoardError, ToolError
 from rtl_gen.uart import CLOCKS_PER_BIT_MIN, phase_bits, phase_increment
 
 __all__ = [
@@ -100,13 +100,18 @@ def cell_parameters(board: Board, hz: int) -> dict[str, dict[str, Parameter]]:
 
 
 def retune(netlist: Path, board: Board, hz: int) -> None:
-    """Give the netlist that yosys wrote another clock, cell by cell of :func:`cell_parameters`."""
+    """Give a netlist of yosys or nextpnr another clock, cell by cell of :func:`cell_parameters`.
+
+    Raises:
+        BoardError: as for :func:`cell_parameters`.
+        ToolError: a parameter is not there.
+    """
     data = json.loads(netlist.read_text())
     cells = data["modules"]["top"]["cells"]
     for cell, parameters in cell_parameters(board, hz).items():
         for name, value in parameters.items():
-            if name not in cells[cell]["parameters"]:
-                raise AssertionError(f"{cell} has no parameter {name}: synthesis changed it")
+            if cell not in cells or name not in cells[cell]["parameters"]:
+                raise ToolError(f"{netlist.name} must have {name} of {cell}, the clock, and has it not")
             cells[cell]["parameters"][name] = _json_parameter(value)
     netlist.write_text(json.dumps(data, indent=1))
 

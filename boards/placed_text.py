@@ -47,7 +47,7 @@ def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    return re.split(r"^(?=\.)", text, flags=re.MULTILINE)
+    return [part for part in re.split(r"^(?=\.)", text, flags=re.MULTILINE) if part]
 
 
 def _replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -18,7 +18,7 @@ from boards.clock import (
 )
 from boards.icebreaker import BOARD
 from boards.registry import BOARDS, find_board
-from qornn_hw.errors import BoardError
+from qornn_hw.errors import BoardError, ToolError
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,9 @@ def test_retune_rejects_a_netlist_without_the_cells(tmp_path):
     data = json.loads(path.read_text())
     del data["modules"]["top"]["cells"]["clock.pll"]["parameters"]["DIVF"]
     path.write_text(json.dumps(data))
-    with pytest.raises(AssertionError, match=r"clock\.pll has no parameter DIVF"):
+    with pytest.raises(
+        ToolError, match=r"^top\.json must have DIVF of clock\.pll, the clock, and has it not$"
+    ):
         retune(path, BOARD, 48_000_000)
 
 
