@@ -97,6 +97,7 @@ CASES = (
     Case("copy", "`copy`, 64 units, k = 6, 10-bit states", _shipped("copy")),
     Case("speech", "`speech`, 64 units, k = 4, V of 8 bits", _shipped("speech")),
     Case("pmnist", "`pmnist`, 170 units, k = 4, 8-bit states", _shipped("pmnist"), goal_us=15.0),
+    Case("pmnist_8", "`pmnist_8`, 170 units, k = 8, 12-bit states", _shipped("pmnist_8")),
     Case("copy_256", "`copy_256`, 256 units, k = 5, 12-bit states", _shipped("copy_256"), goal_us=200.0),
     Case("n128-k4-ecp5", "128 units, k = 4, 8-bit states", _made(128, 4), "ulx3s-25f", goal_us=1.2),
     Case("n170-k4-ecp5", "170 units, k = 4, 8-bit states", _made(170, 4), "ulx3s-25f", goal_us=2.0),
