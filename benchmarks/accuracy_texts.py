@@ -61,8 +61,8 @@ stay nearly orthogonal, each with a step of its own that keeps its length (`--or
 three or four runs at once had of it, for four times as many epochs. More of them is not what is missing with
 4 bits: in float the permuted task ends at 93.5 % of the validation images after 80 epochs as after 16
 (92.8 %), and training in order from a random orthogonal W is harder still. A W of small rotations to begin
-with (`--first-matrix rotations`) ends at 96.5 % in float, 98.7 % in order. Eight bits hold that, with integers
-to the nearest (`--no-orthogonal-rounding`) as with orthogonal rounding; fewer do not
+with (`--first-matrix rotations`) ends at 96.5 % in float, 98.7 % in order. Eight bits hold that, with the
+nearest integers (`--no-orthogonal-rounding`) as with orthogonal rounding; fewer do not
 ([training.md](training.md), section 2).
 """,
     ),

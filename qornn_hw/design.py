@@ -176,9 +176,15 @@ def compile_network(
             "these, or the dsp engine"
         )
     schedule = Schedule(
-        network, columns_per_element, elements, readout_lanes, input_lanes, memory_register, spram_elements,
-        answer_registers,
-    )  # fmt: skip
+        network,
+        columns_per_element,
+        elements,
+        readout_lanes=readout_lanes,
+        input_lanes=input_lanes,
+        memory_register=memory_register,
+        spram_elements=spram_elements,
+        answer_registers=answer_registers,
+    )
     return compile_schedule(schedule)
 
 

@@ -120,6 +120,10 @@ class _FixedDspSchedule(_GivenWidths, DspSchedule):
     room: bool
 
 
+# What a plan has of a schedule by the same name.
+_CHAIN = tuple(f.name for f in fields(Schedule) if f.name != "network")
+
+
 class _Unlimited:
     @property
     def sum_bits(self) -> int:
@@ -166,10 +170,13 @@ class Plan:
         """Return the plan of a design."""
         s = design.schedule
         return cls(
-            s.engine, s.store, s.columns_per_element, s.elements, s.readout_lanes, s.input_lanes,
-            s.memory_register, design.network.shift, Widths.of(s), s.keeps_columns, s.spram_elements,
-            s.answer_registers,
-        )  # fmt: skip
+            engine=s.engine,
+            store=s.store,
+            shift=design.network.shift,
+            widths=Widths.of(s),
+            room=s.keeps_columns,
+            **{name: getattr(s, name) for name in _CHAIN},
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -193,19 +200,15 @@ class Plan:
             **rest,
         )
 
-    def _chain(self, network: IntegerNetwork) -> tuple[IntegerNetwork, int, int, int, int, bool, int, bool]:
-        return (
-            network, self.columns_per_element, self.elements, self.readout_lanes, self.input_lanes,
-            self.memory_register, self.spram_elements, self.answer_registers,
-        )  # fmt: skip
+    def _chain(self, network: IntegerNetwork) -> dict[str, Any]:
+        """Return the arguments of a schedule but for what is given in place of the network's needs."""
+        store = {"weight_store": self.store} if self.engine is Engine.DSP else {}
+        return {"network": network} | {name: getattr(self, name) for name in _CHAIN} | store
 
     def schedule(self, network: IntegerNetwork) -> Schedule:
         """Return the schedule of a network on this hardware, whether it fits or not."""
-        chain = self._chain(network)
-        given: dict[str, Any] = {"widths": self.widths, "room": self.room}
-        if self.engine is Engine.DSP:
-            return _FixedDspSchedule(*chain, weight_store=self.store, **given)
-        return _FixedSchedule(*chain, **given)
+        kind = _FixedDspSchedule if self.engine is Engine.DSP else _FixedSchedule
+        return kind(**self._chain(network), widths=self.widths, room=self.room)
 
     def design(self, network: IntegerNetwork) -> Design:
         """Return the design of a network on this hardware, whether it fits or not."""
@@ -213,10 +216,8 @@ class Plan:
 
     def needs(self, network: IntegerNetwork) -> Widths:
         """Return the widths that a network needs on this chain."""
-        chain = self._chain(network)
-        if self.engine is Engine.DSP:
-            return Widths.of(_UnlimitedDspSchedule(*chain, weight_store=self.store))
-        return Widths.of(_UnlimitedSchedule(*chain))
+        kind = _UnlimitedDspSchedule if self.engine is Engine.DSP else _UnlimitedSchedule
+        return Widths.of(kind(**self._chain(network)))
 
 
 def with_shift(network: IntegerNetwork, shift: int) -> IntegerNetwork:

@@ -68,9 +68,15 @@ def _schedules(
                         for registers in (False, True) if once and not readout else (False,):
                             with suppress(FormatError):  # more bits or words than an SPRAM has
                                 yield Schedule(
-                                    network, columns, elements, readout, behind, family.has_slow_ram,
-                                    min(spram, elements), registers,
-                                )  # fmt: skip
+                                    network,
+                                    columns,
+                                    elements,
+                                    readout_lanes=readout,
+                                    input_lanes=behind,
+                                    memory_register=family.has_slow_ram,
+                                    spram_elements=min(spram, elements),
+                                    answer_registers=registers,
+                                )
 
 
 def plan(

@@ -23,7 +23,7 @@ so that a row has a constant ``N + 2 b``, and a step a *total* ``sum_j g_j``. We
 themselves and need no total.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -130,6 +130,7 @@ class Schedule:
     network: IntegerNetwork
     columns_per_element: int
     elements: int
+    _: KW_ONLY
     readout_lanes: int = 0
     input_lanes: int = 0
     memory_register: bool = False

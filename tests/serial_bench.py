@@ -81,12 +81,11 @@ FLASH_PINS = "".join(
 )
 
 
-def play(
-    netlist, folder, sent, *, clocks_per_bit, settle=4000, start=2200, lit="0", simulator=None, flash=None
-):
+def play(netlist, folder, sent, *, clocks_per_bit, start, settle=4000, lit="0", simulator=None, flash=None):
     """Send bytes to a netlist; return the bytes that it sends and whether its second LED is lit.
 
-    ``simulator`` is whichever is there, where None. ``flash`` is (address, content) of a serial flash.
+    The first byte comes after ``start`` cycles, beyond the reset. ``simulator`` is whichever is there, where
+    None. ``flash`` is (address, content) of a serial flash.
     """
     text = BENCH.format(
         top=netlist.top,

@@ -196,6 +196,7 @@ def test_netlist_works_through_its_pins(built, tmp_path):
         tmp_path,
         encode_reset() + b"".join(frames) + bad,
         clocks_per_bit=clocks_per_bit(report),
+        start=reset_cycles(BOARD) + 200,
     )
     assert ReplyDecoder(FORM).feed(got) == [
         ResetDone(PROTOCOL_VERSION),
@@ -260,7 +261,6 @@ def test_network_on_the_board_equals_the_integer_model(name, options, clock_mhz,
         clocks_per_bit=clocks_per_bit(report),
         # Answers are longer than steps here, and the last ones wait for the line.
         settle=24000,
-        # Beyond the reset, which is counted at the board's fastest clock.
         start=reset_cycles(board) + 200,
         lit="1" if name == "ulx3s-25f" else "0",
         # Icarus Verilog 11 cannot read yosys' models of ECP5.

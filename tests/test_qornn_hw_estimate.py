@@ -63,9 +63,8 @@ def test_weights_in_spram_are_in_no_block_ram():
 def test_least_blocks_are_no_more_than_there_are(columns, elements, readout, spram):
     """The quick count never rules a chain out that fits."""
     for changes in ({}, one_hot_fields(3), {"activation": Activation.TANH, "table": TABLE}):
-        s = Schedule(
-            make_network(n=19, m=3, p=3, **changes), columns, elements, readout, spram_elements=spram
-        )
+        net = make_network(n=19, m=3, p=3, **changes)
+        s = Schedule(net, columns, elements, readout_lanes=readout, spram_elements=spram)
         for family in FAMILIES:
             assert 0 < least_blocks(s, family) <= sum(memory_blocks(s, family).values())
 

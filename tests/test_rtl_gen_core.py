@@ -267,7 +267,7 @@ def test_answers_in_registers_are_for_one_a_sequence():
     last = replace(network, output_mode=OutputMode.LAST_STEP)
     for net, readout in ((network, 0), (last, 2)):
         with pytest.raises(FormatError, match=message):
-            Schedule(net, 2, 2, readout, answer_registers=True)
+            Schedule(net, 2, 2, readout_lanes=readout, answer_registers=True)
     with pytest.raises(FormatError, match=r"^answer_registers must be off with the dsp engine$"):
         DspSchedule(last, 1, 2, answer_registers=True)
 

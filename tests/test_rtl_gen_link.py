@@ -9,6 +9,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
+from link_script import link_events
 from stub_core import StubCore, stub_answers
 
 from qornn_hw.fixed import IntFormat
@@ -90,20 +91,12 @@ def exchange(
     dut = ByteLink(form, **options)
     out_cycles = out_cycles or byte_cycles
     decoder = ReplyDecoder(form)
-    events = []
-    for item in script:
-        if isinstance(item, int):
-            events += [()] * item
-        elif item is None:
-            events += [(0x55, 1)] + [()] * (byte_cycles - 1)
-        else:
-            for byte in item:
-                events += [(byte, 0)] + [()] * (byte_cycles - 1)
+    events = link_events(script, byte_cycles)
     replies = []
 
     async def bench(ctx):
         hold = 0
-        for cycle, event in enumerate(events + [()] * settle):
+        for cycle, event in enumerate(events + [None] * settle):
             ctx.set(dut.i.valid, bool(event))
             ctx.set(dut.hold, cycle in held)
             if event:

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
+from link_script import link_events
 from stub_core import StubCore, stub_answers
 
 from qornn_hw.design import compile_network
@@ -82,13 +83,7 @@ class LoadedLink(wiring.Component):
 def exchange(script):
     """Send bytes, pauses (int: cycles) and bad bytes (None); return the replies and the written bytes."""
     dut = LoadedLink()
-    events = []
-    for item in script:
-        if isinstance(item, int):
-            events += [None] * item
-            continue
-        for byte in [(0x55, 1)] if item is None else [(byte, 0) for byte in item]:
-            events += [byte] + [None] * (BYTE_CYCLES_MIN - 1)
+    events = link_events(script, BYTE_CYCLES_MIN)
     decoder, replies, written = ReplyDecoder(FORM), [], {}
 
     async def bench(ctx):

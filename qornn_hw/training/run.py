@@ -83,8 +83,9 @@ def train(
     task.load()
     torch.manual_seed(config.seed)
     cell = _cell(config, task).to(place)
-    # Steps that a warm start holds go there, too.
-    cell.set_extra_state(cell.get_extra_state())
+    if isinstance(cell.held_step, torch.Tensor):
+        # What a warm start holds is no parameter, which would go there by itself.
+        cell.held_step = cell.held_step.to(place)
     run_file = None
     if out is not None:
         run_file = RunFile(run_file_of(out), config.checkpoint_minutes)
