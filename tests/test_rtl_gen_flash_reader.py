@@ -111,10 +111,11 @@ def listen():
             yield None
 
 
-def boot(design, content, requests=()):
+def boot(design, content, requests=(), starting=range(0)):
     """Start a linked core beside a flash; return what it replies to requests, and whether it ends faulty.
 
-    A request is (cycle, bytes); the flash holds ``content`` from the address on.
+    A request is (cycle, bytes); the flash holds ``content`` from the address on. The board starts again in
+    the cycles ``starting``.
     """
     form = LinkFormat.of(design)
     linked = LinkedCore(
@@ -138,6 +139,7 @@ def boot(design, content, requests=()):
         for cycle in range(max(line, default=0) + 4000 + 2 * BYTE_CYCLES * len(content)):
             if cycle in line:
                 ctx.set(linked.rx, line[cycle])
+            ctx.set(linked.starting, cycle in starting)
             ctx.set(pins.cipo, device.step(ctx.get(pins.cs), ctx.get(pins.sck), ctx.get(pins.copi)))
             if (byte := received.send(ctx.get(linked.tx))) is not None:
                 replies.extend(decoder.feed(bytes([byte])))
@@ -210,4 +212,20 @@ def test_an_image_of_the_link_takes_over(design, begin):
     replies, faulty = boot(design, bad, [(begin, load), (there, encode_reset() + frames)])
     assert [r for r in replies if isinstance(r, Loaded)] == [Loaded(LoadStatus.LOADED)]
     assert [r for r in replies if isinstance(r, Answer)] == answers
+    assert not faulty
+
+
+def test_the_flash_counts_again_after_a_start_of_the_board(design):
+    """What the host had loaded is gone after the board's reset; the image of the flash is read as at first."""
+    image = encode_image(design)
+    frames, answers = steps_of(design, 2)
+    bad = encode_load(image[:-1] + bytes([image[-1] ^ 1]))
+    loaded = 9000 + 11 * CLOCKS_PER_BIT * len(bad) + 4000
+    begin = loaded + 4000 + 2 * BYTE_CYCLES * len(image)
+    replies, faulty = boot(
+        design, image, [(9000, bad), (begin, encode_reset() + frames)], starting=range(loaded, loaded + 3)
+    )
+    assert replies[1] == Loaded(LoadStatus.BAD_CHECKSUM)
+    assert [type(reply) for reply in replies[:3]] == [ResetDone, Loaded, ResetDone]
+    assert replies[3:] == answers
     assert not faulty
