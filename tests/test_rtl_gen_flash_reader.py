@@ -216,7 +216,7 @@ def test_an_image_of_the_link_takes_over(design, begin):
 
 
 def test_the_flash_counts_again_after_a_start_of_the_board(design):
-    """What the host had loaded is gone after the board's reset; the image of the flash is read as at first."""
+    """What the host had loaded is gone after the board's reset, and the image of the flash is read again."""
     image = encode_image(design)
     frames, answers = steps_of(design, 2)
     bad = encode_load(image[:-1] + bytes([image[-1] ^ 1]))
