@@ -145,9 +145,12 @@ class Core(wiring.Component):
             summand -= total.total
         if design.symbol_image is not None or s.input_lanes:
             # The next input may be launched before the last rows of this one leave the chain. The buffer
-            # keeps the input up to the last cycle but one of a period; the first row is here by then.
+            # keeps the input up to the last cycle but one of a period; the first row is here by then. A
+            # number meets the words of its rows, which leave their memory a cycle after their address: the
+            # last row of a step is there when the first one of the next is addressed.
             symbol = Signal.like(operands.symbol, reset_less=True)
-            with m.If(early.start):
+            taken_over = delay(token.start, held, "taken_over") if s.input_lanes else early.start
+            with m.If(taken_over):
                 m.d.sync += symbol.eq(operands.symbol)
             if s.input_lanes:
                 x = symbol.as_signed() if net.input_format.signed else symbol

@@ -245,3 +245,16 @@ def test_refusals(columns, elements, message):
     with pytest.raises(FormatError) as error:
         Schedule(make_network(n=3, m=2), columns, elements)
     assert str(error.value) == message
+
+
+def test_a_sweep_of_the_readout_has_three_cycles():
+    """One unit, one lane and several outputs: the constant of a logit would be the next one's."""
+    one = make_network(n=1, m=2, p=2)
+    with pytest.raises(FormatError) as error:
+        Schedule(one, 1, 1, readout_lanes=1)
+    assert str(error.value) == (
+        "readout_lanes must be 0 or at least 2 where one hidden unit has several outputs, not 1: a "
+        "sweep must have three cycles"
+    )
+    assert Schedule(one, 1, 1, readout_lanes=2).readout_sweeps == 1
+    assert Schedule(make_network(n=1, m=2, p=1), 1, 1, readout_lanes=1).readout_sweeps == 1

@@ -72,7 +72,17 @@ def test_every_shape_of_chain(hidden_size, columns, elements):
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize(
     ("hidden_size", "output_size", "columns", "elements", "readout"),
-    [(5, 3, 2, 2, 2), (16, 10, 4, 3, 5), (9, 2, 4, 2, 1), (1, 1, 1, 1, 1), (1, 4, 1, 2, 3), (8, 3, 4, 3, 3)],
+    [
+        (5, 3, 2, 2, 2),
+        (16, 10, 4, 3, 5),
+        (9, 2, 4, 2, 1),
+        (1, 1, 1, 1, 1),
+        (1, 4, 1, 2, 3),
+        (8, 3, 4, 3, 3),
+        (1, 5, 1, 1, 2),
+        (2, 3, 1, 1, 1),
+        (2, 5, 2, 1, 2),
+    ],
 )
 def test_every_shape_of_readout(hidden_size, output_size, columns, elements, readout, output_mode):
     """Logits in multipliers beside the chain: one sweep or many, lanes that divide the outputs or not."""
@@ -123,6 +133,36 @@ def test_single_input_behind_the_chain(
     assert result.cycles_per_step == design.schedule.cycles_per_step
     for pattern in PATTERNS:
         simulate_core_in_python(design, sequences, idle=pattern, back_pressure=pattern, reset_after=2)
+
+
+@pytest.mark.parametrize("register", [False, True])
+@pytest.mark.parametrize("readout", [0, 2])
+@pytest.mark.parametrize("passes", [3, 4])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"input_size": 1, "input_format": IntFormat(8, signed=False)},
+        {"input_size": 3},
+        {"input_size": 5, "input_kind": InputKind.ONE_HOT},
+    ],
+    ids=["one behind the chain", "in the chain", "one-hot"],
+)
+def test_no_cycle_between_steps(inputs, passes, readout, register):
+    """Where the last row of a step and the first of the next one are neighbours, each has its own input."""
+    network = random_network(
+        seed=6, hidden_size=40, output_size=2, output_mode=OutputMode.LAST_STEP, state_bits=12,
+        weight_bits=WeightBits(3, 8, 3), activation=Activation.MODRELU, **inputs,
+    )  # fmt: skip
+    behind = int(network.input_size == 1)
+    words = Schedule(network, 8, 1, readout_lanes=readout, input_lanes=behind).words
+    design = compile_network(
+        network, columns_per_element=8, elements=-(-words // passes), readout_lanes=readout,
+        input_lanes=behind, memory_register=register,
+    )  # fmt: skip
+    s = design.schedule
+    assert max(s.step_gap, s.answer_gap) <= s.update_period == network.hidden_size
+    result = simulate_core_in_python(design, random_sequences(network, batch=2, steps=4, seed=1))
+    assert result.cycles_per_step == s.cycles_per_step == s.passes * network.hidden_size
 
 
 @pytest.mark.parametrize("output_mode", list(OutputMode))
