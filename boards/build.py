@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from boards.kept import KEPT_FILE, Kept, block_rams_of
 from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
 from boards.placed_text import replaced_settings
 from boards.pll import clock_hz, fastest_settings, sign_off_hz
-from boards.reclock import Module, cell_places, cells_alone, read_module
+from boards.reclock import NetlistModule, cell_places, cells_alone, read_module
 from boards.report import (
     ModelFacts,
     Placement,
@@ -407,8 +407,8 @@ class _Run:
     def _sign_off(self, arguments: Sequence[str], seed: int, placement: Placement) -> tuple[int, Placement]:
         """Give netlist and placed design the fastest clock that the placement reaches."""
         margin = sign_off_hz(self.board.clock_source, 1)
-        before = read_module(self.work / "top.json")
         for _ in range(SIGN_OFFS):
+            before = read_module(self.work / "top.json")
             try:
                 hz = self._fastest(min(placement.fmax_mhz / margin, self.board.fastest_mhz) * 1e6)
                 retune(self.work / "top.json", self.board, hz)
@@ -417,16 +417,18 @@ class _Run:
                     f"the design must reach a clock of {self.board.name}, it reaches "
                     f"{placement.fmax_mhz:.2f} MHz: {error}"
                 ) from error
-            with suppress(ToolError):
+            try:
                 self._reclock(arguments, before, hz)
                 break
-            # Not in this family, or not with this nextpnr: it is placed once more.
+            except ToolError as error:
+                # Not with this nextpnr: it is placed once more.
+                (self.work / LOG_FOLDER / "sign-off-again.log").write_text(f"{error}\n")
             _, placement = self._place("sign-off", arguments, (seed,))
             if placement.fmax_mhz * 1e6 >= hz * margin:
                 break
         return hz, placement
 
-    def _reclock(self, arguments: Sequence[str], before: Module, hz: int) -> None:
+    def _reclock(self, arguments: Sequence[str], before: NetlistModule, hz: int) -> None:
         """Give the placed design the clock that the netlist has now, without placing it again.
 
         Args:
@@ -447,11 +449,12 @@ class _Run:
         places = cell_places(before, placed, cells)
         texts = []
         for clock, netlist in (("before", before), ("after", read_module(self.work / "top.json"))):
-            alone = cells_alone(netlist, placed, cells)
+            alone = cells_alone(netlist, places)
             names = {name: f"{clock}-{name}" for name in (*self._placed_files, "top.json")}
             (self.work / names["top.json"]).write_text(json.dumps({"modules": {NETLIST_TOP: alone}}))
             outputs = (names[path.name], names[self.flow.placed_cells])
-            self.shop.run("sign-off", self.tools.nextpnr, [names.get(a, a) for a in arguments], outputs)
+            options = [names.get(a, a) for a in arguments]
+            self.shop.run(f"sign-off-{clock}", self.tools.nextpnr, options, outputs)
             if cell_places(alone, read_module(self.work / outputs[1]), cells) != places:
                 raise ToolError("nextpnr must place the cells that hold the clock where it did before")
             texts.append((self.work / outputs[0]).read_text())

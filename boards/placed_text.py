@@ -13,9 +13,19 @@ __all__ = ["replaced_settings", "sections"]
 
 
 def sections(text: str) -> dict[str, str]:
-    """Return the sections of a design, head to lines, but those that are not in a bitstream."""
-    split = (part.partition("\n") for part in _parts(text) if not part.startswith((".comment", ".sym")))
-    return {head: rows.strip() for head, _, rows in split}
+    """Return the sections of a design, head to lines, but those that are not in a bitstream.
+
+    Raises:
+        ToolError: two have the same head.
+    """
+    found: dict[str, str] = {}
+    for part in _parts(text):
+        if not part.startswith((".comment", ".sym")):
+            head, _, rows = part.partition("\n")
+            if head in found:
+                raise ToolError(f"a placed design must have one {head!r}, it has two")
+            found[head] = rows.strip()
+    return found
 
 
 def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
@@ -30,20 +40,26 @@ def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
     Raises:
         ToolError: there is more that differs, or the design has not the settings of ``before``.
     """
+    replaced = _SETTINGS.get(family)
+    if replaced is None:
+        raise ToolError(f"family of a placed design must be {' or '.join(_SETTINGS)}, not {family}")
     old, new = sections(before), sections(after)
-    if [(h, b.count("\n")) for h, b in old.items()] != [(h, b.count("\n")) for h, b in new.items()]:
+    if [(head, _shape(rows)) for head, rows in old.items()] != [(h, _shape(rows)) for h, rows in new.items()]:
         raise ToolError("two placed designs must have the same settings, with other values")
     differing = {head for head in old if old[head] != new[head]}
+    if missing := differing - set(sections(placed)):
+        raise ToolError(f"the placed design must have {min(missing)!r}, and has it not")
     parts = _parts(placed)
     for at, part in enumerate(parts):
         head, _, body = part.partition("\n")
         if head in differing:
-            differing.remove(head)
             pairs = list(zip(old[head].splitlines(), new[head].splitlines(), strict=True))
-            parts[at] = f"{head}\n" + "".join(_SETTINGS[family](body.splitlines(keepends=True), pairs))
-    if differing:
-        raise ToolError(f"the placed design must have {min(differing)!r}, and has it not")
+            parts[at] = f"{head}\n" + "".join(replaced(body.splitlines(keepends=True), pairs))
     return "".join(parts)
+
+
+def _shape(rows: str) -> list[int]:
+    return [len(row) for row in rows.splitlines()]
 
 
 def _parts(text: str) -> list[str]:
@@ -55,8 +71,9 @@ def _replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[st
     for at, (old, new) in enumerate(pairs):
         for bit, (was, becomes) in enumerate(zip(old, new, strict=True)):
             if was != becomes:
-                if rows[at][bit] != was:
-                    raise ToolError(f"bit {bit} of row {at} of a tile must be {was}, it is {rows[at][bit]}")
+                there = rows[at].rstrip("\n")[bit : bit + 1] if at < len(rows) else ""
+                if there != was:
+                    raise ToolError(f"bit {bit} of row {at} of a tile must be {was}, it is {there!r}")
                 rows[at] = rows[at][:bit] + becomes + rows[at][bit + 1 :]
     return rows
 

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 from boards.netlist import NETLIST_TOP
 from qornn_hw.errors import ToolError
 
-__all__ = ["Module", "cell_places", "cells_alone", "read_module"]
+__all__ = ["NetlistModule", "cell_places", "cells_alone", "read_module"]
 
-Module: TypeAlias = Mapping[str, Any]
+NetlistModule: TypeAlias = Mapping[str, Any]
 """The top module of a netlist in JSON, as yosys writes it, or nextpnr, which adds the places."""
 
 
-def read_module(path: Path) -> Module:
+def read_module(path: Path) -> NetlistModule:
     """Read the top module of a netlist; a ToolError if there is none."""
     try:
         return dict(json.loads(path.read_text())["modules"][NETLIST_TOP])
@@ -29,18 +29,14 @@ def read_module(path: Path) -> Module:
         raise ToolError(f"{path.name} must be a netlist with a module {NETLIST_TOP}: {error!r}") from error
 
 
-def cells_alone(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[str, Any]:
-    """Return a module of some cells of a netlist and what leads to them, LUTs tied to their places.
+def cells_alone(netlist: NetlistModule, places: Mapping[str, str]) -> dict[str, Any]:
+    """Return a module of some cells of a netlist and what leads to them.
 
     Args:
         netlist: the module that was placed.
-        placed: what nextpnr made of it.
-        cells: names; what has inputs, as a PLL has, is left to nextpnr's choice.
-
-    Raises:
-        ToolError: nextpnr does not say where one of them is.
+        places: of the cells (:func:`cell_places`). What has no inputs, as the LUTs and an oscillator, is tied
+            to its place; that of a PLL follows from its pin.
     """
-    places = cell_places(netlist, placed, cells)
     alone: dict[str, Any] = {}
     wanted = dict.fromkeys(places)
     while wanted:
@@ -60,8 +56,13 @@ def cells_alone(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[s
     return {**netlist, "cells": alone, "ports": ports, "netnames": nets}
 
 
-def cell_places(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[str, str]:
+def cell_places(netlist: NetlistModule, placed: NetlistModule, cells: Iterable[str]) -> dict[str, str]:
     """Return where cells of a netlist are in the placed design, in nextpnr's words.
+
+    Args:
+        netlist: the module that was placed.
+        placed: what nextpnr made of it.
+        cells: their names.
 
     Raises:
         ToolError: nextpnr does not say where one of them is.
@@ -72,28 +73,28 @@ def cell_places(netlist: Module, placed: Module, cells: Iterable[str]) -> dict[s
         # It keeps its name, with the kind of cell behind it where nextpnr packs it.
         found = [c for n, c in placed["cells"].items() if re.fullmatch(rf"{re.escape(name)}(_[A-Z]+)?", n)]
         # Or is in the cell of a carry, which has another name, but drives the same net.
-        found += [
+        found = found or [
             drivers[bit]
             for net in _nets(netlist, name)
             if net in placed["netnames"]
             for bit in placed["netnames"][net]["bits"]
             if bit in drivers
         ]
-        if found and "NEXTPNR_BEL" in found[0]["attributes"]:
-            places[name] = found[0]["attributes"]["NEXTPNR_BEL"]
-        else:
+        bels = {cell["attributes"].get("NEXTPNR_BEL") for cell in found}
+        if len(bels) != 1 or None in bels:
             raise ToolError(f"nextpnr must say where {name} is, and does not")
+        places[name] = bels.pop()
     return places
 
 
-def _bits(cell: Module, direction: str) -> Iterator[int | str]:
+def _bits(cell: NetlistModule, direction: str) -> Iterator[int | str]:
     """Return the bits of a cell's ports of a direction; nextpnr leaves those empty that are not connected."""
     for port, bits in cell["connections"].items():
         if cell["port_directions"][port] == direction:
             yield from bits
 
 
-def _nets(netlist: Module, name: str) -> Iterator[str]:
+def _nets(netlist: NetlistModule, name: str) -> Iterator[str]:
     """Return what the nets are called that a cell drives."""
     driven = set(_bits(netlist["cells"][name], "output"))
     for net, about in netlist["netnames"].items():

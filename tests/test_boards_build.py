@@ -20,7 +20,7 @@ from stub_core import StubCore, stub_answers
 from boards import workshop
 from boards.board import BAUD_RATES
 from boards.build import STAGES, Buildable, _Run, build, build_core
-from boards.clock import cell_parameters, reset_cycles
+from boards.clock import cell_parameters, reset_cycles, retune
 from boards.estimation import plan_for
 from boards.netlist import find_netlist
 from boards.pll import sign_off_hz
@@ -144,7 +144,8 @@ def test_build_gives_everything_and_nothing_else(built):
     """A build leaves its results and logs, no working files, and announces its stages in order."""
     out_dir, report, stages = built
     assert names(out_dir) == RESULTS
-    assert names(out_dir / "logs") == {f"{s}.log" for s in STAGES if s != "elaborate"}
+    tools = ("synthesize", "place", "sign-off-before", "sign-off-after", "netlist", "pack")
+    assert names(out_dir / "logs") == {f"{tool}.log" for tool in tools}
     assert tuple(stages) == tuple(report["seconds"]) == STAGES
     assert json.loads((out_dir / "report.json").read_text()) == report
     assert all((out_dir / name).exists() for name in report["files"].values())
@@ -446,7 +447,11 @@ def test_effort_keeps_the_fastest_seed(fake, tmp_path):
     report = build_core(PART, BOARD, tmp_path / "out", seed=2, effort=4)
     assert (report["clock_mhz"], report["fmax_mhz"], report["seed"]) == (55.5, 55.5, 3)
     assert (tmp_path / "out" / "top.bin").read_text() == "asc of seed 3\n"
-    assert names(tmp_path / "out" / "logs") == {f"{s}.log" for s in STAGES if s != "elaborate"}
+    # The fake tells no places: it is asked to place again, and the logs say why.
+    tools = ("synthesize", "place", "sign-off-again", "sign-off", "netlist", "pack")
+    assert names(tmp_path / "out" / "logs") == {f"{tool}.log" for tool in tools}
+    why = (tmp_path / "out" / "logs" / "sign-off-again.log").read_text()
+    assert why.startswith("placed.json must be a netlist with a module top: ")
 
 
 def test_given_clock_is_placed_once(fake, tmp_path):
@@ -458,14 +463,54 @@ def test_given_clock_is_placed_once(fake, tmp_path):
     assert "sign-off" not in stages and "sign-off" not in report["seconds"]
 
 
-def test_clock_goes_down_where_the_second_placement_is_slower(fake, tmp_path):
+def test_clock_goes_down_where_the_second_placement_is_slower(fake, tmp_path, monkeypatch):
     """A tool that places the same netlist otherwise the second time gets a third try, at a lower clock."""
     slower = FAKE["NEXTPNR_ICE40"].replace(
         "case $seed", "[ -e ../placed ] && seed=9; touch ../placed; case $seed"
     )
     fake(NEXTPNR_ICE40=slower)
+    calls, reclock = [], _Run._reclock
+
+    def spy(run, arguments, before, hz):
+        held = {name: before["cells"][name]["parameters"] for name in cell_parameters(BOARD, hz)}
+        calls.append((held, hz))
+        reclock(run, arguments, before, hz)
+
+    monkeypatch.setattr(_Run, "_reclock", spy)
     report = build_core(PART, BOARD, tmp_path / "out", seed=3)
     assert (report["clock_mhz"], report["fmax_mhz"]) == (49.5, 50.0)
+    # What is told to have been placed is what was: the second time with the clock of the first.
+    (_, first), (held, second) = calls
+    assert (first, second) == (55_500_000, 49_500_000)
+    netlist = tmp_path / "netlist.json"
+    shutil.copy(os.environ["NETLIST"], netlist)
+    retune(netlist, BOARD, first)
+    cells = json.loads(netlist.read_text())["modules"]["top"]["cells"]
+    assert held == {name: cells[name]["parameters"] for name in held}
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, "No space left on device"), OutputError),
+        (OutputError("nextpnr-ice40 failed: the disk of out is full"), OutputError),
+    ],
+)
+def test_only_a_tool_that_fails_has_the_design_placed_again(
+    raised, seen, placements, fake, tmp_path, monkeypatch
+):
+    """An interrupt or a full disk while the clock is written ends the build."""
+    fake()
+
+    def reclock(*_):
+        raise raised
+
+    monkeypatch.setattr(_Run, "_reclock", reclock)
+    with pytest.raises(seen):
+        build_core(PART, BOARD, tmp_path / "out")
+    assert placements == ["place"]
+    assert not (tmp_path / "out" / "report.json").exists()
 
 
 @pytest.mark.parametrize(

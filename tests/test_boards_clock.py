@@ -103,11 +103,12 @@ def test_retune_rejects_a_netlist_without_the_cells(tmp_path):
     netlist(path, 36_000_000)
     data = json.loads(path.read_text())
     del data["modules"]["top"]["cells"]["clock.pll"]["parameters"]["DIVF"]
-    path.write_text(json.dumps(data))
+    path.write_text(text := json.dumps(data))
     with pytest.raises(
         ToolError, match=r"^top\.json must have DIVF of clock\.pll, the clock, and has it not$"
     ):
         retune(path, BOARD, 48_000_000)
+    assert path.read_text() == text
 
 
 def test_clock_generator_checks_its_clock():

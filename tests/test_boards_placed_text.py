@@ -43,6 +43,22 @@ def test_sections_are_what_is_in_a_bitstream():
         ("ice40", ICE40, IO + "0100\n.sym 7 a\n", IO + "0000\n.sym 8 b\n", "1100", "1000"),
         ("ice40", ICE40, ".logic_tile 9 9\n01\n", ".logic_tile 9 9\n01\n", "", ""),
         (
+            "ice40",
+            ICE40,
+            TILE + "0101\n0011\n\n" + IO + "1100\n",
+            TILE + "0001\n0010\n\n" + IO + "0100\n",
+            "0101\n0011\n\n.io_tile 3 0\n1100",
+            "0001\n0010\n\n.io_tile 3 0\n0100",
+        ),
+        (
+            "ecp5",
+            ECP5,
+            ".tile R2C3:PLC2\nword: SLICEA.K0.INIT 0000\nword: SLICEA.K1.INIT 1111\n",
+            ".tile R2C3:PLC2\nword: SLICEA.K0.INIT 1000\nword: SLICEA.K1.INIT 0111\n",
+            "K0.INIT 0000\nword: SLICEA.K1.INIT 1111",
+            "K0.INIT 1000\nword: SLICEA.K1.INIT 0111",
+        ),
+        (
             "ecp5",
             ECP5,
             ".tile R2C3:PLC2\nword: SLICEA.K1.INIT 1111\narc: X Y\n",
@@ -61,8 +77,14 @@ def test_only_what_differs_is_replaced(family, placed, before, after, old, new):
 @pytest.mark.parametrize(
     ("family", "placed", "before", "after", "message"),
     [
-        ("ice40", ICE40, IO + "0000\n", IO + "1000\n", "bit 0 of row 0 of a tile must be 0, it is 1"),
+        ("ice40", ICE40, IO + "0000\n", IO + "1000\n", "bit 0 of row 0 of a tile must be 0, it is '1'"),
         ("ice40", ICE40, ".io_tile 4 0\n0\n", ".io_tile 4 0\n1\n", "must have '.io_tile 4 0', and has"),
+        ("ice40", ICE40, IO + "11001\n", IO + "11000\n", "bit 4 of row 0 of a tile must be 1, it is ''"),
+        ("ice40", ICE40, IO + "1\n0\n", IO + "1\n1\n", "bit 0 of row 1 of a tile must be 0, it is ''"),
+        ("ice40", ICE40, IO + "1\n", IO + "01\n", "must have the same settings"),
+        ("ice40", ICE40, IO + "1\n" + IO + "1\n", IO + "1\n", "must have one '.io_tile 3 0', it has two"),
+        ("ice40", ICE40 + IO, IO + "1\n", IO + "0\n", "must have one '.io_tile 3 0', it has two"),
+        ("gowin", ICE40, "", "", "family of a placed design must be ice40 or ecp5, not gowin"),
         ("ice40", ICE40, IO + "1\n", ".io_tile 4 0\n0\n", "must have the same settings"),
         ("ice40", ICE40, IO + "1\n", IO + "0\n1\n", "must have the same settings"),
         ("ecp5", ECP5, ".bram_init 0\n111\n", ".bram_init 0\n000\n", "must have the line '111', and has"),

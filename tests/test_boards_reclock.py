@@ -28,6 +28,7 @@ NETLIST = {
         "pin": {"bits": [2]},
         "clk": {"bits": [4]},
         "increment": {"bits": [5, 6]},
+        "top_bit": {"bits": [7]},
         "led": {"bits": [9]},
     },
     "cells": {
@@ -35,21 +36,28 @@ NETLIST = {
         "pll": cell("PLL", [3, "0", 4], [4]),
         "bit_0": cell("LUT", ["0"], [5], keep=1),
         "bit_1": cell("LUT", [], [6]),
+        "bit_2": cell("LUT", [], [7]),
         "logic": cell("LUT", [4, 5, 6], [9]),
     },
 }
 PLACED = {
-    "netnames": {"increment[0]": {"bits": [105]}, "increment[1]": {"bits": [106]}, "led": {"bits": [109]}},
+    "netnames": {
+        "increment[0]": {"bits": [105]},
+        "increment[1]": {"bits": [106]},
+        "top_bit": {"bits": [108]},
+        "led": {"bits": [109]},
+    },
     "cells": {
         "pll_PLL": cell("PLL", [103], [], NEXTPNR_BEL="X1/Y9/pll"),
         # In a cell that a carry had.
         "carry": cell("LC", [110], [105], NEXTPNR_BEL="X2/Y2/lc0"),
+        "other_carry": cell("LC", [111], [108], NEXTPNR_BEL="X5/Y5/lc5"),
         "bit_1_LC": cell("LC", [], [106], NEXTPNR_BEL="X3/Y3/lc7"),
         "bit_10_LC": cell("LC", [], [107], NEXTPNR_BEL="X4/Y4/lc4"),
         "logic_LC": cell("LC", [106], [109]),
     },
 }
-CELLS = ["pll", "bit_0", "bit_1"]
+CELLS = ["pll", "bit_0", "bit_1", "bit_2"]
 
 
 def test_places_are_found_by_name_and_by_net():
@@ -58,6 +66,7 @@ def test_places_are_found_by_name_and_by_net():
         "pll": "X1/Y9/pll",
         "bit_0": "X2/Y2/lc0",
         "bit_1": "X3/Y3/lc7",
+        "bit_2": "X5/Y5/lc5",
     }
 
 
@@ -70,7 +79,7 @@ def test_cell_without_a_place_is_an_error(name):
 
 def test_cells_alone_bring_what_leads_to_them():
     """The PLL has its pin and buffer, a LUT is tied to its place, nothing else is there."""
-    alone = cells_alone(NETLIST, PLACED, CELLS)
+    alone = cells_alone(NETLIST, cell_places(NETLIST, PLACED, CELLS))
     assert set(alone["cells"]) == {"pad", *CELLS}
     assert set(alone["ports"]) == set(alone["netnames"]) == {"pin"}
     assert alone["cells"]["bit_0"]["attributes"] == {"keep": 1, "BEL": "X2/Y2/lc0"}
