@@ -4,7 +4,8 @@
 # make sweep  all networks of the sweep against the integer model, with the count of integers compared
 
 PYTHON ?= python3
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# nproc counts no more cores than OMP_NUM_THREADS says, where the user has set that.
+JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests run side by side; the threads of each one's small matrix products would only wait for each other.
