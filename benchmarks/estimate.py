@@ -22,7 +22,7 @@ def main() -> None:
     """Print a line for each model and number of lanes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--board", default="icebreaker")
-    parser.add_argument("--lanes", type=int, nargs="*", default=[8, 1000], help="at most so many lanes")
+    parser.add_argument("--lanes", type=int, nargs="*", default=[8, 0], help="at most so many; 0: what fits")
     arguments = parser.parse_args()
     board = find_board(arguments.board)
     print("model                lanes   cells estimated / built        block RAMs    multipliers")
@@ -30,7 +30,7 @@ def main() -> None:
         network = load_checkpoint(path).network
         for lanes in arguments.lanes:
             try:
-                design = plan_for(network, board, lanes)
+                design = plan_for(network, board, lanes or None)
             except CapacityError:
                 print(f"{path.stem:20}   too large", flush=True)
                 break

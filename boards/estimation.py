@@ -14,7 +14,7 @@ from qornn_hw.dsp_planner import considered_dsp, design_memory_blocks, estimate_
 from qornn_hw.engine import Engine
 from qornn_hw.errors import CapacityError
 from qornn_hw.network import IntegerNetwork
-from qornn_hw.planner import considered
+from qornn_hw.planner import considered, faster_but_too_large
 
 __all__ = [
     "board_facts",
@@ -55,7 +55,8 @@ def plan_for(
         clock_mhz: the clock that is counted on; ``board.planned_mhz`` where None.
 
     Raises:
-        CapacityError: as there, or no design that fits is fast enough; says how fast one is.
+        CapacityError: as there, or no design that fits is fast enough; says how fast one is. Or more lanes
+            are asked for than fit; says how many do.
     """
     mhz = clock_mhz or board.planned_mhz
     cycles = 0 if target_rate is None else math.floor(mhz * 1e6 / target_rate)
@@ -64,6 +65,8 @@ def plan_for(
         cycles=cycles,
     )  # fmt: skip
     found = design.schedule.cycles_per_step
+    if lanes is not None and target_rate is None:
+        _check_lanes(design, board, lanes, engine, room=room)
     if target_rate is not None and found > cycles:
         raise CapacityError(
             f"--target-rate must be one that {board.name} can do: {target_rate:g} steps a second at "
@@ -71,6 +74,25 @@ def plan_for(
             f"{math.floor(mhz * 1e6 / found)} can be planned for, or more with a faster --clock"
         )
     return design
+
+
+def _check_lanes(design: Design, board: Board, lanes: int, engine: Engine | None, *, room: bool) -> None:
+    """Raise a CapacityError if what was asked for is more than fits."""
+    if engine is Engine.DSP and lanes > board.for_core.dsp:
+        raise CapacityError(
+            f"--lanes must be at most {board.for_core.dsp}, the multipliers that {board.name} has for them, "
+            f"not {lanes}; or leave it out"
+        )
+    if design.engine is not Engine.LUT:
+        return
+    large = faster_but_too_large(design.schedule, board.for_core, lanes=lanes, family=board.family, room=room)
+    if large is not None:
+        schedule, excess = large
+        over = " and ".join(f"{count} {RESOURCE_NAMES[name]}" for name, count in excess.items())
+        raise CapacityError(
+            f"--lanes must be what fits {board.name}: the fastest chain of at most {lanes} lanes has "
+            f"{schedule.lanes}, with {over} too many; take {design.lanes}, or leave it out"
+        )
 
 
 def estimate_whole(design: Design, board: Board) -> Resources:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qornn_hw.design import Design, compile_schedule
 from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Family, Resources
+from qornn_hw.engine import WeightStore
 from qornn_hw.errors import CapacityError, FormatError
 from qornn_hw.estimate import estimate_core, least_blocks
 from qornn_hw.fixed import IntFormat
@@ -129,6 +130,28 @@ def fastest_schedule(
         if (best := _fastest(candidates, available, family, cycles)) is not None:
             return best
     return None
+
+
+def faster_but_too_large(
+    planned: Schedule,
+    available: Resources,
+    *,
+    lanes: int,
+    family: Family = ICE40_ULTRAPLUS,
+    room: bool = False,
+) -> tuple[Schedule, dict[str, int]] | None:
+    """Return the fastest chain of more lanes than planned, at most ``lanes``, and what it has too much.
+
+    None where no such chain is faster than the planned one.
+    """
+    stores = _stores(planned.network, available, lanes, family, room)
+    candidates = chain.from_iterable(stores) if planned.store is WeightStore.SPRAM else next(stores)
+    wider = (s for s in candidates if s.lanes > planned.lanes and s.cycles_per_step < planned.cycles_per_step)
+    fastest = min(wider, key=lambda s: (s.cycles_per_step, s.lanes), default=None)
+    if fastest is None:
+        return None
+    excess = estimate_core(fastest, family).excess(_limit(available))
+    return (fastest, excess) if excess else None
 
 
 def _limit(available: Resources) -> Resources:

@@ -1,5 +1,6 @@
 """Memory shapes and block counts against the images of compiled designs."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from boards.registry import find_board
 from qornn_hw.checkpoint import load_checkpoint
 from qornn_hw.design import compile_network
 from qornn_hw.device import ECP5, FAMILIES, GOWIN, ICE40_HX_LP, ICE40_ULTRAPLUS, Resources, block_rams
+from qornn_hw.engine import Engine
+from qornn_hw.errors import CapacityError
 from qornn_hw.estimate import estimate_core, least_blocks, memory_blocks, memory_shapes
 from qornn_hw.network import Activation, OutputKind, OutputMode
 from qornn_hw.schedule import Schedule
@@ -183,3 +186,22 @@ def test_resources_add_and_exceed():
     total = Resources(lut=1, bram=2) + Resources(lut=3, dsp=1)
     assert total == Resources(lut=4, bram=2, dsp=1)
     assert total.excess(Resources(lut=4, bram=1)) == {"bram": 1, "dsp": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("icebreaker", {"lanes": 500}, r"of at most 500 lanes has \d+, with \d+ .* too many; take 48,"),
+        ("icebreaker", {"lanes": 9, "engine": Engine.DSP}, "at most 8, the multipliers .*, not 9"),
+    ],
+)
+def test_more_lanes_than_fit_are_refused(name, options, message):
+    """A forced number of lanes is kept or refused, with what fits; the number that it says is planned."""
+    network, board = load_checkpoint("models/mnist_rows.npz").network, find_board(name)
+    with pytest.raises(CapacityError, match=rf"^--lanes must be .*{message}") as error:
+        plan_for(network, board, **options)
+    fitting = int(re.search(r"(?:take|at most) (\d+), (?:or|the)", str(error.value))[1])
+    assert plan_for(network, board, **options | {"lanes": fitting}).lanes == fitting
+    # What is enough for a rate is planned, however many lanes there might be.
+    if "engine" not in options:
+        assert plan_for(network, board, 500, target_rate=1000).lanes < fitting
