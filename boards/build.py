@@ -393,7 +393,7 @@ class _Run:
             hz=hz,
             rtlil=(self.work / f"{NETLIST_TOP}.il").read_text(),
             netlist=(self.work / f"{NETLIST_TOP}.json").read_text(),
-            placed=(self.work / f"{NETLIST_TOP}{self.flow.placed}").read_text(),
+            placed=(self.work / self._placed_file).read_text(),
             block_rams=block_rams_of((self.work / self.flow.placed_cells).read_text()),
             pack=pack,
         )
@@ -439,7 +439,7 @@ class _Run:
         Raises:
             ToolError: it cannot be done.
         """
-        path = self.work / f"{NETLIST_TOP}{self.flow.placed}"
+        path = self.work / self._placed_file
         if path.name == self.flow.placed_cells:
             # A placed design as a netlist has the parameters as they are.
             retune(path, self.board, hz)
@@ -461,9 +461,14 @@ class _Run:
         path.write_text(replaced_settings(self.board.family.name, path.read_text(), *texts))
 
     @property
+    def _placed_file(self) -> str:
+        """The placed design, which is packed."""
+        return f"{NETLIST_TOP}{self.flow.placed}"
+
+    @property
     def _placed_files(self) -> tuple[str, ...]:
-        """What nextpnr writes."""
-        return (f"{NETLIST_TOP}{self.flow.placed}", "timing.json", "placed.json", "top.tim")
+        """All that nextpnr writes."""
+        return (self._placed_file, "timing.json", "placed.json", "top.tim")
 
     @contextmanager
     def _stage(self, stage: str) -> Iterator[None]:
@@ -558,7 +563,7 @@ class _Run:
             names = {name: new.format(seed) for name, new in results.items()}
             mine = [names.get(a, a) for a in arguments]
             log = stage if len(seeds) == 1 else f"{stage}-{seed}"
-            outputs = (names[f"{NETLIST_TOP}{self.flow.placed}"], names["timing.json"])
+            outputs = (names[self._placed_file], names["timing.json"])
             try:
                 options = [*self.placer_options, "--seed", str(seed), *mine]
                 self.shop.run(log, self.tools.nextpnr, options, outputs)

@@ -65,9 +65,10 @@ def plan_for(
         cycles=cycles,
     )  # fmt: skip
     found = design.schedule.cycles_per_step
-    if lanes is not None and target_rate is None:
-        _check_lanes(design, board, lanes, engine, room=room)
-    if target_rate is not None and found > cycles:
+    if target_rate is None:
+        if lanes is not None:
+            _check_lanes(design, board, lanes, engine, room=room)
+    elif found > cycles:
         raise CapacityError(
             f"--target-rate must be one that {board.name} can do: {target_rate:g} steps a second at "
             f"{mhz:g} MHz are {cycles} cycles a step, and the fastest design takes {found}; at most "

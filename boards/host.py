@@ -122,7 +122,8 @@ class SerialTransport:
             )
         except (OSError, ValueError) as error:
             raise LinkError(_why_not_open(port, baud, error)) from error
-        # An FTDI bridge hands on what it has every 16 ms, and every 1 ms if asked to; not all can be asked.
+        # An FTDI bridge hands on what it has every 16 ms, and every 1 ms if asked to; not all can be asked: a
+        # driver refuses (OSError, ValueError), or pyserial has only a stub there, or not even that.
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             self._serial.set_low_latency_mode(True)
 

@@ -142,7 +142,7 @@ def faster_but_too_large(
 ) -> tuple[Schedule, dict[str, int]] | None:
     """Return the fastest chain of more lanes than planned, at most ``lanes``, and what it has too much.
 
-    None where no such chain is faster than the planned one.
+    None where no such chain is faster than the planned one, or the fastest of them lacks nothing.
     """
     stores = _stores(planned.network, available, lanes, family, room)
     candidates = chain.from_iterable(stores) if planned.store is WeightStore.SPRAM else next(stores)

@@ -147,8 +147,7 @@ class Schedule:
                 f"readout_lanes must be 0 to {self.network.output_size}, the outputs of the network, "
                 f"not {self.readout_lanes!r}"
             )
-        alone = self.readout_lanes == self.network.hidden_size == 1
-        if alone and self.readout_sweeps > 1:
+        if self.readout_lanes == self.network.hidden_size == 1 and self.readout_sweeps > 1:
             raise FormatError(
                 "readout_lanes must be 0 or at least 2 where one hidden unit has several outputs, not 1: a "
                 "sweep must have three cycles"

@@ -46,7 +46,7 @@ class Baseline(nn.Module):
     @staticmethod
     def count(inputs: int, hidden: int, outputs: int) -> int:
         """Return the number of parameters of a network of this kind."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of network has its own
 
     @property
     def parameter_count(self) -> int:
@@ -84,7 +84,7 @@ class Baseline(nn.Module):
 
     def _run(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Return the hidden vectors (batch, steps, n) and the last state."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of network has its own
 
 
 class LSTM(Baseline):

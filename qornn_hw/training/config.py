@@ -200,7 +200,7 @@ class RunConfig:
 
     def task(self) -> Task:
         """Return the task that is trained."""
-        raise NotImplementedError
+        raise NotImplementedError  # each task's own class has one
 
     def stages(self, task: Task) -> tuple[int, int, int]:
         """Return the iterations with real weights, with quantized ones, and with rounded states."""
