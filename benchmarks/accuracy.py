@@ -15,22 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from accuracy_report import Entry, write_page
+from accuracy_page import write_page
+from accuracy_rows import Entry
 
+from qornn_hw.cli.sweep import progress
 from qornn_hw.errors import QornnError, TrainingError
-from qornn_hw.sweep_command import progress
-from qornn_hw.training.config import (
+from qornn_hw.training.config import RunConfig
+from qornn_hw.training.result_rows import Job, Results, latest, read_rows
+from qornn_hw.training.sweep import Finished, pending, sweep
+from qornn_hw.training.task_configs import (
     AddingConfig,
     CharactersConfig,
     CopyConfig,
     MnistConfig,
     PermutedMnistConfig,
-    RunConfig,
     SequentialMnistConfig,
     SpeechConfig,
 )
-from qornn_hw.training.result_rows import Job, Results, latest, read_rows
-from qornn_hw.training.sweep import Finished, pending, sweep
 
 REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "accuracy.jsonl"
@@ -123,7 +124,7 @@ ONE_SEED = (0,)
 WIDTHS = (8, 12)
 BITS = (2, 3, 4, 5, 6, 8)
 # What titles end with where W has not the paper's q_k, one step for all of it.
-BY_ROW = ", a step by row"
+BY_ROW = ", one step per row"
 
 
 def _entry(

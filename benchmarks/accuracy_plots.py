@@ -7,7 +7,9 @@ from typing import Any
 
 import matplotlib
 from accuracy_published import PUBLISHED
-from accuracy_report import METRICS, Found, curve_of, metric_of
+from accuracy_rows import METRICS, Found, curve_of, metric_of
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+from plot_labels import label_points, overlaps
 
 matplotlib.use("Agg")
 matplotlib.rcParams |= {"svg.hashsalt": "qornn-hw", "svg.fonttype": "none", "font.size": 9}
@@ -24,8 +26,8 @@ def _group(found: Sequence[Found], name: str) -> list[Found]:
     return [f for f in found if f.entry.group == name and f.rows]
 
 
-def _panels(titles: Sequence[str]) -> tuple[Any, list[Any]]:
-    fig, axes = plt.subplots(1, len(titles), figsize=(4.2 * len(titles), 3.4), squeeze=False)
+def _panels(titles: Sequence[str], height: float = 3.4) -> tuple[Any, list[Any]]:
+    fig, axes = plt.subplots(1, len(titles), figsize=(4.2 * len(titles), height), squeeze=False)
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
         ax.grid(alpha=0.3)
@@ -78,17 +80,18 @@ def _kilobytes(found: Sequence[Found]) -> Any:
             groups[name] = group
     if not groups:
         return None
-    fig, axes = _panels([panels[name] for name in groups])
+    fig, axes = _panels([panels[name] for name in groups], 4.4)
+    later: list[tuple[Any, list[tuple[str, float, float]]]] = []
     for ax, (name, group) in zip(axes, groups.items(), strict=True):
         _label(ax, metric_of(group[0]))
+        names: list[tuple[str, float, float]] = []
         for rung, label, marker in (("integer", "here, integers", "o"), ("float", "here, float", "s")):
             chosen = [f for f in group if f.entry.rung == rung]
             x = [statistics.median(f.of("kilobytes")) for f in chosen]
             y = [statistics.median(f.values(rung)) for f in chosen]
             if chosen:
                 ax.plot(x, y, marker, label=label)
-            for f, at in zip(chosen, zip(x, y, strict=True), strict=True):
-                ax.annotate(_short(f), at, xytext=(4, 3), textcoords="offset points", fontsize=6)
+            names += [(_short(f), *at) for f, at in zip(chosen, zip(x, y, strict=True), strict=True)]
         published = [p for p in PUBLISHED if p.group == name and p.size is not None and p.value is not None]
         if published:
             ax.plot(
@@ -97,22 +100,40 @@ def _kilobytes(found: Sequence[Found]) -> Any:
                 "x",
                 label="published [FG], in order",
             )
-        for p in published:
-            ax.annotate(
-                p.what.partition(",")[0],
-                (p.size, p.value),
-                xytext=(4, -7),
-                textcoords="offset points",
-                fontsize=6,
-            )
-        ax.set_xscale("log")
-        ax.set_xlabel("kB")
-        ax.legend(fontsize=7)
+        names += [(p.what.partition(",")[0], float(p.size), float(p.value)) for p in published]
+        _kilobyte_axis(ax, [x for _, x, _ in names])
+        ax.margins(y=0.15)
+        _legend_below(ax)
+        later.append((ax, names))
+    fig.tight_layout()
+    for ax, names in later:
+        label_points(ax, names)
     return fig
+
+
+def _kilobyte_axis(ax: Any, sizes: Sequence[float]) -> None:
+    """Make x logarithmic where the sizes differ much, with plain numbers at the ticks and room for names."""
+    ax.set_xlabel("kB")
+    low, high = min(sizes), max(sizes)
+    if high < 3 * low:
+        room = 0.3 * ((high - low) or high)
+        ax.set_xlim(low - room, high + room)
+        return
+    ax.set_xscale("log")
+    ax.set_xlim(low / (high / low) ** 0.25, high * (high / low) ** 0.25)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend_below(ax: Any, columns: int = 2) -> None:
+    ax.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=columns, frameon=False)
 
 
 def _short(found: Found) -> str:
     title = found.entry.title.replace(" units", "").replace("-bit states", "-bit").replace("T0 = 1000, ", "")
+    # The page tells networks with one step per row apart; here only the machine of a run may differ.
+    title = title.replace(", one step per row", "").replace(", on a GPU", " (GPU)")
     return title.removesuffix(", float")
 
 
@@ -125,15 +146,17 @@ def _curves(found: Sequence[Found]) -> Any:
             groups[name] = group
     if not groups:
         return None
-    fig, axes = _panels([panels[name] for name in groups])
+    fig, axes = _panels([panels[name] for name in groups], 4.4)
     for ax, group in zip(axes, groups.values(), strict=True):
-        for f in group:
+        for i, f in enumerate(group):
             steps, losses = curve_of(f.rows[0])
-            ax.plot(steps, losses, lw=1, label=_short(f))
+            # The colours begin again after ten.
+            ax.plot(steps, losses, "-" if i < 10 else "--", lw=1, label=_short(f))
         ax.set_yscale("log")
         ax.set_xlabel("updates")
         ax.set_ylabel("loss")
-        ax.legend(fontsize=5)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        _legend_below(ax)
     return fig
 
 
@@ -170,7 +193,10 @@ def draw(found: Sequence[Found], folder: Path) -> list[str]:
         fig = make(found)
         if fig is None:
             continue
-        fig.tight_layout()
+        if name != "results_kilobytes.svg":  # its names have their places already
+            fig.tight_layout()
+        if over := overlaps(fig):
+            raise RuntimeError(f"the texts of {name} must be apart, and {over[0]} are not")
         fig.savefig(folder / name, metadata={"Date": None})
         plt.close(fig)
         names.append(name)

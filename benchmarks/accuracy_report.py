@@ -1,99 +1,21 @@
-"""docs/results.md from rows of results: medians over seeds, beside the published figures."""
+"""The text of docs/results.md: tables of medians over seeds, and of published figures."""
 
 import math
+import re
 import statistics
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from accuracy_published import PUBLISHED, SOURCES
+from accuracy_rows import METRICS, Entry, Found, find, metric_of
 from accuracy_texts import COMMANDS, HEAD, TEXTS
 
-from qornn_hw.training.result_rows import Job, Row, latest
+from qornn_hw.training.result_rows import Row
 
-__all__ = ["Entry", "Found", "page", "write_page"]
+__all__ = ["PLOTS", "page"]
 
 NOT_RUN = "not run"
-METRICS = {
-    "cross_entropy": "cross-entropy, nats",
-    "mse": "square error",
-    "accuracy": "accuracy",
-    "bits_per_character": "bits per character",
-}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a table: a configuration with some seeds.
-
-    Attributes:
-        group: the table.
-        title: the line.
-        jobs: one for each seed.
-        goal: what the metric of the integers should reach; None: no goal was set.
-        rung: ``integer``, or ``float`` for a network without quantization.
-    """
-
-    group: str
-    title: str
-    jobs: tuple[Job, ...]
-    goal: float | None = None
-    rung: str = "integer"
-
-
-@dataclass(frozen=True)
-class Found:
-    """An entry with the rows that are there.
-
-    Attributes:
-        entry: the entry.
-        rows: of the runs that came to an end.
-        errors: what those said that failed.
-    """
-
-    entry: Entry
-    rows: tuple[Row, ...]
-    errors: tuple[str, ...]
-
-    @property
-    def failed(self) -> int:
-        """How many runs failed."""
-        return len(self.errors)
-
-    def values(self, rung: str, metric: str | None = None) -> list[float]:
-        """Return a metric of each run; the rung may be a number of bits of the states, ``12`` or ``8``."""
-        found = []
-        for row in self.rows:
-            metrics = row["metrics"]
-            again = row.get("requantized") or metrics.get("requantized") or {}
-            if rung.isdecimal():
-                at = metrics.get("integer") if row["state_bits"] == int(rung) else again.get(rung)
-            else:
-                at = metrics.get(rung)
-            value = (at or {}).get(metric or row["metric"])
-            if value is not None:
-                found.append(float(value))
-        return found
-
-    def of(self, name: str) -> list[float]:
-        """Return another figure of each run: kilobytes, seconds."""
-        return [float(row[name]) for row in self.rows if name in row]
-
-
-def find(entries: Iterable[Entry], rows: Sequence[Row]) -> list[Found]:
-    """Return the entries with their rows."""
-    by_command: dict[str, list[Row]] = {}
-    for row in rows:
-        by_command.setdefault(row["command"], []).append(row)
-    found = []
-    for entry in entries:
-        its = [latest(by_command.get(job.command, []), job) for job in entry.jobs]
-        there = [row for row in its if row is not None]
-        good = tuple(row for row in there if "error" not in row)
-        found.append(Found(entry, good, tuple(row["error"] for row in there if "error" in row)))
-    return found
 
 
 # -- cells -------------------------------------------------------------------------------------------
@@ -128,13 +50,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def metric_of(found: Found) -> str:
-    """Return the metric by which the networks of an entry are compared."""
-    return {
-        "copy": "cross_entropy", "adding": "mse", "characters": "bits_per_character",
-    }.get(found.entry.jobs[0].config.command, "accuracy")  # fmt: skip
-
-
 def cell(found: Found, rung: str, metric: str | None = None) -> str:
     """Return a metric of an entry: median and range, or why there is none."""
     if not found.rows:
@@ -144,7 +59,7 @@ def cell(found: Found, rung: str, metric: str | None = None) -> str:
 
 
 def seeds(found: Found) -> str:
-    """Return how many of an entry's seeds are there."""
+    """Return how many of an entry's seeds have a row."""
     text = f"{len(found.rows)} of {len(found.entry.jobs)}"
     return text + (f", {found.failed} failed" if found.failed else "")
 
@@ -191,7 +106,7 @@ def results_table(group: Sequence[Found]) -> str:
     recall = metric == "cross_entropy"
     measured = [*(["float weights"] if floats else []), "quantized weights", "integers"]
     measured[0] = f"{METRICS[metric]}: {measured[0]}"
-    head = ["network", "kB", *measured, *(["symbols right"] if recall else [])]
+    head = ["network", "kB", *measured, *(["correct symbols"] if recall else [])]
     rows = []
     for f in group:
         floating = f.entry.rung == "float"
@@ -202,7 +117,7 @@ def results_table(group: Sequence[Found]) -> str:
         if recall:
             cells.append(cell(f, f.entry.rung, "recall_accuracy"))
         rows.append([*cells, goal(f), seeds(f), time_of(f)])
-    return table([*head, "goal", "seeds", "time of a run"], rows)
+    return table([*head, "goal", "seeds", "time per run"], rows)
 
 
 def published_table(group: str) -> str:
@@ -238,7 +153,7 @@ def methods_table(group: Sequence[Found]) -> str:
         "error of W",
         "kB",
         "seeds",
-        "time of a run",
+        "time per run",
     ]
     rows = []
     for method, name in NAMES.items():
@@ -275,7 +190,7 @@ def bits_table(group: Sequence[Found], task: str) -> str:
         "8-bit states",
         "error of W",
         "seeds",
-        "time of a run",
+        "time per run",
     ]
     return table(head, rows)
 
@@ -283,7 +198,7 @@ def bits_table(group: Sequence[Found], task: str) -> str:
 def failures(group: Iterable[Found]) -> str:
     """Return what the runs of a group said that failed, each once; nothing where none did."""
     said = {f"- {f.entry.title}: {error}": None for f in group for error in f.errors}
-    return "What failed said:\n\n" + "\n".join(said) + "\n" if said else ""
+    return "Messages of failed runs:\n\n" + "\n".join(said) + "\n" if said else ""
 
 
 def commands(found: Iterable[Found]) -> str:
@@ -307,12 +222,15 @@ PLOTS = {
 
 
 def wrapped(text: str) -> str:
-    """Return paragraphs in lines of at most 118 characters."""
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
-    return (
-        "\n\n".join(textwrap.fill(p, 118, break_long_words=False, break_on_hyphens=False) for p in paragraphs)
-        + "\n"
-    )
+    """Return paragraphs and list items, each filled to lines of at most 118 characters."""
+    # A list item begins a line with a dash; a paragraph begins behind an empty line.
+    parts = re.split(r"(\n\n|\n(?=- ))", text.strip("\n"))
+    fill = partial(textwrap.fill, width=118, break_long_words=False, break_on_hyphens=False)
+    filled = [
+        part if not part.strip() else fill(part, subsequent_indent="  " * part.startswith("- "))
+        for part in parts
+    ]
+    return "".join(filled) + "\n"
 
 
 def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = ()) -> str:
@@ -320,14 +238,14 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
 
     Args:
         entries: the plan.
-        rows: all rows that are there.
+        rows: all rows of the file.
         plots: names of the plots that were drawn.
     """
     found = find(entries, rows)
     done = sum(len(f.rows) for f in found)
     planned = sum(len(f.entry.jobs) for f in found)
-    count = f"Of {planned} planned runs, {done} are there."
-    parts = ["# What training reaches\n", wrapped(HEAD.format(count=count))]
+    count = f"{done} of {planned} planned runs have a row."
+    parts = ["# Results of training\n", wrapped(HEAD.format(count=count))]
     for name, (heading, text) in TEXTS.items():
         group = [f for f in found if f.entry.group == name]
         parts += [f"## {heading}\n", wrapped(text)]
@@ -350,29 +268,3 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
     parts += ["## Commands\n", wrapped(COMMANDS)]
     parts.append(commands(found) + "\n")
     return "\n".join(part for part in parts if part)
-
-
-def write_page(entries: Sequence[Entry], rows: Sequence[Row], docs: Path) -> list[str]:
-    """Write results.md and its plots into a folder; return the names of the plots that there is data for."""
-    from accuracy_plots import draw
-
-    docs.mkdir(parents=True, exist_ok=True)
-    plots = draw(find(entries, rows), docs)
-    for name in PLOTS:
-        if name not in plots:
-            (docs / name).unlink(missing_ok=True)
-    (docs / "results.md").write_text(page(entries, rows, plots))
-    return plots
-
-
-def curve_of(row: dict[str, Any]) -> tuple[list[int], list[float]]:
-    """Return the iterations, counted on through the stages, and the losses of a row's curve."""
-    steps, losses = [], []
-    before, stage, last = 0, None, 0
-    for point in row.get("curve", []):
-        if point["stage"] != stage:
-            before, stage = before + last, point["stage"]
-        last = point["iteration"]
-        steps.append(before + last)
-        losses.append(point["loss"])
-    return steps, losses

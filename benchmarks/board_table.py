@@ -14,8 +14,8 @@ from pathlib import Path
 
 from build_rows import Row, build_row, markdown, read_rows, run_rows
 
-from boards.registry import BOARDS
-from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.boards.registry import BOARDS
+from qornn_hw.files.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL = "mnist_rows"
@@ -61,8 +61,8 @@ def table(rows: dict[str, Row]) -> str:
         "Multipliers",
         "fmax, MHz",
         "Clock, MHz",
-        "Cycles a step",
-        "us a step",
+        "Cycles per step",
+        "us per step",
     ]
     return markdown(columns, [_line(board.name, rows.get(board.name)) for board in BOARDS])
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boards.build import build
-from boards.estimation import plan_for
-from boards.registry import find_board
-from qornn_hw.engine import Engine
+from qornn_hw.boards.build import build
+from qornn_hw.boards.estimation import plan_for
+from qornn_hw.boards.registry import find_board
+from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.errors import QornnError
-from qornn_hw.network import IntegerNetwork
-from sim.amaranth_bench import simulate_core_in_python
-from sim.stimuli import random_sequences
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.stimuli import random_sequences
 
 __all__ = ["Row", "build_row", "markdown", "read_rows", "run_rows"]
 
@@ -22,7 +21,7 @@ Row = dict[str, Any]
 COUNTED_STEPS = 5
 
 
-def build_row(network: IntegerNetwork, board_name: str, engine: Engine | None = None, effort: int = 1) -> Row:
+def build_row(network: IntegerNetwork, board_name: str, engine: str | None = None, effort: int = 1) -> Row:
     """Build a network for a board; return the report, and the integers compared while cycles were counted."""
     board = find_board(board_name)
     design = plan_for(network, board, engine=engine)

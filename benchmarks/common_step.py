@@ -1,8 +1,8 @@
-"""The step that other tools were measured with, in the core alone: cells times cycles for a multiplication.
+"""The step for comparison with other tools, in the core alone: cells times cycles a multiplication.
 
-64 units, 8 inputs of 8 bits, a random orthogonal W of 4 bits, states of 8 bits, a tanh from a table, one
-shift for all units; 4608 multiply-accumulates. Counted as the others are: SB_LUT4 of yosys' synth_ice40, no
-link, no clock. benchmarks/hardware.py runs it.
+It has 64 units, 8 inputs of 8 bits, a random orthogonal W of 4 bits, states of 8 bits, a tanh from a table,
+and one shift for all units: 4608 multiply-accumulates. Cells are counted in the same way for all tools:
+SB_LUT4 of yosys' synth_ice40, without link and clock. benchmarks/hardware.py runs it.
 """
 
 import json
@@ -16,11 +16,8 @@ from amaranth.back import rtlil
 from build_rows import Row
 from limit import orthogonal, quantize
 
-from boards.toolchain import find_tool, tool_environment
-from qornn_hw.design import compile_network
-from qornn_hw.engine import Engine
-from qornn_hw.fixed import IntFormat, Rounding
-from qornn_hw.network import (
+from qornn_hw.boards.toolchain import YOSYS, find_tool, tool_environment
+from qornn_hw.cells.elman_network import (
     Activation,
     InputKind,
     IntegerNetwork,
@@ -29,10 +26,12 @@ from qornn_hw.network import (
     Scales,
     WeightBits,
 )
-from rtl_gen.engines import make_core
-from rtl_gen.ram import FORGET_INITIAL
-from sim.amaranth_bench import simulate_core_in_python
-from sim.stimuli import random_sequences
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.ir.formats import IntFormat, Rounding
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.rtl_gen.ram import FORGET_INITIAL
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.stimuli import random_sequences
 
 __all__ = ["common_network", "ice40_cells", "run_common"]
 
@@ -43,7 +42,7 @@ STEPS = 5
 
 
 def common_network() -> IntegerNetwork:
-    """Return the network of the step; its one output is what the core cannot be without."""
+    """Return the network of the step; it has one output, the least that the core supports."""
     rng = np.random.default_rng(0)
     levels = 1 << STATE_BITS
     index = np.arange(levels) - levels // 2
@@ -71,19 +70,19 @@ def common_network() -> IntegerNetwork:
 
 
 def ice40_cells(folder: Path, reads: Sequence[str], top: str, options: str = "") -> Row:
-    """Return the cells that synth_ice40 makes of sources in a folder, by type, and the version of yosys.
+    """Return the cells by type that synth_ice40 makes from sources, and the version of yosys.
 
     Args:
-        folder: of the sources.
-        reads: commands that read them.
-        top: module.
-        options: of the synthesis.
+        folder: folder of the sources.
+        reads: yosys commands that read them.
+        top: name of the top module.
+        options: options of the synthesis.
 
     Raises:
         ToolError: yosys is missing.
-        subprocess.CalledProcessError: it failed.
+        subprocess.CalledProcessError: yosys failed.
     """
-    yosys = find_tool("yosys")
+    yosys = find_tool(YOSYS)
     synthesis = f"synth_ice40 {options} -top {top}"
     script = "\n".join((*reads, synthesis, "tee -q -o cells.json stat -json", ""))
     (folder / "synthesis.ys").write_text(script)
@@ -103,7 +102,7 @@ def run_common() -> Row:
         (folder / "core.il").write_text(rtlil.convert(make_core(design), name="core", emit_src=False))
         made = ice40_cells(folder, ["read_rtlil core.il", FORGET_INITIAL], "core", "-dsp")
     return {
-        "engine": str(Engine.LUT),
+        "engine": "lut",
         "lanes": design.lanes,
         "cycles_per_step": counted.cycles_per_step,
         "integers_compared": counted.integers_compared,

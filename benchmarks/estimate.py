@@ -9,11 +9,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from boards.build import build
-from boards.estimation import plan_for
-from boards.registry import find_board
-from qornn_hw.checkpoint import load_checkpoint
+from qornn_hw.boards.build import build
+from qornn_hw.boards.estimation import plan_for
+from qornn_hw.boards.registry import find_board
 from qornn_hw.errors import CapacityError
+from qornn_hw.files.checkpoint import load_checkpoint
 
 MODELS = Path(__file__).parents[1] / "models"
 

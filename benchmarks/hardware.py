@@ -22,12 +22,13 @@ from hardware_plots import Point, draw_roofline
 from limit import limit_network
 from rivals import RIVALS, run_rival
 
-from boards.registry import find_board
-from qornn_hw.checkpoint import load_checkpoint
-from qornn_hw.device import RESOURCE_NAMES
-from qornn_hw.engine import Engine
-from qornn_hw.network import IntegerNetwork, OutputMode
-from qornn_hw.planner import considered
+from qornn_hw.boards.registry import find_board
+from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.compiler.engines.lut import ENGINE
+from qornn_hw.compiler.engines.lut.plans import LutPlans
+from qornn_hw.compiler.family import RESOURCE_NAMES
+from qornn_hw.compiler.request import Request
+from qornn_hw.files.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).parents[1]
 ROWS = REPOSITORY / "benchmarks" / "hardware.jsonl"
@@ -65,7 +66,7 @@ class Case:
     title: str
     network: Callable[[], IntegerNetwork]
     board: str = "icebreaker"
-    engine: Engine | None = None
+    engine: str | None = None
     goal_us: float | None = None
 
 
@@ -86,7 +87,7 @@ def _shipped(name: str) -> Callable[[], IntegerNetwork]:
 CASES = (
     Case("n64-k4", "64 units, k = 4, 8-bit states", _made(64, 4), goal_us=1.6),
     Case("n128-k4", "128 units, k = 4, 8-bit states", _made(128, 4), goal_us=6.0),
-    Case("n128-k8-dsp", "128 units, k = 8, 8-bit states", _made(128, 8, 8), engine=Engine.DSP),
+    Case("n128-k8-dsp", "128 units, k = 8, 8-bit states", _made(128, 8, 8), engine="dsp"),
     Case(
         "n170-k4",
         "170 units, k = 4, 8-bit states, answer at the end",
@@ -105,26 +106,35 @@ CASES = (
 
 HEAD = """# Benchmarks
 
-Written by `python benchmarks/hardware.py` from the rows of `benchmarks/hardware.jsonl`; no figure was typed
-in. `python benchmarks/hardware.py --run` builds them anew. Everything is in each figure: clock, UART, link,
-core. Cycles are those of a step in steady state, counted in simulation, in which every hidden unit was
-compared with the integer model's; clock and area are those of the placed design, the clock the fastest of
-the board's that it signs off. Nothing here has been measured on a physical board.
+`python benchmarks/hardware.py` writes this page from the rows of `benchmarks/hardware.jsonl`; no figure is
+typed in by hand. `python benchmarks/hardware.py --run` repeats the builds.
+
+- The figures are those of the whole design: clock, UART, link and core.
+- *Cycles* are those of a step in steady state, counted in a simulation that compares every hidden unit
+  with the integer model.
+- *Clock* and area are those of the placed design; the clock is the fastest of the board's clocks that the
+  timing report allows.
+- Nothing here has been measured on a physical board.
 
 """
 NOTES = """
 ![Time of a step against logic cells, and its bound]({plot})
 
-*Bound*: the fewest cycles that the device leaves to such an engine, whatever the logic around it: with
-`lut` the bits of the weights over those that all block RAMs give in a cycle ({ebr}), with those of the
-SPRAMs where weights are in these, too; with `dsp` on an UltraPlus one weight a cycle for each of its {macs}
-multipliers, or the {spram} bits a cycle of its SPRAMs. With `lut` logic cells run out before that on an
-iCE40: *cells x cycles / MAC* is what the engine makes of them. On an ECP5 it is the chain, which computes one
-row a cycle however many lanes it has.
+*Bound* is the smallest number of cycles that the device allows for such an engine, whatever the other logic:
+
+- `lut`: the bits of all weights divided by the bits that all block RAMs deliver per cycle ({ebr});
+  if weights are in SPRAM, the SPRAMs' bits are added.
+- `dsp` on an UltraPlus: one weight per cycle for each of the {macs} multipliers, or the {spram} bits
+  per cycle of the SPRAMs.
+
+With `lut` on an iCE40 the logic cells are exhausted before this bound is reached. *cells x cycles / MAC*
+measures how well the engine uses them. On an ECP5 the limit is the chain, which computes one row per cycle
+however many lanes it has.
 
 {common}
-*Energy*, modelled, of the iCE40UP5K's core rail: {cell} pJ a logic cell and {cycle} pJ of clock in each
-cycle, slopes of currents that tinyVision.ai measured; memories and multipliers are not in it.
+*uJ per step* is a model of the energy on the iCE40UP5K's core supply, not a measurement: {cell} pJ per logic
+cell and {cycle} pJ for the clock in each cycle. Both are slopes of currents that tinyVision.ai measured.
+Memories and multipliers are not included.
 """
 
 
@@ -183,16 +193,16 @@ def page(rows: dict[str, Row]) -> str:
         "network",
         "board",
         "engine, lanes",
-        "cycles a step",
+        "cycles per step",
         "clock (fmax), MHz",
-        "us a step",
+        "us per step",
         "goal",
         "logic cells",
         "block RAM / SPRAM / DSP",
-        "lanes at work",
+        "lane utilisation",
         "cells x cycles / MAC",
         "bound, cycles (share)",
-        "uJ a step",
+        "uJ per step",
         "build",
     ]
     lines = [
@@ -218,15 +228,15 @@ def page(rows: dict[str, Row]) -> str:
         + notes
         + _limits(rows)
         + _microcontrollers(rows)
-        + "\nA line anew, `python benchmarks/hardware.py` with\n\n"
+        + "\n**Commands.** `python benchmarks/hardware.py` with one of these options repeats one line:\n\n"
         + commands
         + "\n"
     )
 
 
 def _common(rows: dict[str, Row]) -> str:
-    """Return what this and other tools make of the common step, from the rows that are there."""
-    tools = [(COMMON, "qornn-hw, lut engine", "all of it, as a core with its streams")]
+    """Return the table of this and other tools on the common step; '' without any row of it."""
+    tools = [(COMMON, "qornn-hw, lut engine", "computes the complete step, as a core with streams")]
     tools += [(rival.name, rival.package.replace("==", " "), rival.says) for rival in RIVALS]
     lines = []
     for name, tool, says in tools:
@@ -238,13 +248,14 @@ def _common(rows: dict[str, Row]) -> str:
             lines.append([tool, str(luts), f"{cycles:g}", share, compared, f"{says}; `--run {name}`"])
     if not lines:
         return ""
-    columns = ["tool", "SB_LUT4", "cycles", "LUT x cycles / MAC", "integers compared", "what it makes of it"]
+    columns = ["tool", "SB_LUT4", "cycles", "LUT x cycles / MAC", "integers compared", "result"]
     return (
-        "**The same step in other tools**: 64 units, 8 inputs of 8 bits, k = 4, tanh by table; cores alone "
-        "in\nsynth_ice40 of the same yosys. Each was compared with NumPy before it was counted.\n\n"
+        "**The same step in other tools**: 64 units, 8 inputs of 8 bits, k = 4, tanh by table. The "
+        "cores alone\nwere synthesized by synth_ice40 of the same yosys. Each was first compared with NumPy."
+        "\n\n"
         + markdown(columns, lines)
-        + "\nOf elasticai.creator 0.67, which cannot build 64 units, others found 1400 for an LSTM of 56, "
-        "and 80\nfor a plain time-multiplexed engine of a hundred lines.\n"
+        + "\nOther sources give 1400 LUT x cycles / MAC for elasticai.creator 0.67 with an LSTM of 56 units "
+        "(it cannot\nbuild 64 units), and 80 for a plain time-multiplexed engine of a hundred lines.\n"
     )
 
 
@@ -255,30 +266,36 @@ def _lacks(over: dict[str, int]) -> str:
 def _held_back(case: Case, row: Row) -> str:
     """Return what keeps a design from its bound, and from being faster."""
     network, board = case.network(), find_board(case.board)
-    chains = considered(network, board.for_core, family=board.family)
+    request = Request(network=network, available=board.for_core, family=board.family, name=board.name)
+    chains = LutPlans(ENGINE, request).considered()
     cycles = row["cycles_per_step"]
     if row["engine"] == "dsp":
         macs = row["macs_per_step"] / MULTIPLIERS
-        schedule, over = min(((s, over) for s, _, over in chains), key=lambda c: sum(c[1].values()))
+        nearest = min(chains, key=lambda row: sum(row.excess.values()))
+        schedule, over = nearest.schedule, nearest.excess
         other = (
-            f"the smallest chain of the lut engine has {_lacks(over)} too many"
+            f"the smallest chain of the lut engine exceeds the device by {_lacks(over)}"
             if over
-            else f"a chain of the lut engine takes {schedule.cycles_per_step}"
+            else f"a chain of the lut engine takes {schedule.cycles_per_step} cycles"
         )
         text = (
-            f"the {MULTIPLIERS} multipliers take {macs:.0f} of the {cycles:g} cycles, a weight each a cycle"
+            f"the {MULTIPLIERS} multipliers are busy for {macs:.0f} of the {cycles:g} cycles, with one "
+            "weight each per cycle"
         )
         return f"{text}; {other}"
-    faster = [(s, over) for s, _, over in chains if s.cycles_per_step < cycles and over]
-    text = f"{row['lanes']} lanes take {row['macs_per_step'] / row['lanes']:.0f} of the {cycles:g} cycles"
+    faster = [row for row in chains if row.schedule.cycles_per_step < cycles and row.excess]
+    busy = row["macs_per_step"] / row["lanes"]
+    text = f"{row['lanes']} lanes are busy for {busy:.0f} of the {cycles:g} cycles"
     if row["lanes"] >= network.hidden_size:
-        text += ", in a single pass: there is a lane for each column, and a row a cycle"
+        text += (
+            ", in a single pass: there is a lane for each column, and the chain computes one row per cycle"
+        )
     if not faster:
         return f"{text}; no chain is faster"
-    schedule, over = faster[-1]
+    schedule, over = faster[-1].schedule, faster[-1].excess
     return (
-        f"{text}; the next faster chain, {schedule.lanes} lanes in {schedule.cycles_per_step} cycles, has "
-        f"{_lacks(over)} too many"
+        f"{text}; the next faster chain, {schedule.lanes} lanes in {schedule.cycles_per_step} cycles, "
+        f"exceeds the device by {_lacks(over)}"
     )
 
 
@@ -288,7 +305,11 @@ def _limits(rows: dict[str, Row]) -> str:
         for case in CASES
         if case.name in rows
     ]
-    return "\n**What holds the rest back**, by the planner's estimate:\n\n" + "\n".join(lines) + "\n"
+    return (
+        "\n**Limits.** What prevents a faster design, by the planner's estimate:\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 # A step on a microcontroller, its cycles for a multiply-accumulate: estimates, not measured here.
@@ -297,7 +318,7 @@ MICROCONTROLLERS = (
         "Cortex-M4F, 80 MHz (STM32L4)",
         80,
         3.3,
-        "about what ST's runtime takes on MLPerf Tiny's keyword spotting",
+        "roughly ST's runtime on MLPerf Tiny's keyword spotting",
     ),
     ("Cortex-M0+, 133 MHz (RP2040)", 133, 8.0, "no SIMD"),
     ("ESP32 (LX6), 240 MHz", 240, 5.0, "scalar multiply and add, with loads"),
@@ -312,7 +333,7 @@ def _microcontrollers(rows: dict[str, Row]) -> str:
     title = next(case.title for case in CASES if case.name == COMPARED)
     macs = row["macs_per_step"]
     lines = [
-        "| device | cycles / MAC | us a step | times as long |",
+        "| device | cycles / MAC | us per step | relative time |",
         "| --- | --- | --- | --- |",
     ]
     ours = f"{row['cycles_per_step'] / macs:.3f} | {row['step_us']:.2f} | 1 |"
@@ -321,8 +342,8 @@ def _microcontrollers(rows: dict[str, Row]) -> str:
         us = macs * cycles / mhz
         lines.append(f"| {name} | {cycles:g}: {source} | {us:.0f} | {us / row['step_us']:.0f} |")
     return (
-        f"\n**Microcontrollers**, for the {macs} multiply-accumulates of a step of the network of {title} on "
-        "8-bit operands.\nTheir cycles for one are rough estimates; nobody measured them here.\n\n"
+        f"\n**Microcontrollers**, for comparison: the {macs} multiply-accumulates of one step of the network "
+        f"with {title},\non 8-bit operands. Their cycles per MAC are rough estimates, not measurements.\n\n"
         + "\n".join(lines)
         + "\n"
     )

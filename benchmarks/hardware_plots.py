@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+from plot_labels import label_points, overlaps
 
 matplotlib.use("Agg")
 matplotlib.rcParams |= {"svg.hashsalt": "qornn-hw", "svg.fonttype": "none", "font.size": 9}
@@ -64,21 +65,18 @@ def draw_roofline(points: Sequence[Point], cells: int, path: Path) -> None:
             color=COLOURS[engine],
             label=f"{engine} engine",
         )
-        for point in chosen:
-            axes.annotate(
-                point.title,
-                (point.cells, point.step_us),
-                xytext=(5, 4),
-                textcoords="offset points",
-                fontsize=7,
-            )
     axes.axvline(cells, color="grey", linestyle=":", linewidth=1)
     axes.text(
         cells, 0.98, "iCE40UP5K ", transform=axes.get_xaxis_transform(), va="top", ha="right", fontsize=7
     )
-    axes.scatter([], [], marker="_", s=120, color="grey", label="bound: memory bits or multipliers a cycle")
-    axes.set(yscale="log", xlim=(0, cells * 1.12), xlabel="logic cells, all included", ylabel="us a step")
+    axes.scatter([], [], marker="_", s=120, color="grey", label="bound: memory bits or multipliers per cycle")
+    axes.set(
+        yscale="log", xlim=(0, cells * 1.12), xlabel="logic cells of the whole design", ylabel="us per step"
+    )
     axes.legend(loc="lower left", fontsize=8)
     axes.grid(True, which="both", alpha=0.25)
+    label_points(axes, [(point.title, point.cells, point.step_us) for point in points], size=7)
+    if over := overlaps(figure):
+        raise RuntimeError(f"the texts of the plot must be apart, and {over[0]} are not")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

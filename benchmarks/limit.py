@@ -2,8 +2,9 @@
 
     python benchmarks/limit.py NETWORK.npz [--hidden N] [--bits K] [--output-bits K] [--state A] [--last-step]
 
-Writes a network with a random orthogonal W, rounded to K bits with the clipping of 3 standard deviations that
-training uses, relu, one input, ten outputs at every step or at the last; build it with ``qornn-hw build``.
+Writes a network with a random orthogonal W, rounded to K bits and clipped at 3 standard deviations as in
+training, with relu, one input, and ten outputs at every step or at the last one. Build it with
+``qornn-hw build``.
 """
 
 import argparse
@@ -12,24 +13,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.checkpoint import Checkpoint, save_checkpoint
-from qornn_hw.fixed import IntFormat, Rounding, scale_to_multiplier
-from qornn_hw.network import (
+from qornn_hw.cells.elman_network import (
     Activation,
     InputKind,
     IntegerNetwork,
     OutputKind,
     OutputMode,
-    Scales,
     WeightBits,
 )
+from qornn_hw.files.checkpoint import Checkpoint, save_checkpoint
+from qornn_hw.files.scale_consistency import scales_for
+from qornn_hw.ir.formats import IntFormat, Rounding, scale_to_multiplier
 
 CLIP = 3.0
 INPUTS, OUTPUTS = 1, 10
 
 
 def quantize(weights: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
-    """Return weights in steps of which 2**(bits-1) are ``CLIP`` standard deviations."""
+    """Return integers of ``bits`` bits, with ``CLIP`` standard deviations as the full scale."""
     form = IntFormat(bits, signed=True)
     step = CLIP * weights.std() / -form.min
     return np.clip(np.rint(weights / step), form.min, form.max).astype(np.int64)
@@ -51,7 +52,7 @@ def limit_network(
     """Return the network of these sizes."""
     rng = np.random.default_rng(0)
     w = orthogonal(rng, hidden)
-    # An entry of W of 1 is worth this many steps; the requantizer takes it back.
+    # An entry of 1 in W is this number of steps; the requantizer divides by it.
     worth = -IntFormat(bits, signed=True).min / (CLIP * w.std())
     multiplier, shift = scale_to_multiplier(1 / worth, 8, 24)
     return IntegerNetwork(
@@ -72,7 +73,7 @@ def limit_network(
         initial_state=rng.integers(0, 1 << (state_bits - 1), hidden),
         output_mode=output_mode,
         output_kind=OutputKind.LOGITS,
-        scales=Scales(1.0, 1.0, 1.0, 1.0),
+        scales=scales_for(Activation.RELU, state_bits, multiplier, shift),
     )
 
 

@@ -1,11 +1,12 @@
-"""Random faults on the line between a host and a virtual board: each must be detected, or harmless.
+"""Random faults on the line between a host and a virtual board: each must be detected or harmless.
 
-    python benchmarks/link_faults.py [--faults N] [--seed N] [--json]
+    python benchmarks/link_faults.py [--faults N] [--seed N] [--stream] [--json]
 
-A run is a few sequences through the host client to the RTL of core, link and UART in Verilator. In each run
-one fault is made: a bit flipped, a byte replaced, bytes dropped, inserted or sent twice, the rest of a frame
-cut off, a RESET in the midst of a frame, or a host that goes away; at a random place in either direction. A
-run ends well if every answer equals the integer model's, and the next run starts on the same board.
+A run plays a few sequences through the host client to the RTL of core, link and UART in Verilator. Each run
+has one fault at a random place in either direction: a bit flipped, a byte replaced, bytes dropped, inserted
+or repeated, the rest of a frame cut off, a RESET inside a frame, or a host that disconnects. A run passes if
+every answer equals the integer model's, and the next run starts on the same board. With --stream the
+sequences are one stream: a chunk, then step after step, with each answer awaited.
 """
 
 import argparse
@@ -17,47 +18,50 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from boards.host import Host, SerialTransport, Transport, model_answers
-from qornn_hw.design import Design, compile_network
+from qornn_hw.boards.host import Host, SerialTransport, Transport, model_answers
+from qornn_hw.cells.elman_network import InputKind, IntegerNetwork, OutputKind, OutputMode
+from qornn_hw.compiler.design import Design, compile_network
 from qornn_hw.errors import QornnError
-from qornn_hw.link_protocol import encode_reset
-from qornn_hw.network import InputKind, OutputKind, OutputMode
-from sim.link_simulation import emit_linked_core
-from sim.stimuli import random_network, random_sequences
-from sim.virtual_board import VirtualBoard, build_virtual_board
+from qornn_hw.link.protocol import encode_reset
+from qornn_hw.sim.link_simulation import emit_linked_core
+from qornn_hw.sim.stimuli import random_network, random_sequences
+from qornn_hw.sim.virtual_board import VirtualBoard, build_virtual_board
 
-__all__ = ["KINDS", "Campaign", "FaultyTransport", "HostGoneError", "designs", "running"]
+__all__ = ["KINDS", "Campaign", "FaultyTransport", "HostGoneError", "designs", "play_stream", "running"]
 
-# What is done to the bytes that go to the board, and to those that come from it.
+IntArray = NDArray[np.int64]
+
+# The faults of bytes in either direction.
 KINDS = ("flip", "replace", "drop", "insert", "repeat", "cut", "noise", "reset", "gone")
 TO_BOARD_ONLY = ("reset", "gone")
-# Clock and rate of the virtual board: as few cycles a bit as there may be.
+# Clock and baud rate of the virtual board, with few cycles a bit to save time.
 HZ, BAUD = 24_000_000, 3_000_000
-# Silence that a host takes for a loss. The board answers within a millisecond, on a machine that has time.
+# Silence after which a host assumes a loss. The board answers within a millisecond on an idle machine.
 TIMEOUT = 0.25
 SEQUENCES, STEPS = 3, 5
-# More than these designs take for all that their buffers hold; asleep, they leave the machine to the host.
+# More cycles than these designs need to work off their buffers; then the board sleeps.
 IDLE_CYCLES = 50_000
 
 
 class HostGoneError(Exception):
-    """The host went away in the midst of a write."""
+    """The host disconnected in the middle of a write."""
 
 
 class FaultyTransport:
     """A transport that makes one fault.
 
     Args:
-        inner: the true one.
+        inner: the transport without faults.
         kind: one of :data:`KINDS`.
-        to_board: which direction.
-        at: the byte of that direction, counted from the start, at which it happens.
-        rng: for its size and content.
+        to_board: direction of the fault.
+        at: index of the byte in that direction at which the fault happens.
+        rng: random numbers for its size and content.
     """
 
     def __init__(self, inner: Transport, kind: str, to_board: bool, at: int, rng: random.Random) -> None:
@@ -68,7 +72,7 @@ class FaultyTransport:
         self._at = at
         self._rng = rng
         self._seen = 0
-        # Bytes that are still to be dropped.
+        # Number of bytes that are still to be dropped.
         self._dropping = 0
         self.done = False
 
@@ -106,7 +110,7 @@ class FaultyTransport:
                 count = rng.randint(1, 4)
                 return before + rng.randbytes(min(count, len(behind))) + behind[count:]
             case "drop" | "cut":
-                # A byte or a few; or as many as a frame.
+                # A few bytes, or about a frame.
                 count = rng.randint(1, 3) if self._kind == "drop" else rng.randint(4, 24)
                 self._dropping = max(0, count - len(behind))
                 return before + behind[count:]
@@ -125,16 +129,16 @@ class FaultyTransport:
 
 @dataclass
 class Campaign:
-    """What came of many faults.
+    """The results of many faults.
 
     Attributes:
-        faults: by kind.
-        detected: those after which the host had to begin again, or refused.
-        harmless: those that changed nothing.
-        missed: runs whose fault did not come about, as the run ended before.
-        wrong_answers: sequences with an answer that is not the integer model's. Must be 0.
-        given_up: runs that ended with an error, by what it said. Must be none.
-        seconds: of the runs.
+        faults: number of faults by kind.
+        detected: faults after which the host had to start again, or refused.
+        harmless: faults without an effect.
+        missed: runs that ended before their fault.
+        wrong_answers: sequences with an answer that differs from the integer model's. Must be 0.
+        given_up: runs that ended with an error, by message. Must be empty.
+        seconds: duration of the runs.
     """
 
     faults: Counter[str] = field(default_factory=Counter)
@@ -145,15 +149,23 @@ class Campaign:
     given_up: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def play(self, design: Design, board: VirtualBoard, count: int, seed: int) -> None:
-        """Make so many faults."""
+    def play(
+        self, design: Design, board: VirtualBoard, count: int, seed: int, *, stream: bool = False
+    ) -> None:
+        """Make ``count`` faults in runs of sequences, or of one stream."""
         start = time.monotonic()
         network = design.network
         sequences = random_sequences(network, batch=SEQUENCES, steps=STEPS, seed=seed)
-        expected = model_answers(network, sequences)
-        # What a run without a fault sends and receives.
+        if stream:
+            sequences = [np.concatenate(sequences)]
+        expected = stream_answers(network, sequences[0]) if stream else model_answers(network, sequences)
+
+        def compute(host: Host) -> list[IntArray]:
+            return play_stream(host, sequences[0]) if stream else host.run(sequences)
+
+        # The bytes that a run without a fault sends and receives.
         with self._host(design, SerialTransport(board.port, BAUD)) as host:
-            host.run(sequences)
+            compute(host)
             sent, received = host.statistics.bytes_sent, host.statistics.bytes_received
         made = 0
         number = 0
@@ -170,13 +182,13 @@ class Campaign:
             noticed = False
             try:
                 host.connect()
-                answers = host.run(sequences)
+                answers = compute(host)
             except HostGoneError:
-                # Another host takes over the board as it is.
+                # Another host takes over the board in its present state.
                 noticed = True
                 inner.close()
                 with self._host(design, SerialTransport(board.port, BAUD)) as other:
-                    answers = other.run(sequences)
+                    answers = compute(other)
             except QornnError as error:
                 self.given_up.append(f"{label} at {place}, run {number}: {error}")
                 answers = []
@@ -192,7 +204,8 @@ class Campaign:
             (self.detected if noticed else self.harmless)[label] += 1
             if made % 1000 == 0:
                 print(f"{made} of {count} faults, {time.monotonic() - start:.0f} s", file=sys.stderr)
-            for got, due in zip(answers, expected, strict=False):
+            # A run that was given up has no answers.
+            for got, due in zip(answers, expected if answers else [], strict=True):
                 self.wrong_answers += not np.array_equal(got, due)
         self.seconds += time.monotonic() - start
 
@@ -200,8 +213,29 @@ class Campaign:
         return Host(design.network, transport, design=design, timeout=TIMEOUT)
 
 
+def play_stream(host: Host, inputs: IntArray) -> list[IntArray]:
+    """Play a sequence as a stream, its first third as a chunk; return the answers."""
+    chunk = len(inputs) // 3
+    (words,) = host.run([inputs[:chunk]], continue_state=True)
+    answers = [words]
+    for step, x in enumerate(inputs[chunk:]):
+        # A network that answers the last step only is asked after every second step.
+        if (answer := host.step(x, last=step % 2 == 1)) is not None:
+            answers.append(answer[np.newaxis])
+    return answers
+
+
+def stream_answers(network: IntegerNetwork, inputs: IntArray) -> list[IntArray]:
+    """Return the expected result of :func:`play_stream`, from the integer model on the whole sequence."""
+    chunk = len(inputs) // 3
+    every = network.output_mode is OutputMode.EVERY_STEP
+    whole = model_answers(replace(network, output_mode=OutputMode.EVERY_STEP), [inputs])[0]
+    asked = [step for step in range(len(inputs) - chunk) if every or step % 2 == 1]
+    return [whole[0 if every else chunk - 1 : chunk], *(whole[chunk + s : chunk + s + 1] for s in asked)]
+
+
 def designs() -> dict[str, Design]:
-    """Return the designs that are tried: a vector and every step answered, symbols and the last one only."""
+    """Return the tested designs: vectors with an answer every step, and symbols with one at the end."""
     vector = random_network(seed=1, hidden_size=5, input_size=3, output_size=2)
     symbols = random_network(
         seed=2,
@@ -234,6 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--faults", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stream", action="store_true", help="one stream instead of sequences")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     campaign = Campaign()
@@ -242,7 +277,7 @@ def main() -> int:
         for index, (name, design) in enumerate(chosen.items()):
             share = arguments.faults // len(chosen) + (index < arguments.faults % len(chosen))
             with running(design, Path(folder) / name) as board:
-                campaign.play(design, board, share, arguments.seed + index)
+                campaign.play(design, board, share, arguments.seed + index, stream=arguments.stream)
     value = {
         "faults": sum(campaign.faults.values()),
         "detected": sum(campaign.detected.values()),

@@ -15,7 +15,7 @@ import numpy as np
 from build_rows import Row
 from common_step import common_network, ice40_cells
 
-from boards.toolchain import tool_environment
+from qornn_hw.boards.toolchain import tool_environment
 from qornn_hw.errors import ToolError
 
 __all__ = ["RIVALS", "Rival", "run_rival"]
@@ -32,7 +32,7 @@ class Rival:
         package: what pip installs.
         script: beside this file; takes the step's arrays and a folder, prints JSON.
         sources: Verilog below the folder, as yosys reads it, the top last.
-        says: what it makes of the step, for people.
+        says: its result in words.
     """
 
     name: str
@@ -53,14 +53,14 @@ RIVALS = (
             "-defer src/static/negative.v src/static/lookup_table.v src/static/mux.v",
             "src/step.v top.v",
         ),
-        "unrolls the whole step into one slow cycle, and fits no iCE40",
+        "unrolls the complete step into one slow cycle; too large for any iCE40",
     ),
     Rival(
         "nngen",
         "nngen==1.3.4",
         "rival_nngen.py",
         ("top.v",),
-        "reads weights from DRAM over AXI, has no tanh and does not feed the state back",
+        "reads weights from DRAM over AXI; has no tanh and no feedback of the state",
     ),
 )
 

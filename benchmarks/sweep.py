@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qornn_hw.errors import MismatchError
-from sim.sweep import configurations, simulate_configuration
+from qornn_hw.sim.sweep import configurations, simulate_configuration
 
 
 def main() -> int:

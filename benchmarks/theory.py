@@ -1,10 +1,9 @@
-"""Measure what docs/theory.md says, and write its tables and plots.
+"""Measurements for docs/theory.md: its tables and plots.
 
     python benchmarks/theory.py [--docs DIR]
 
-Replaces what stands between ``<!-- NAME -->`` and ``<!-- end -->`` in DIR/theory.md, and writes its plots,
-DIR/theory_*.svg.
-Some minutes on one core; the same matrices every time.
+Replaces the text between ``<!-- NAME -->`` and ``<!-- end -->`` in DIR/theory.md, and writes its plots,
+DIR/theory_*.svg. It takes some minutes on one core, and uses the same matrices every time.
 """
 
 import argparse
@@ -18,11 +17,8 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.checkpoint import Checkpoint, load_checkpoint
-from qornn_hw.exporting import quantize_weights, weight_step
-from qornn_hw.float_model import dequantized
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.training.orthogonality import (
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.evaluation.orthogonality import (
     accumulator_widths,
     bits_for_growth,
     growth_log10,
@@ -30,7 +26,10 @@ from qornn_hw.training.orthogonality import (
     predicted,
     predicted_growth_log10,
 )
-from qornn_hw.training.tasks import copy
+from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.quantization.float_model import dequantized
+from qornn_hw.quantization.quantize import quantize_weights, weight_step
+from qornn_hw.tasks import copy
 
 matplotlib.use("Agg")
 matplotlib.rcParams |= {"svg.hashsalt": "qornn-hw", "svg.fonttype": "none", "font.size": 9}
@@ -78,7 +77,7 @@ def quantized(w: Matrix, bits: int) -> Matrix:
 
 
 def per_row(w: Matrix, bits: int) -> Matrix:
-    """Return q_k of each row apart."""
+    """Return q_k of each row by itself."""
     return np.stack([quantized(row, bits) for row in w])
 
 
@@ -174,12 +173,12 @@ LENGTHS = (100, 784, 1000, 10000)
 
 @cache
 def needed(n: int, steps: int) -> tuple[int, int, int]:
-    """Return the fewest bits with which a Haar matrix at most doubles: measured, typical, worst."""
+    """Return the fewest bits with which a Haar matrix grows at most by 2: measured, typical, worst."""
     w = haar(n, 0)
     alpha = float(np.abs(w).max())
     limit = math.log10(2.0)
     typical, worst = (bits_for_growth(n, alpha, steps, 2.0, kind) for kind in ("typical", "worst"))
-    # Downwards, from where it certainly holds: one bit more divides the exponent by four.
+    # Downwards from a safe value: one bit more divides the exponent by four.
     measured = typical + 1
     while measured > 2 and growth_log10(quantized(w, measured - 1), steps) <= limit:
         measured -= 1
@@ -238,7 +237,7 @@ def trained() -> list[tuple[str, Checkpoint]]:
 
 
 def models_table() -> str:
-    """Return the trained matrices beside what quantizing a random one of their kind would give."""
+    """Return the trained matrices beside the typical values of random matrices of their kind."""
     rows = []
     for name, checkpoint in trained():
         assert checkpoint.float_weights is not None

@@ -1,11 +1,11 @@
-"""How fast the recurrence trains: forward and backward, beside a plain autograd loop and torch.nn.RNN.
+"""Training speed of the recurrence: forward and backward, against a plain autograd loop and torch.nn.RNN.
 
     python benchmarks/training_speed.py            the table of docs/training.md
     python benchmarks/training_speed.py --json
 
-The table has the time of each beside that of `recur`, divided by it: 2.00 took twice as long, 0.50 half as
-long. They are the fastest of a few runs each, taken in turn in one process with one thread: a busy machine
-slows all of them. The whole takes about a minute.
+The table has the times divided by that of `recur`: 2.00 is twice as slow, 0.50 twice as fast. Each is the
+fastest of a few runs, taken in turn in one process with one thread, because a busy machine slows all of them.
+The whole takes about a minute.
 """
 
 import argparse
@@ -16,15 +16,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from qornn_hw.network import Activation
+from qornn_hw.cells.elman_network import Activation
+from qornn_hw.tasks import CopyTask
+from qornn_hw.tasks.copy import RECALL
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.matrix_power import copy_logits
 from qornn_hw.training.recurrence import Workspace, recur
-from qornn_hw.training.tasks import CopyTask
-from qornn_hw.training.tasks.copy import RECALL
 
-# Of the whole, on a core with nothing else to do.
+# Time budget of the whole, on an idle core.
 SECONDS = 55.0
 PIXELS = (
     (Activation.MODRELU, 128),
@@ -33,13 +33,13 @@ PIXELS = (
     (Activation.TANH, 128),
 )
 COPY_UNITS = (128, 256)
-# Sequences of a batch of the copy task whose quiet steps are answered, as in training.
+# Number of sequences of a copy batch whose blank steps are answered, as in training.
 KEEP = 16
 COLUMNS = ("plain loop", "torch.nn.RNN", "recur", "recur, bfloat16", "matrix power")
 
 
 def plain_loop(activation: Activation, w: Tensor, u: Tensor, b: Tensor, x: Tensor, h: Tensor) -> Tensor:
-    """Return the last state by a loop as one writes it first."""
+    """Return the last state, computed by the obvious loop."""
     for t in range(x.shape[1]):
         z = h @ w.T + x[:, t] @ u.T
         match activation:
@@ -55,11 +55,11 @@ def plain_loop(activation: Activation, w: Tensor, u: Tensor, b: Tensor, x: Tenso
 
 
 def fastest(runs: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Return the shortest time of each, in seconds, after a first one that is not counted.
+    """Return the shortest time of each function, in seconds; the first round does not count.
 
     Args:
-        runs: what is timed, in turn.
-        seconds: for all rounds together; there are two at least, of which one counts.
+        runs: the functions, run in turn.
+        seconds: time budget for all rounds; there are at least two rounds, of which one counts.
     """
     times = {name: float("inf") for name in runs}
     began = time.perf_counter()
@@ -118,8 +118,8 @@ def linear(n: int) -> QORNN:
 def copy_runs(cell: QORNN, blank: int = 1000, batch: int = 128) -> dict[str, Callable[[], Tensor]]:
     """Return one batch of the copy task with a linear network, quantization included, in two ways.
 
-    Both answer the quiet steps of the first :data:`KEEP` sequences and the recall of all, and return the same
-    loss, with its gradients in the weights' ``grad``.
+    Both answer the blank steps of the first :data:`KEEP` sequences and the recall steps of all, and return
+    the same loss, with its gradients in the weights' ``grad``.
     """
     x = torch.from_numpy(CopyTask(blank).training_batch(0, batch, 0).inputs)
 
@@ -142,7 +142,7 @@ def copy_runs(cell: QORNN, blank: int = 1000, batch: int = 128) -> dict[str, Cal
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
-    """Return the times as a table: of `recur` in ms, of the others divided by it."""
+    """Return the times as a table: of `recur` in ms, the others divided by it."""
     head = ["recur, ms", *(f"{name} / recur" for name in COLUMNS if name != "recur")]
     lines = [f"| one batch, forward and backward | {' | '.join(head)} |", "|---|" + "---|" * len(head)]
     for title, times in rows.items():

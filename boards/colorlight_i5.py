@@ -6,9 +6,8 @@ from amaranth.build import Attrs, Clock, Pins, PinsN, Resource
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.resources import UARTResource
 
-from boards.board import Board, ClockSource
-from boards.ecp5_devices import ECP5_DEVICES
-from qornn_hw.device import ECP5
+from qornn_hw.boards.board import Board
+from qornn_hw.boards.devices.ecp5 import ECP5, ECP5_DEVICES, ECP5_PLL
 
 __all__ = ["BOARD", "ColorlightI5Platform"]
 
@@ -36,7 +35,7 @@ BOARD = Board(
     device="LFE5U-25F",
     package="CABGA381",
     available=ECP5_DEVICES["LFE5U-25F"],
-    clock_source=ClockSource.ECP5_PLL,
+    clock_source=ECP5_PLL,
     oscillator_hz=25_000_000,
     clock_resource="clk25",
     fastest_mhz=250,

@@ -5,16 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
-from boards.board import Board
-from qornn_hw.design import Design
-from qornn_hw.device import ICE40_ULTRAPLUS, RESOURCE_NAMES, Resources
-from qornn_hw.dsp_planner import considered_dsp, design_memory_blocks, estimate_design, plan_engine
-from qornn_hw.engine import Engine
+from qornn_hw.boards.board import Board
+from qornn_hw.boards.tables import design_tables
+from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.family import Resources
+from qornn_hw.compiler.planner import considered, estimate_design, plan
+from qornn_hw.compiler.request import Request
 from qornn_hw.errors import CapacityError
-from qornn_hw.network import IntegerNetwork
-from qornn_hw.planner import considered, faster_but_too_large
+from qornn_hw.link.latency import StepTimes, latency_facts
+from qornn_hw.link.protocol import LinkFormat
 
 __all__ = [
     "board_facts",
@@ -28,29 +31,31 @@ __all__ = [
 ]
 
 
-# Chains that are shown on either side of the fastest that fits.
-_EXPLAINED = 4
 _COUNTED = {"lut": "cells", "bram": "RAMs", "spram": "SPRAMs", "dsp": "mults"}
+
+
+def _request(network: IntegerNetwork, board: Board, **asked: Any) -> Request:
+    return Request(network=network, available=board.for_core, family=board.family, name=board.name, **asked)
 
 
 def plan_for(
     network: IntegerNetwork,
     board: Board,
     lanes: int | None = None,
-    engine: Engine | None = None,
+    engine: str | None = None,
     *,
     room: bool = False,
     target_rate: float | None = None,
     clock_mhz: float | None = None,
 ) -> Design:
-    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.dsp_planner.plan_engine`.
+    """Return the design of ``network`` for ``board``; see :func:`qornn_hw.compiler.planner.plan`.
 
     Args:
         network: what to build.
         board: for which.
-        lanes: as there.
-        engine: as there.
-        room: as there.
+        lanes: most multiply-accumulates a cycle; as many as fit where None.
+        engine: name of the engine; the planner's choice where None.
+        room: leave room for any other weights.
         target_rate: steps a second that are enough: the smallest design that is sure to do them.
         clock_mhz: the clock that is counted on; ``board.planned_mhz`` where None.
 
@@ -60,40 +65,19 @@ def plan_for(
     """
     mhz = clock_mhz or board.planned_mhz
     cycles = 0 if target_rate is None else math.floor(mhz * 1e6 / target_rate)
-    design = plan_engine(
-        network, board.for_core, name=board.name, lanes=lanes, engine=engine, family=board.family, room=room,
-        cycles=cycles,
-    )  # fmt: skip
+    request = _request(network, board, lanes=lanes, engine=engine, room=room, cycles=cycles)
+    design = plan(request)
     found = design.schedule.cycles_per_step
     if target_rate is None:
         if lanes is not None:
-            _check_lanes(design, board, lanes, engine, room=room)
+            design.engine.check_lanes(design.schedule, request)
     elif found > cycles:
         raise CapacityError(
-            f"--target-rate must be one that {board.name} can do: {target_rate:g} steps a second at "
+            f"target_rate must be one that {board.name} can do: {target_rate:g} steps a second at "
             f"{mhz:g} MHz are {cycles} cycles a step, and the fastest design takes {found}; at most "
-            f"{math.floor(mhz * 1e6 / found)} can be planned for, or more with a faster --clock"
+            f"{math.floor(mhz * 1e6 / found)} can be planned for, or more with a faster clock"
         )
     return design
-
-
-def _check_lanes(design: Design, board: Board, lanes: int, engine: Engine | None, *, room: bool) -> None:
-    """Raise a CapacityError if what was asked for is more than fits."""
-    if engine is Engine.DSP and lanes > board.for_core.dsp:
-        raise CapacityError(
-            f"--lanes must be at most {board.for_core.dsp}, the multipliers that {board.name} has for them, "
-            f"not {lanes}; or leave it out"
-        )
-    if design.engine is not Engine.LUT:
-        return
-    large = faster_but_too_large(design.schedule, board.for_core, lanes=lanes, family=board.family, room=room)
-    if large is not None:
-        schedule, excess = large
-        over = " and ".join(f"{count} {RESOURCE_NAMES[name]}" for name, count in excess.items())
-        raise CapacityError(
-            f"--lanes must be what fits {board.name}: the fastest chain of at most {lanes} lanes has "
-            f"{schedule.lanes}, with {over} too many; take {design.lanes}, or leave it out"
-        )
 
 
 def estimate_whole(design: Design, board: Board) -> Resources:
@@ -109,17 +93,26 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
     """Return the estimate with the report's keys, as far as they are known before a build.
 
     ``cycles_per_step`` is the schedule's, exact but for networks whose input takes longer than their rows,
-    where it is a lower bound; ``bram`` and ``memories`` (block RAMs of each) are exact; ``lut`` is a model;
-    ``step_us`` needs a clock.
+    where it is a lower bound; the latency of an answer is exact, too; ``bram`` and ``memories`` (block RAMs
+    of each) are exact; ``lut`` is a model.
+
+    Args:
+        design: the compiled network.
+        board: for which.
+        clock_mhz: the clock that times are computed for; where None ``board.planned_mhz``, which is counted
+            on and not measured: ``clock_basis`` is "planned" then, else "requested".
     """
     net, s = design.network, design.schedule
     cycles = s.cycles_per_step
+    mhz = clock_mhz or board.planned_mhz
+    baud = board.link_rate(round(mhz * 1e6))
+    times = StepTimes(cycles, s.answer_latency, s.answer_end_latency)
     resources: dict[str, int | None] = dict(asdict(estimate_whole(design, board)))
     resources["ff"] = None
     return {
         "board": board.name,
         "family": board.family.name,
-        "engine": str(design.engine),
+        "engine": design.engine.name,
         "lanes": design.lanes,
         "model": {
             "hidden_size": net.hidden_size,
@@ -132,62 +125,45 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
         "macs_per_step": net.macs_per_step,
         "cycles_per_step": cycles,
         "utilisation": round(net.macs_per_step / (design.lanes * cycles), 4),
-        "clock_mhz": clock_mhz,
-        "step_us": None if clock_mhz is None else round(cycles / clock_mhz, 4),
+        "clock_mhz": round(mhz, 6),
+        "clock_source": board.clock_source.value,
+        "clock_basis": "planned" if clock_mhz is None else "requested",
+        "link": board.link_name,
+        "baud": baud,
+        "step_us": round(cycles / mhz, 4),
+        **latency_facts(times, LinkFormat.of(design), mhz, baud, board.physical_link.line),
         "resources": resources,
         "available": asdict(board.available),
-        "memories": design_memory_blocks(design, board.family) | {"link": board.surroundings.bram},
+        "memories": design.engine.memory_blocks(design, board.family) | {"link": board.surroundings.bram},
         "accumulator_bits": s.accumulator_bits,
         "design_digest": design.digest,
     }
 
 
-def estimate_table(estimate: Mapping[str, Any]) -> Table:
-    """Return an estimate as a table for people."""
-    table = Table(
-        title=f"{estimate['board']}: {estimate['engine']} engine, {estimate['lanes']} lanes, estimated"
-    )
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    table.add_column("of", justify="right")
-    for key, name in RESOURCE_NAMES.items():
-        if (value := estimate["resources"][key]) is not None:
-            table.add_row(name, str(value), str(estimate["available"][key]))
-    step = "" if estimate["step_us"] is None else f"{estimate['step_us']:g} us"
-    table.add_row("step", f"{estimate['cycles_per_step']} cycles", step)
-    table.add_row("lanes at work", f"{100 * estimate['utilisation']:.1f} %", "100 %")
-    table.add_row("accumulator", f"{estimate['accumulator_bits']} bits", "")
-    return table
+def estimate_table(estimate: Mapping[str, Any]) -> Group:
+    """Return an estimate as tables for people."""
+    planned = estimate["clock_basis"] == "planned"
+    name = "clock, counted on, not measured" if planned else "clock, as asked for"
+    title = f"{estimate['board']}: {estimate['engine']} engine, {estimate['lanes']} lanes, estimated"
+    return design_tables(title, estimate, {name: f"{estimate['clock_mhz']:g} MHz"})
 
 
 def explanation(design: Design, board: Board) -> list[dict[str, Any]]:
     """Return the designs that stood beside one when it was chosen, and what limits them; the fastest first.
 
-    Of those that do not fit the few that are next to it, and all that the dsp engine has where it is chosen.
+    Each engine says which of its designs explain the choice.
     """
-    net, s = design.network, design.schedule
-    chains = considered(net, board.for_core, family=board.family)
-    fits = [i for i, (_, _, over) in enumerate(chains) if not over]
-    if fits:
-        rows = chains[max(0, fits[0] - _EXPLAINED) : fits[0] + _EXPLAINED + 1]
-    else:
-        rows = sorted(chains, key=lambda chain: sum(chain[2].values()))[:_EXPLAINED]
-    if board.family is ICE40_ULTRAPLUS:
-        rows = [
-            *rows,
-            *considered_dsp(net, board.for_core)[: 2 * _EXPLAINED if s.engine is Engine.DSP else 2],
-        ]
     there = [
         {
-            "engine": str(schedule.engine),
-            "weights": str(schedule.store),
-            "lanes": schedule.lanes,
-            "passes": schedule.passes,
-            "cycles_per_step": schedule.cycles_per_step,
-            **{kind: getattr(_whole(need, board), kind) for kind in _COUNTED},
-            "too_many": over,
+            "engine": row.schedule.engine.name,
+            "weights": str(row.schedule.store),
+            "lanes": row.schedule.lanes,
+            "passes": row.schedule.passes,
+            "cycles_per_step": row.schedule.cycles_per_step,
+            **{kind: getattr(_whole(row.need, board), kind) for kind in _COUNTED},
+            "too_many": row.excess,
         }
-        for schedule, need, over in rows
+        for row in considered(_request(design.network, board), design)
     ]
     return sorted(there, key=lambda row: int(row["cycles_per_step"]))
 
@@ -220,6 +196,7 @@ def board_facts(board: Board, network: IntegerNetwork | None = None) -> dict[str
         "oscillator_mhz": board.oscillator_hz / 1e6,
         "clock_source": board.clock_source.value,
         "link": board.link,
+        "links": list(board.link_resources),
         "baud_rates": list(board.baud_rates),
         "programmer": board.programmer,
     }

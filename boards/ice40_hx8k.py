@@ -4,9 +4,8 @@ from amaranth.build import Attrs
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.resources import UARTResource
 
-from boards.board import Board, ClockSource, Platform
-from boards.ice40_devices import HX8K
-from qornn_hw.device import ICE40_HX_LP
+from qornn_hw.boards.board import Board, Platform
+from qornn_hw.boards.devices.ice40 import HX8K, ICE40_CORE, ICE40_HX_LP
 
 __all__ = ["BOARD"]
 
@@ -26,7 +25,7 @@ BOARD = Board(
     device="iCE40HX8K",
     package="CT256",
     available=HX8K,
-    clock_source=ClockSource.ICE40_CORE,
+    clock_source=ICE40_CORE,
     oscillator_hz=12_000_000,
     clock_resource="clk12",
     fastest_mhz=220,

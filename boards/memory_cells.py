@@ -1,10 +1,12 @@
 """Which bit of which block RAM holds which bit of a memory, as yosys maps them.
 
-Derived from yosys' `memory_libmap` and its maps for iCE40 and ECP5, and checked wherever it is used: what a
-build holds must be what this module says it holds, bit for bit, before any of it is replaced.
+Derived from yosys' `memory_libmap` and the families' maps (:mod:`qornn_hw.boards.devices`), and checked
+wherever it is used: what a build holds must be what this module says it holds, bit for bit, before any of it
+is replaced.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,64 +91,45 @@ def masked(rtlil: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class BlockRam:
-    """How a family's block RAM is initialised.
+class BlockRam(ABC):
+    """How a family's block RAM is initialised, and what nextpnr calls it.
 
     Attributes:
         kind: of the cell.
         bits: that it holds.
         enable_bits: bits of a word that share a write enable.
         parameters: names of its parameters with contents, in order.
-        parameter_bits: bits of such a parameter.
+        placed_kind: nextpnr's name of the cell.
+        placed_suffix: what nextpnr adds to the name of the instance.
     """
 
     kind: str
     bits: int
     enable_bits: int
     parameters: tuple[str, ...]
-    parameter_bits: int
+    placed_kind: str
+    placed_suffix: str
 
+    @abstractmethod
     def widths(self, cell: Mapping[str, Any]) -> list[int]:
         """Return the widths that a word in a cell may have: those of its ports."""
-        parameters = cell["parameters"]
-        if self.kind == "SB_RAM40_4K":
-            return sorted({16 >> int(parameters[p], 2) for p in ("READ_MODE", "WRITE_MODE")}, reverse=True)
-        return sorted({int(parameters[p], 2) for p in ("DATA_WIDTH_A", "DATA_WIDTH_B")}, reverse=True)
 
+    @abstractmethod
     def depth(self, width: int) -> int:
         """Return the words of a width that fit."""
-        narrow = self.kind == "DP16KD" and width % 9
-        return (self.bits // 9 * 8 if narrow else self.bits) // width
 
+    @abstractmethod
     def place(self, word: int, bit: int, width: int) -> tuple[str, int]:
         """Return the parameter and the bit of it that hold a bit of a word of ``width`` bits."""
-        at = word * width + bit
-        if self.kind == "SB_RAM40_4K":
-            # Yosys addresses rows with the word's upper bits, and interleaves what shares a row.
-            index, row = divmod(at, 256)
-            within = row & 15
-            spread = (within & 1) << 3 | (within & 2) << 1 | (within & 4) >> 1 | (within & 8) >> 3
-            return self.parameters[index], row & 0xF0 | spread
-        if width % 9:  # the ninth bit of a unit is not used
-            at = at // 8 * 9 + at % 8
-        unit, rest = divmod(at, 18)
-        index, row = divmod(unit, 16)
-        return self.parameters[index], row * 20 + rest
-
-
-BLOCK_RAMS = {
-    "ice40": BlockRam("SB_RAM40_4K", 4096, 1, tuple(f"INIT_{i:X}" for i in range(16)), 256),
-    "ecp5": BlockRam("DP16KD", 18432, 9, tuple(f"INITVAL_{i:02X}" for i in range(64)), 320),
-}
 
 
 def replaced_contents(
-    family: str, cells: Mapping[str, Mapping[str, Any]], old: Memory, new: Memory
+    ram: BlockRam, cells: Mapping[str, Mapping[str, Any]], old: Memory, new: Memory
 ) -> dict[str, dict[str, str]]:
     """Return the parameters of the cells that hold ``old``, changed to hold ``new``: by cell, by name.
 
     Args:
-        family: name of the device family.
+        ram: of the device family.
         cells: of the netlist, by name.
         old: what they hold now.
         new: of the same shape.
@@ -155,7 +138,6 @@ def replaced_contents(
         ToolError: they do not hold it in the way that is known here, or synthesis left out a column of which
             the new contents make use.
     """
-    ram = BLOCK_RAMS[family]
     columns = old.columns
     for bit in set(range(old.width)) - set(columns):
         if any((o ^ n) >> bit & 1 for o, n in zip(old.words, new.words, strict=True)):
@@ -189,7 +171,7 @@ def replaced_contents(
             covered.add((word, bit))
         changed[name] = {p: "".join(bits) for p, bits in values.items()}
     if len(covered) != len(old.words) * len(columns):
-        raise ToolError(f"memory {old.name} must be in block RAM alone, and is not; a full build is needed")
+        raise ToolError(f"memory {old.name} must be in block RAM alone, and is not")
     return changed
 
 

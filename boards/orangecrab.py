@@ -4,9 +4,8 @@ from amaranth.build import Attrs, PinsN, Resource
 from amaranth_boards import orangecrab_r0_2
 from amaranth_boards.resources import UARTResource
 
-from boards.board import Board, ClockSource, Platform
-from boards.ecp5_devices import ECP5_DEVICES
-from qornn_hw.device import ECP5
+from qornn_hw.boards.board import Board, Platform
+from qornn_hw.boards.devices.ecp5 import ECP5, ECP5_DEVICES, ECP5_PLL
 
 __all__ = ["BOARDS"]
 
@@ -33,7 +32,7 @@ def _board(size: str) -> Board:
         device=device,
         package="CSFBGA285",
         available=ECP5_DEVICES[device],
-        clock_source=ClockSource.ECP5_PLL,
+        clock_source=ECP5_PLL,
         oscillator_hz=48_000_000,
         clock_resource="clk",
         fastest_mhz=250,

@@ -1,15 +1,36 @@
-"""Placed designs as the text that a packer reads: an iCE40's .asc, an ECP5's .config.
+"""Placed designs as the text that a packer reads: sections with a head that begins with a dot.
 
-Both are sections with a head that begins with a dot. The rows of an iCE40's tile are its bits as they lie
-there; an ECP5's lines name what they set.
+The lines of a section are the bits of a tile as they lie there, or name what they set; a family says which
+(:class:`PlacedText`).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from qornn_hw.errors import ToolError
 
-__all__ = ["replaced_settings", "sections"]
+__all__ = ["PlacedText", "replaced_bits", "replaced_lines", "replaced_settings", "sections"]
+
+Replacement: TypeAlias = Callable[[list[str], Sequence[tuple[str, str]]], list[str]]
+"""From the lines of a section, and pairs of lines (before, after), to the lines with what differs changed."""
+
+
+@dataclass(frozen=True)
+class PlacedText:
+    """How the text of a family's placed designs is changed.
+
+    Attributes:
+        settings: changes the lines of a tile: :func:`replaced_bits` or :func:`replaced_lines`.
+        heads: from the places of the block RAMs by cell (:func:`qornn_hw.boards.kept.block_rams_of`), and the
+            text, to the first lines of the sections with their contents, by cell.
+        rows: from the parameters of a block RAM to the other lines of its section.
+    """
+
+    settings: Replacement
+    heads: Callable[[Mapping[str, Mapping[str, str]], str], dict[str, str]]
+    rows: Callable[[Mapping[str, str]], str]
 
 
 def sections(text: str) -> dict[str, str]:
@@ -28,11 +49,11 @@ def sections(text: str) -> dict[str, str]:
     return found
 
 
-def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
+def replaced_settings(replaced: Replacement, placed: str, before: str, after: str) -> str:
     """Return a placed design with those settings changed that differ between two others.
 
     Args:
-        family: whose text it is.
+        replaced: changes the lines of a section: :attr:`PlacedText.settings`.
         placed: the design.
         before: a design with some of the same cells in the same places.
         after: the same as ``before``, with other parameters of cells.
@@ -40,9 +61,6 @@ def replaced_settings(family: str, placed: str, before: str, after: str) -> str:
     Raises:
         ToolError: there is more that differs, or the design has not the settings of ``before``.
     """
-    replaced = _SETTINGS.get(family)
-    if replaced is None:
-        raise ToolError(f"family of a placed design must be {' or '.join(_SETTINGS)}, not {family}")
     old, new = sections(before), sections(after)
     if [(head, _shape(rows)) for head, rows in old.items()] != [(h, _shape(rows)) for h, rows in new.items()]:
         raise ToolError("two placed designs must have the same settings, with other values")
@@ -66,7 +84,7 @@ def _parts(text: str) -> list[str]:
     return [part for part in re.split(r"^(?=\.)", text, flags=re.MULTILINE) if part]
 
 
-def _replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+def replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Return the rows of a tile with those bits changed that differ in ``pairs``, row by row."""
     for at, (old, new) in enumerate(pairs):
         for bit, (was, becomes) in enumerate(zip(old, new, strict=True)):
@@ -78,7 +96,7 @@ def _replaced_bits(rows: list[str], pairs: Sequence[tuple[str, str]]) -> list[st
     return rows
 
 
-def _replaced_lines(lines: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+def replaced_lines(lines: list[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Return the lines of a tile with those changed that differ in ``pairs``."""
     for old, new in pairs:
         if old != new:
@@ -86,9 +104,3 @@ def _replaced_lines(lines: list[str], pairs: Sequence[tuple[str, str]]) -> list[
                 raise ToolError(f"a tile must have the line {old!r}, and has it not")
             lines[lines.index(f"{old}\n")] = f"{new}\n"
     return lines
-
-
-_SETTINGS: dict[str, Callable[[list[str], Sequence[tuple[str, str]]], list[str]]] = {
-    "ice40": _replaced_bits,
-    "ecp5": _replaced_lines,
-}

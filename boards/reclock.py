@@ -1,9 +1,9 @@
 """The cells that hold the clock of a placed design, alone, each where it is in the design.
 
-Another clock changes their parameters and nothing else (:mod:`boards.clock`), so that a placement stands.
-What they look like in the text of a placed design, nextpnr tells: it places them alone, with one clock and
-with the other, and what differs is what must differ in the design. That takes seconds where placing it again
-takes minutes, and gives the same text, byte for byte.
+Another clock changes their parameters and nothing else (:mod:`qornn_hw.boards.clock`), so that a placement
+stands. What they look like in the text of a placed design, nextpnr tells: it places them alone, with one
+clock and with the other, and what differs is what must differ in the design. That takes seconds where placing
+it again takes minutes, and gives the same text, byte for byte.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from boards.netlist import NETLIST_TOP
+from qornn_hw.boards.netlist import NETLIST_TOP
 from qornn_hw.errors import ToolError
 
 __all__ = ["NetlistModule", "cell_places", "cells_alone", "read_module"]

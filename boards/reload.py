@@ -1,36 +1,45 @@
 """Another network of the same shape in a bitstream that is there, without place and route."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from boards.board import Board
-from boards.flow import Flow, flow_of
-from boards.kept import KEPT_FILE, Kept
-from boards.memory_cells import BLOCK_RAMS, masked, read_memories, replaced_contents
-from boards.netlist import NETLIST_TOP, boundary_models, netlist_script
-from boards.placed_text import sections
-from boards.report import read_report
-from boards.toolchain import amaranth_environment, find_tool
-from boards.top import BoardTop
-from boards.workshop import Workshop, work_folder
-from qornn_hw.design import Design
-from qornn_hw.engine import Boot, WeightStore
+from qornn_hw.boards.board import Board
+from qornn_hw.boards.clock import board_as_built, cell_parameters
+from qornn_hw.boards.device_family import DeviceFamily
+from qornn_hw.boards.devices import FAMILIES
+from qornn_hw.boards.flow import Flow, tool_arguments
+from qornn_hw.boards.kept import KEPT_FILE, Kept, read_kept
+from qornn_hw.boards.memory_cells import masked, read_memories, replaced_contents
+from qornn_hw.boards.netlist import NETLIST_TOP, boundary_models, netlist_script
+from qornn_hw.boards.placed_text import PlacedText, sections
+from qornn_hw.boards.report import read_file_of, read_report
+from qornn_hw.boards.report_schema import FILE_NAMES
+from qornn_hw.boards.stages import Stage
+from qornn_hw.boards.toolchain import YOSYS, amaranth_environment, find_tool
+from qornn_hw.boards.top import BoardTop
+from qornn_hw.boards.workshop import LOG_FOLDER, Workshop, work_folder
+from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.compiler.boot import Boot
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.refit import refit
+from qornn_hw.compiler.weight_image import DIGEST_BYTES, encode_image
 from qornn_hw.errors import BoardError, FormatError, ToolError
-from qornn_hw.fixed_schedule import refit
-from qornn_hw.link_protocol import LinkFormat
-from qornn_hw.network import IntegerNetwork
-from qornn_hw.weight_image import DIGEST_BYTES, encode_image
-from rtl_gen.emit import emit_core_verilog
-from rtl_gen.engines import make_core
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.emit import emit_core_verilog
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.storage.folder_lock import folder_lock
 
 __all__ = ["STAGES", "Reloaded", "check_reloadable", "reload"]
 
 STAGES = ("elaborate", "replace", "netlist", "pack", "read back")
+# The largest device's bitstream has 2 MB, and one that is text 3.5 MB.
+MOST_BITSTREAM_BYTES = 64 << 20
+MOST_PORTS_BYTES = 1 << 20
 Contents: TypeAlias = dict[str, dict[str, str]]
 """Parameters of block RAMs: by cell, by name."""
 
@@ -52,11 +61,16 @@ class Reloaded:
 
 def check_reloadable(board: Board) -> None:
     """Raise a BoardError if no other weights can be put into a board's bitstream."""
-    if board.family.name not in _TEXTS:
+    if not _is_reloadable(board.family):
+        names = sorted({family.name for family in FAMILIES if _is_reloadable(family)})
         raise BoardError(
-            f"board must be of iCE40 or ECP5 for its bitstream to be reloaded, {board.name} is "
-            f"{board.family.name}; make a full build of each network, without --reloadable"
+            f"board must be of {' or '.join(names)} for its bitstream to be reloaded, {board.name} is "
+            f"{board.family.name}; make a full build of each network, not a reloadable one"
         )
+
+
+def _is_reloadable(family: DeviceFamily) -> bool:
+    return None not in (family.block_ram, family.placed_text, family.flow.unpack)
 
 
 def reload(
@@ -65,7 +79,7 @@ def reload(
     board: Board,
     out_dir: Path,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Stage], None] | None = None,
 ) -> Reloaded:
     """Put a network into the bitstream of a build; leave in ``out_dir`` what a build leaves.
 
@@ -78,7 +92,7 @@ def reload(
         network: whose weights are to go in.
         board: that the build is for.
         out_dir: folder of the results; may be ``build_dir``.
-        progress: called with the name of each stage of :data:`STAGES` as it begins.
+        progress: called with each stage of :data:`STAGES` as it begins.
 
     Raises:
         BoardError: the build lacks what it takes, is for another board, or cannot be reloaded.
@@ -89,10 +103,17 @@ def reload(
     start = time.monotonic()
     check_reloadable(board)
     report = read_report(build_dir)
-    if report.get("board") != board.name:
-        raise BoardError(f"the build must be for {board.name}, {build_dir} is for {report.get('board')}")
-    with work_folder(out_dir) as work:
-        kept = Kept.read(build_dir / KEPT_FILE, work)
+    if report["board"] != board.name:
+        raise BoardError(f"the build must be for {board.name}, {build_dir} is for {report['board']}")
+    with ExitStack() as stack:
+        work = stack.enter_context(work_folder(out_dir))
+        if not out_dir.samefile(build_dir):
+            # Nobody replaces what is read here.
+            stack.enter_context(folder_lock(build_dir, shared=True))
+        # As it is now that nobody can change it.
+        report = read_report(build_dir)
+        board = board_as_built(board, report)
+        kept = read_kept(build_dir, report, work)
         try:
             design = refit(kept.plan, kept.network, network)
         except FormatError as error:
@@ -100,7 +121,7 @@ def reload(
                 f"the network must fit the hardware of {build_dir}: {error}; a full build is needed"
             ) from error
         shop = Workshop(work, out_dir)
-        run = _Run(kept, design, board, flow_of(board), shop, report, progress or (lambda stage: None))
+        run = _Run(kept, design, board, board.family.flow, shop, report, progress or (lambda stage: None))
         return run.run(build_dir, start)
 
 
@@ -112,35 +133,33 @@ class _Run:
     flow: Flow
     shop: Workshop
     report: dict[str, Any]
-    progress: Callable[[str], None]
+    progress: Callable[[Stage], None]
 
     def run(self, build_dir: Path, start: float) -> Reloaded:
         """Run every stage and put the results in place."""
         work, kept = self.shop.work, self.kept
-        try:
-            data = (build_dir / self.report["files"]["bitstream"]).read_bytes()
-        except (OSError, KeyError) as error:
-            raise BoardError(f"the build must have its bitstream, {build_dir} has none") from error
+        data = read_file_of(build_dir, self.report, "bitstream", MOST_BITSTREAM_BYTES)
         (work / f"before{self.flow.bitstream}").write_bytes(data)
-        yosys, packer = find_tool("yosys"), find_tool(self.flow.pack)
-        unpacker = find_tool(self.flow.unpack)
-        self.progress("elaborate")
-        with amaranth_environment(yosys):
-            rtlil = self._elaborate()
+        yosys, packer = find_tool(YOSYS), find_tool(self.flow.pack)
+        placed_text, unpack = self.board.family.placed_text, self.flow.unpack
+        assert placed_text is not None and unpack is not None, "check_reloadable"
+        unpacker = find_tool(unpack)
+        self._begin("elaborate")
+        with amaranth_environment(yosys, work):
+            rtlil, pack = self._elaborate()
             documents = {
                 "core.v": emit_core_verilog(self.design, vendor_cells=self.design.needs_vendor_cells),
             }
         # The ports are those of the hardware.
-        ports = build_dir / "core_ports.md"
-        if ports.is_file():
-            documents[ports.name] = ports.read_text()
+        if "ports" in self.report["files"]:
+            ports = read_file_of(build_dir, self.report, "ports", MOST_PORTS_BYTES)
+            documents[FILE_NAMES["ports"]] = ports.decode("utf-8", "replace")
         self._check_same_hardware(rtlil, build_dir)
 
-        self.progress("replace")
-        netlist = json.loads(kept.netlist)
-        cells = netlist["modules"][NETLIST_TOP]["cells"]
+        self._begin("replace")
+        netlist, cells = kept.cells()
         contents = self._contents(rtlil, cells)
-        placed, changed = _replaced(self.board.family.name, kept, cells, contents)
+        placed, changed = _replaced(placed_text, kept, cells, contents)
         for name, parameters in contents.items():
             cells[name]["parameters"].update(parameters)
         for name, text in {
@@ -151,29 +170,37 @@ class _Run:
         }.items():
             (work / name).write_text(text)
 
-        self.progress("netlist")
+        self._begin("netlist")
         self.shop.run("netlist", yosys, ["netlist.ys"], ("netlist.v",))
         _, _, body = (work / "netlist.v").read_text().partition("\n")
         (work / "netlist.v").write_text(body.lstrip("\n") + boundary_models(self.board.family))
 
-        self.progress("pack")
+        self._begin("pack")
         bitstream = f"top{self.flow.bitstream}"
-        self.shop.run("pack", packer, kept.pack, (bitstream,))
-        self.progress("read back")
+        self.shop.run("pack", packer, pack, (bitstream,))
+        self._begin("read back")
         texts = []
         for source in ("before", "top"):
             names = {"bitstream": f"{source}{self.flow.bitstream}", "text": f"{source}.txt"}
-            unpack = [option.format_map(names) for option in self.flow.unpack_options]
-            self.shop.run(f"read-{source}", unpacker, unpack, (names["text"],))
+            options = [option.format_map(names) for option in self.flow.unpack_options]
+            self.shop.run(f"read-{source}", unpacker, options, (names["text"],))
             texts.append((work / names["text"]).read_text())
         _check_read_back(texts[1], texts[0], changed)
         return self._install(rtlil, placed, documents, start, len(contents))
 
-    def _elaborate(self) -> str:
+    def _begin(self, stage: str) -> None:
+        logs = self.shop.work / LOG_FOLDER
+        log = {"netlist": "netlist.log", "pack": "pack.log", "read back": "read-before.log"}.get(stage, "")
+        self.progress(Stage(stage, STAGES.index(stage) + 1, len(STAGES), logs=logs, log=log))
+
+    def _elaborate(self) -> tuple[str, list[str]]:
+        """Return the design as RTLIL, and the packer's arguments, as a build has them from the board."""
         form = LinkFormat.of(self.design)
         if form.weights is not None:
             # What an image of weights must name is logic, not memory.
             form = replace(form, weights=replace(form.weights, digest=self._built_digest))
+        # The check comes before any component exists: Amaranth warns of components that nothing elaborates.
+        cell_parameters(self.board, self.kept.hz)
         top = BoardTop(
             board=self.board,
             core=make_core(self.design),
@@ -182,8 +209,11 @@ class _Run:
             boot=Boot(self.report.get("boot", Boot.LINK)),
         )
         plan = self.board.platform().prepare(top, name=NETLIST_TOP, emit_src=False, debug_verilog=False)
-        text = plan.files[f"{NETLIST_TOP}.il"]
-        return text if isinstance(text, str) else text.decode()
+        rtlil, commands = (
+            text if isinstance(text, str) else text.decode()
+            for text in (plan.files[f"{NETLIST_TOP}.il"], plan.files[f"build_{NETLIST_TOP}.json"])
+        )
+        return rtlil, tool_arguments(commands)[self.flow.pack.native]
 
     @property
     def _built_digest(self) -> bytes:
@@ -203,15 +233,22 @@ class _Run:
 
     def _contents(self, rtlil: str, cells: Mapping[str, Mapping[str, Any]]) -> Contents:
         """Return the parameters of all block RAMs that hold something else now."""
-        family = self.board.family.name
+        ram = self.board.family.block_ram
+        assert ram is not None, "check_reloadable"
         old, new = read_memories(self.kept.rtlil, NETLIST_TOP), read_memories(rtlil, NETLIST_TOP)
         changed: Contents = {}
         for name, memory in new.items():
             if memory.words != old[name].words:
                 try:
-                    changed |= replaced_contents(family, cells, old[name], memory)
+                    changed |= replaced_contents(ram, cells, old[name], memory)
                 except ToolError as error:
                     raise FormatError(f"{error}; a full build is needed") from error
+                except (LookupError, ValueError) as error:
+                    # A block RAM without a mode, or with a word that is no number.
+                    raise BoardError(
+                        f"{KEPT_FILE} must hold memory {name} in block RAM, and does not: {error!r}; build "
+                        "it anew"
+                    ) from error
         return {
             name: parameters
             for name, parameters in changed.items()
@@ -224,11 +261,12 @@ class _Run:
         work, kept = self.shop.work, self.kept
         report = dict(self.report)
         files = dict(report["files"])
-        results = {f"top{self.flow.bitstream}": files["bitstream"], "netlist.v": files["netlist"]}
+        results = {f"top{self.flow.bitstream}": files["bitstream"], "netlist.v": FILE_NAMES["netlist"]}
         results |= {name: name for name in documents}
-        if kept.plan.store is WeightStore.SPRAM:
-            (work / files["weights"]).write_bytes(encode_image(self.design, self._built_digest))
-            results[files["weights"]] = files["weights"]
+        if self.design.weight_banks:
+            weights = FILE_NAMES["weights"]
+            (work / weights).write_bytes(encode_image(self.design, self._built_digest))
+            results[weights] = weights
         fresh = Kept(
             plan=kept.plan,
             network=self.design.network,
@@ -238,13 +276,12 @@ class _Run:
             netlist=(work / "top.json").read_text(),
             placed=placed,
             block_rams=kept.block_rams,
-            pack=kept.pack,
         )
         fresh.write(work / KEPT_FILE, work)
         results[KEPT_FILE] = KEPT_FILE
         report |= {
             "design_digest": self.design.digest,
-            "reloaded": {"from": self.report["design_digest"], "block_rams": count},
+            "reloaded": {"from": self.report.get("design_digest", ""), "block_rams": count},
             "seconds": {"reload": time.monotonic() - start},
         }
         (work / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -252,74 +289,15 @@ class _Run:
         return Reloaded(report, self.design, count)
 
 
-# -- placed designs as text: sections, some of which are the contents of block RAMs -------------------
-
-
-def _ice40_heads(kept: Kept) -> dict[str, str]:
-    heads = {}
-    for name, facts in kept.block_rams.items():
-        if (match := re.fullmatch(r"X(\d+)/Y(\d+)/ram", facts["bel"])) is not None:
-            heads[name] = f".ram_data {match[1]} {match[2]}"
-    return heads
-
-
-def _ice40_rows(parameters: Mapping[str, str]) -> str:
-    rows = (parameters[name].replace("x", "0") for name in BLOCK_RAMS["ice40"].parameters)
-    return "\n".join(f"{int(row, 2):064x}" for row in rows)
-
-
-def _ecp5_heads(kept: Kept) -> dict[str, str]:
-    # A block RAM is set in the tiles at its place, by the number of its contents, lowest bit first.
-    numbers: dict[str, int] = {}
-    for tile, body in sections(kept.placed).items():
-        if tile.startswith((".tile_group MIB_", ".tile MIB_")):
-            places = re.findall(r"MIB_R(\d+)C(\d+)", tile)
-            for ebr, bits in re.findall(r"^word: (EBR\d)\.WID ([01]+)$", body, re.MULTILINE):
-                numbers |= {f"X{x}/Y{y}/{ebr}": int(bits[::-1], 2) for y, x in places}
-    return {
-        name: f".bram_init {numbers[facts['bel']]}"
-        for name, facts in kept.block_rams.items()
-        if facts["bel"] in numbers
-    }
-
-
-def _ecp5_rows(parameters: Mapping[str, str]) -> str:
-    units = []
-    for name in BLOCK_RAMS["ecp5"].parameters:
-        row = int(parameters.get(name, "0").replace("x", "0"), 2)
-        units += [row >> (at * 20 + half * 9) & 0x1FF for at in range(16) for half in range(2)]
-    return "\n".join(" ".join(f"{u:03x}" for u in units[at : at + 8]) for at in range(0, len(units), 8))
-
-
-@dataclass(frozen=True)
-class _Text:
-    """How a family's text has the contents of block RAMs.
-
-    Attributes:
-        heads: the first lines of the sections, by cell.
-        rows: the other lines, of the parameters of a cell.
-    """
-
-    heads: Callable[[Kept], dict[str, str]]
-    rows: Callable[[Mapping[str, str]], str]
-
-
-_TEXTS = {
-    "ice40": _Text(_ice40_heads, _ice40_rows),
-    "ecp5": _Text(_ecp5_heads, _ecp5_rows),
-}
-
-
 def _replaced(
-    family: str, kept: Kept, cells: Mapping[str, Mapping[str, Any]], contents: Contents
+    text: PlacedText, kept: Kept, cells: Mapping[str, Mapping[str, Any]], contents: Contents
 ) -> tuple[str, dict[str, str]]:
     """Return the placed design with other contents, and the sections that are new in it.
 
     Raises:
         ToolError: it does not hold what the netlist has, or not where it should be.
     """
-    text = _TEXTS[family]
-    heads, parts = text.heads(kept), sections(kept.placed)
+    heads, parts = text.heads(kept.block_rams, kept.placed), sections(kept.placed)
     placed, changed = kept.placed, {}
     for name, parameters in contents.items():
         head, old = heads.get(name), text.rows(cells[name]["parameters"])

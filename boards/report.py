@@ -1,28 +1,41 @@
-"""From the tools' own reports to ``report.json`` and a table for people."""
+"""From the tools' own reports to ``report.json`` and tables for people."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group
 
-from boards.board import Board
-from boards.flow import flow_of
-from qornn_hw.device import RESOURCE_NAMES, Resources
+from qornn_hw.boards.board import PIN, Board
+from qornn_hw.boards.report_schema import NAME, check_report
+from qornn_hw.boards.tables import design_tables
+from qornn_hw.compiler.family import Resources
 from qornn_hw.errors import DataError, ToolError
+from qornn_hw.link.latency import StepTimes, latency_facts
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.storage.output_folder import recover
+from qornn_hw.storage.strict_json import parse_json
 
 __all__ = [
+    "REPORT_FILE",
     "ModelFacts",
     "Placement",
+    "file_of",
     "make_report",
+    "read_file_of",
     "read_flip_flops",
     "read_placement",
     "read_report",
     "report_table",
 ]
+
+REPORT_FILE = "report.json"
+# A report has 2 kB.
+MOST_REPORT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,10 @@ class ModelFacts:
         macs_per_step: multiply-accumulates that a step needs.
         cycles_per_step: cycles of a step, counted in simulation; None where nobody counted.
         accumulator_bits: width of the accumulator.
+        times: cycles of a step and of its answer, counted in simulation; None where nobody counted.
+        link: sizes of the link's frames; None where they are not known.
         estimated: what it was expected to take, the board's own logic included; None where nobody asked.
-        digest: of the design (:attr:`qornn_hw.design.Design.digest`), "" where there is none.
+        digest: of the design (:attr:`qornn_hw.compiler.design.Design.digest`), "" where there is none.
     """
 
     hidden_size: int
@@ -58,6 +73,8 @@ class ModelFacts:
     accumulator_bits: int
     digest: str = ""
     estimated: Resources | None = None
+    times: StepTimes | None = None
+    link: LinkFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,14 @@ class Placement:
     used: dict[str, int]
     available: dict[str, int]
     fmax_mhz: float
+
+    def counted(self, cells: Mapping[str, tuple[int, int]]) -> "Placement":
+        """Return the same with other counts of cells: (used, available) by nextpnr's name."""
+        return replace(
+            self,
+            used=self.used | {name: used for name, (used, _) in cells.items()},
+            available=self.available | {name: there for name, (_, there) in cells.items()},
+        )
 
     def limited(self, mhz: float) -> "Placement":
         """Return the same with a frequency of at most ``mhz``."""
@@ -123,7 +148,7 @@ def make_report(
 ) -> dict[str, Any]:
     """Return the report: keys as scripts rely on them (docs/boards.md)."""
     cycles = facts.cycles_per_step
-    cells = flow_of(board).cells
+    cells = board.family.flow.cells
     used = Resources(
         ff=flip_flops,
         **{k: sum(n * placement.used.get(cell, 0) for cell, n in of.items()) for k, of in cells.items()},
@@ -145,9 +170,12 @@ def make_report(
         "cycles_per_step": cycles,
         "utilisation": None if not cycles else round(facts.macs_per_step / (facts.lanes * cycles), 4),
         "clock_mhz": clock_hz / 1e6,
+        "clock_source": board.clock_source.value,
         "fmax_mhz": round(placement.fmax_mhz, 2),
+        "link": board.link_name,
         "baud": baud,
         "step_us": None if not cycles else round(cycles * 1e6 / clock_hz, 4),
+        **latency_facts(facts.times, facts.link, clock_hz / 1e6, baud, board.physical_link.line),
         "resources": asdict(used),
         "available": asdict(board.available),
         "estimated": None if facts.estimated is None else _estimated(facts.estimated),
@@ -165,43 +193,109 @@ def _estimated(resources: Resources) -> dict[str, int]:
 
 
 def read_report(build_dir: Path) -> dict[str, Any]:
-    """Read the report that a build left in its folder."""
-    path = build_dir / "report.json"
+    """Return the report that a build left in its folder, as :mod:`qornn_hw.boards.report_schema` has it.
+
+    Raises:
+        DataError: there is none, it cannot be read, or a key is not of its type or out of its range.
+    """
+    path = build_dir / REPORT_FILE
+    if not path.exists():
+        recover(build_dir)
     try:
-        report = json.loads(path.read_text())
+        return check_report(parse_json(_read_inside(build_dir, REPORT_FILE, MOST_REPORT_BYTES)))
     except FileNotFoundError as error:
         raise DataError(
-            f"{build_dir} must be a folder with the results of a build, it has no report.json; "
+            f"{build_dir} must be a folder with the results of a build, it has no {REPORT_FILE}; "
             "run qornn-hw build first"
         ) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} must be the report of a build, it cannot be read: {error}") from error
-    for key, kind in (("clock_mhz", int | float), ("baud", int), ("board", str), ("files", dict)):
-        if not isinstance(report, dict) or key not in report:
-            raise DataError(f"{path} must be the report of a build, it has no {key}")
-        if not isinstance(report[key], kind):
-            raise DataError(f"{path} must be the report of a build, its {key} is {report[key]!r}")
-    if bad := [name for name in report["files"].values() if not isinstance(name, str)]:
-        raise DataError(f"{path} must be the report of a build, its files are names, not {bad[0]!r}")
-    return report
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path} must be the report of a build: {reason}; build it anew") from error
 
 
-def report_table(report: Mapping[str, Any]) -> Table:
-    """Return the report as a table for people."""
-    table = Table(title=f"{report['board']}: {report['engine']} engine, {report['lanes']} lanes")
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    table.add_column("of", justify="right")
-    estimated = report["estimated"] or {}
-    if estimated:
-        table.add_column("estimated", justify="right")
-    for key, name in RESOURCE_NAMES.items():
-        row = [name, str(report["resources"][key]), str(report["available"][key])]
-        table.add_row(*row, *([str(estimated[key])] if key in estimated else []))
-    table.add_row("clock", f"{report['clock_mhz']:g} MHz", f"{report['fmax_mhz']:g} MHz")
-    if report["cycles_per_step"]:
-        table.add_row("step", f"{report['cycles_per_step']} cycles", f"{report['step_us']:g} us")
-        table.add_row("lanes at work", f"{100 * report['utilisation']:.1f} %", "100 %")
-    table.add_row("accumulator", f"{report['accumulator_bits']} bits", "")
-    table.add_row("build", f"{sum(report['seconds'].values()):.1f} s", "")
-    return table
+def file_of(build_dir: Path, report: Mapping[str, Any], key: str) -> Path:
+    """Return the file of a build that its report names under ``files``.
+
+    All that reads a file of a build asks here. The file lies in the folder itself: its name has no folder,
+    is not absolute and is no option of a program, and a link does not lead out of the folder.
+
+    Args:
+        build_dir: folder of the build.
+        report: from :func:`read_report`.
+        key: of ``report["files"]``.
+
+    Raises:
+        DataError: the report names no such file, or the file is not there, or not in the folder.
+    """
+    name = report["files"].get(key)
+    if name is None:
+        raise DataError(f"the build must have its {key}, {build_dir} has none; build it anew")
+    try:
+        return _inside(build_dir, name)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{build_dir} must hold the {key} that its report names, {name} is not there; build it anew"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"{build_dir} must hold the {key} that its report names: {reason}; build it anew"
+        ) from error
+
+
+def read_file_of(build_dir: Path, report: Mapping[str, Any], key: str, most: int) -> bytes:
+    """Return the content of :func:`file_of`, of at most ``most`` bytes.
+
+    Raises:
+        DataError: as there, or the file is larger.
+    """
+    path = file_of(build_dir, report, key)
+    try:
+        return _bounded(path, most)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"the {key} of {build_dir} must be readable: {reason}; build it anew") from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return a regular file of a folder; a ValueError says what it is instead.
+
+    The name is one that :data:`qornn_hw.boards.report_schema.FILES` allows: one part, no option, nothing to
+    escape.
+    """
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"{ascii(name)[:60]} is no name of a file in it")
+    path = folder / name
+    # os.path: a loop of links is an OSError there.
+    if not Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(folder)):
+        raise ValueError(f"{name} is a link that leads out of it")
+    # A pipe would keep its reader waiting.
+    if not path.is_file():
+        raise ValueError(f"{name} is not a file")
+    return path
+
+
+def _bounded(path: Path, most: int) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{path.name} must have at most {most} bytes, and has more")
+    return data
+
+
+def _read_inside(folder: Path, name: str, most: int) -> bytes:
+    return _bounded(_inside(folder, name), most)
+
+
+def report_table(report: Mapping[str, Any]) -> Group:
+    """Return the report as tables for people."""
+    facts = {
+        "clock": f"{report['clock_mhz']:g} MHz{_without_pll(report)}",
+        "fastest clock as placed": f"{report['fmax_mhz']:g} MHz",
+    }
+    title = f"{report['board']}: {report['engine']} engine, {report['lanes']} lanes"
+    return design_tables(title, report, facts)
+
+
+def _without_pll(report: Mapping[str, Any]) -> str:
+    return ", without a PLL" if report.get("clock_source") == PIN.value else ""

@@ -2,8 +2,8 @@
 
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
-from boards.board import Board, ClockSource
-from qornn_hw.device import GOWIN, Resources
+from qornn_hw.boards.board import Board
+from qornn_hw.boards.devices.gowin import GOWIN, GOWIN_DEVICES, GOWIN_PLL
 
 __all__ = ["BOARD"]
 
@@ -54,9 +54,8 @@ BOARD = Board(
     family=GOWIN,
     device="GW1NR-9C",
     package="QN88P",
-    # Ref: GW1NR Series of FPGA Products Data Sheet, Document Number DS117, table of product resources.
-    available=Resources(lut=8640, ff=6480, bram=26),
-    clock_source=ClockSource.GOWIN_PLL,
+    available=GOWIN_DEVICES["GW1NR-9C"],
+    clock_source=GOWIN_PLL,
     oscillator_hz=27_000_000,
     clock_resource="clk27",
     fastest_mhz=200,

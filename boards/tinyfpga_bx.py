@@ -4,9 +4,8 @@ from amaranth.build import Attrs
 from amaranth_boards.resources import UARTResource
 from amaranth_boards.tinyfpga_bx import TinyFPGABXPlatform
 
-from boards.board import Board, ClockSource, Platform
-from boards.ice40_devices import LP8K
-from qornn_hw.device import ICE40_HX_LP
+from qornn_hw.boards.board import Board, Platform
+from qornn_hw.boards.devices.ice40 import ICE40_CORE, ICE40_HX_LP, LP8K
 
 __all__ = ["BOARD"]
 
@@ -26,7 +25,7 @@ BOARD = Board(
     device="iCE40LP8K",
     package="CM81",
     available=LP8K,
-    clock_source=ClockSource.ICE40_CORE,
+    clock_source=ICE40_CORE,
     oscillator_hz=16_000_000,
     clock_resource="clk16",
     fastest_mhz=160,

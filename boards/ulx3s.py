@@ -3,9 +3,8 @@
 from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth_boards import ulx3s
 
-from boards.board import Board, ClockSource, Platform
-from boards.ecp5_devices import ECP5_DEVICES
-from qornn_hw.device import ECP5
+from qornn_hw.boards.board import Board, Platform
+from qornn_hw.boards.devices.ecp5 import ECP5, ECP5_DEVICES, ECP5_PLL
 
 __all__ = ["BOARDS"]
 
@@ -33,7 +32,7 @@ def _board(size: str) -> Board:
         device=device,
         package="CABGA381",
         available=ECP5_DEVICES[device],
-        clock_source=ClockSource.ECP5_PLL,
+        clock_source=ECP5_PLL,
         oscillator_hz=25_000_000,
         clock_resource="clk25",
         fastest_mhz=250,

@@ -1,21 +1,28 @@
 """A folder in which tools run, and from which their results are renamed into place."""
 
+import logging
+import shlex
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import IO
 
-from boards.toolchain import Tool, tool_environment
-from qornn_hw import output_folder
+from qornn_hw.boards.report import REPORT_FILE
+from qornn_hw.boards.toolchain import TEMPORARY, Tool, temporary_files, tool_environment
 from qornn_hw.errors import OutputError, ToolError
-from rtl_gen.yosys import tool_cache
+from qornn_hw.processes.child_process import ChildProcess
+from qornn_hw.rtl_gen.yosys import tool_cache
+from qornn_hw.storage import output_folder
 
 __all__ = ["LOG_FOLDER", "Workshop", "work_folder"]
 
+# With --verbose command lines are shown.
+_log = logging.getLogger("qornn_hw.tools")
 LOG_FOLDER = "logs"
 # Free space below which a tool's death is put down to a full disk.
 DISK_FULL_BYTES = 1 << 20
@@ -23,8 +30,13 @@ DISK_FULL_BYTES = 1 << 20
 
 @contextmanager
 def work_folder(out_dir: Path) -> Iterator[Path]:
-    """A folder of :func:`qornn_hw.output_folder.work_folder` of which the logs stay after a failure."""
-    with output_folder.work_folder(out_dir, "build", lambda work: _keep_logs(work, out_dir)) as work:
+    """A folder of :func:`qornn_hw.storage.output_folder.work_folder` of which the logs stay after a failure.
+
+    Nobody else builds into ``out_dir`` meanwhile.
+    """
+    failed = partial(_keep_logs, out_dir=out_dir)
+    with output_folder.work_folder(out_dir, "build", failed, exclusive=True) as work:
+        (work / TEMPORARY).mkdir()
         yield work
 
 
@@ -43,7 +55,7 @@ class Workshop:
 
     work: Path
     out_dir: Path
-    running: "set[subprocess.Popen[bytes]]" = field(default_factory=set)
+    running: set[ChildProcess] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     ended: bool = False
 
@@ -53,33 +65,13 @@ class Workshop:
     def run(self, stage: str, tool: Tool, arguments: Sequence[str], outputs: Sequence[str]) -> None:
         """Run a tool in the work folder with its output in the stage's log; its outputs must be there."""
         log = self.out_dir / LOG_FOLDER / f"{stage}.log"
-        environment = tool_environment() | tool_cache()
+        _log.debug("%s: %s", stage, shlex.join([str(tool.path), *arguments]))
+        environment = tool_environment() | tool_cache() | temporary_files(self.work)
         with (self.work / LOG_FOLDER / f"{stage}.log").open("wb") as output:
             try:
-                # Paths relative to the work folder only: YoWASP tools see a /tmp of their own.
-                process = subprocess.Popen(
-                    [tool.path, *arguments],
-                    cwd=self.work,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
+                code = self._run([tool.path, *arguments], environment, output)
             except OSError as error:
                 raise ToolError(f"{tool.name} could not start from {tool.path}: {error.strerror}") from error
-            with self.lock:
-                self.running.add(process)
-                if self.ended:
-                    process.kill()
-            try:
-                code = process.wait()
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-            finally:
-                with self.lock:
-                    self.running.discard(process)
         missing = [name for name in outputs if not _is_filled(self.work / name)]
         if code == 0 and not missing:
             return
@@ -94,6 +86,25 @@ class Workshop:
         else:
             reason = f"ended well but wrote no {' and no '.join(missing)}"
         raise ToolError(f"{tool.name} {reason} ({stage})", log)
+
+    def _run(self, command: Sequence[str | Path], environment: Mapping[str, str], output: IO[bytes]) -> int:
+        """Run a command in the work folder; return its exit code. Whatever ends this ends it."""
+        # Paths relative to the work folder only: YoWASP tools see a /tmp of their own.
+        process = ChildProcess(command, cwd=self.work, env=environment, stdout=output)
+        with self.lock:
+            self.running.add(process)
+            if self.ended:
+                process.kill()
+        try:
+            return process.wait()
+        except BaseException:
+            process.kill()
+            with suppress(OSError):
+                process.wait()
+            raise
+        finally:
+            with self.lock:
+                self.running.discard(process)
 
     def _error_line(self, stage: str) -> str:
         """Return the tool's own words, if it had any."""
@@ -114,22 +125,12 @@ class Workshop:
             self.ended = False
 
     def install(self, files: Mapping[str, str]) -> None:
-        """Rename results into place; the report goes first and comes last, so that it means a whole build."""
-        report = self.out_dir / "report.json"
-        report.unlink(missing_ok=True)
-        placed: list[Path] = []
-        try:
-            for source, target in files.items():
-                (self.work / source).replace(self.out_dir / target)
-                placed.append(self.out_dir / target)
-            (self.out_dir / LOG_FOLDER).mkdir(exist_ok=True)
-            for log in sorted((self.work / LOG_FOLDER).glob("*.log")):
-                log.replace(self.out_dir / LOG_FOLDER / log.name)
-            (self.work / "report.json").replace(report)
-        except BaseException:
-            for path in placed:
-                path.unlink(missing_ok=True)
-            raise
+        """Rename the logs and all results into place, or leave the results that were there."""
+        (self.out_dir / LOG_FOLDER).mkdir(exist_ok=True)
+        for log in sorted((self.work / LOG_FOLDER).glob("*.log")):
+            log.replace(self.out_dir / LOG_FOLDER / log.name)
+        results = [*files.items(), (REPORT_FILE, REPORT_FILE)]
+        output_folder.replace_results(self.work, self.out_dir, results)
 
 
 def _is_filled(path: Path) -> bool:

@@ -8,7 +8,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     try:
-        from qornn_hw.cli import main as run
+        from qornn_hw.cli.main import main as run
 
         run()
     except KeyboardInterrupt:

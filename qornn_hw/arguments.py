@@ -12,18 +12,38 @@ __all__ = ["array_of", "choice_of", "matrix_of", "positive", "shown", "whole"]
 
 FloatArray = NDArray[np.floating[Any]]
 
+_SHORT_FLOATS = (
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+)
+
 
 def array_of(name: str, values: Any) -> NDArray[Any]:
     """Return ``values``, also a torch tensor, as an array of real numbers."""
     try:
-        array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+        array = np.asarray(_of_torch(values) if hasattr(values, "detach") else values)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         kind = type(values).__name__
         raise FormatError(f"{name} must be an array of real numbers, not {kind}: {reason}") from None
+    if array.dtype.name in _SHORT_FLOATS:
+        array = array.astype(np.float32)
+    # Other byte orders are of no concern from here on.
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "fiu":
         raise FormatError(f"{name} must hold real numbers, not {array.dtype}")
     return array
+
+
+def _of_torch(tensor: Any) -> Any:
+    tensor = tensor.detach().cpu()
+    # NumPy has no such numbers, and float32 holds each of them.
+    if str(tensor.dtype).removeprefix("torch.") in _SHORT_FLOATS:
+        tensor = tensor.float()
+    return tensor.numpy()
 
 
 def matrix_of(name: str, values: Any, shape: tuple[int | None, ...]) -> FloatArray:

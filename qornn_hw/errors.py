@@ -1,17 +1,20 @@
-"""Every error that a user can cause or mend.
+"""All errors that a user can cause or fix.
 
     QornnError                          anything that the command line reports in one line, exit code 2
     ├── FormatError      (ValueError)   a width, range or shape breaks a number rule
     ├── CheckpointError  (ValueError)   a model file is absent, unreadable, incomplete or inconsistent
     ├── DataError        (ValueError)   a data set is absent or malformed
-    ├── TrainingError    (RuntimeError) a training came to nothing
-    ├── BoardError       (ValueError)   a board is not known, not there, or holds another design
+    ├── TrainingError    (RuntimeError) a training failed: its loss is not finite
+    ├── BoardError       (ValueError)   a board is unknown, not connected, or holds another design
     ├── LinkError        (OSError)      a port cannot be used, or the board behind it does not answer
-    ├── CapacityError    (ValueError)   the network does not fit what it was asked to fit
+    │   └── StreamLostError             the board lost the state of a stream that cannot be sent again
+    ├── CapacityError    (ValueError)   a network needs more of a resource than the device has
     ├── TimingError      (RuntimeError) the placed design does not reach its clock
     ├── ToolError        (RuntimeError) an external tool is missing, died, or gave no output
     ├── OutputError      (OSError)      a result cannot be written
     └── MismatchError    (AssertionError) hardware and integer model disagree
+
+    QualityWarning     (UserWarning)    an integer network differs from its float network, or clips inputs
 
 A message says what must be what, what it was, where, and what to do, in one line. Anything that is
 not a :class:`QornnError` is a defect of qornn-hw and keeps its traceback.
@@ -29,6 +32,8 @@ __all__ = [
     "MismatchError",
     "OutputError",
     "QornnError",
+    "QualityWarning",
+    "StreamLostError",
     "TimingError",
     "ToolError",
     "TrainingError",
@@ -52,10 +57,10 @@ class DataError(QornnError, ValueError):
 
 
 class TrainingError(QornnError, RuntimeError):
-    """A training came to nothing: its loss is not finite.
+    """A training failed: its loss is not finite.
 
     Attributes:
-        checkpoint: the best network until then, a :class:`qornn_hw.checkpoint.Checkpoint`, if there is one.
+        checkpoint: the best network up to then, a :class:`qornn_hw.files.checkpoint.Checkpoint`, or None.
     """
 
     def __init__(self, message: str, checkpoint: object = None) -> None:
@@ -64,15 +69,19 @@ class TrainingError(QornnError, RuntimeError):
 
 
 class BoardError(QornnError, ValueError):
-    """A board is not known, not there, or not the right one."""
+    """A board is unknown, not connected, or holds another design."""
 
 
 class LinkError(QornnError, OSError):
     """A port cannot be used, or the board behind it does not answer."""
 
 
+class StreamLostError(LinkError):
+    """A board lost the state of a stream, and the host does not hold the earlier steps any more."""
+
+
 class CapacityError(QornnError, ValueError):
-    """A network needs more of a resource than there is."""
+    """A network needs more of a resource than the device has."""
 
 
 class TimingError(QornnError, RuntimeError):
@@ -92,8 +101,12 @@ class ToolError(QornnError, RuntimeError):
 
 
 class OutputError(QornnError, OSError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to its path."""
 
 
 class MismatchError(QornnError, AssertionError):
     """The hardware and the integer model gave different integers."""
+
+
+class QualityWarning(UserWarning):
+    """An integer network differs from its float network by too much, or clips its inputs."""

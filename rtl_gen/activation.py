@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.schedule import MODRELU_LATENCY
+from qornn_hw.compiler.latencies import MODRELU_LATENCY
 
 __all__ = ["ModRelu"]
 

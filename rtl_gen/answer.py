@@ -6,9 +6,11 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.design import Design
-from rtl_gen.queue import Queue, RegisterQueue
-from rtl_gen.words import answer_word_layout
+from qornn_hw.compiler.chain_schedule import ChainSchedule
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.ports import answer_words
+from qornn_hw.rtl_gen.queue import Queue, RegisterQueue
+from qornn_hw.rtl_gen.words import answer_word_layout
 
 __all__ = ["Answer"]
 
@@ -16,7 +18,7 @@ __all__ = ["Answer"]
 class Answer(wiring.Component):
     """Collects the logits of an answer and streams it out.
 
-    The queue has room for ``schedule.answers_held`` answers. Room is reserved when the sequencer launches an
+    The queue has room for ``timing.answers_held`` answers. Room is reserved when the sequencer launches an
     answer, long before its logits arrive: a slow reader holds up launches and nothing that is under way.
 
     Parameters:
@@ -28,32 +30,35 @@ class Answer(wiring.Component):
         last: In; with it: the answer belongs to the last step of a sequence.
         launch: In; pulse: an answer is launched.
         room: Out; there is room for one more.
-        o: Out(stream); see :func:`rtl_gen.words.answer_word_layout`; ``design.answer_words`` words an answer.
+        o: Out(stream); see :func:`qornn_hw.rtl_gen.words.answer_word_layout`; ``design.answer_words`` words
+        an answer.
     """
 
     def __init__(self, design: Design) -> None:
         self._design = design
         super().__init__(
             {
-                "logit": In(signed(design.schedule.logit_bits)),
+                "logit": In(signed(ChainSchedule.of(design.schedule).widths.logit_bits)),
                 "valid": In(1),
                 "last": In(1),
                 "launch": In(1),
                 "room": Out(1, init=1),
-                "o": Out(stream.Signature(answer_word_layout(design.schedule.answer_bits))),
+                "o": Out(
+                    stream.Signature(answer_word_layout(ChainSchedule.of(design.schedule).widths.answer_bits))
+                ),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        s, net = self._design.schedule, self._design.network
-        kind, words = net.output_kind, s.answer_words
-        held, width = s.answers_held, s.answer_bits + 1
+        s, net = ChainSchedule.of(self._design.schedule), self._design.network
+        kind, words = net.output_kind, answer_words(net)
+        held, width = s.timing.answers_held, s.widths.answer_bits + 1
         queue: Queue | RegisterQueue = (
             RegisterQueue(width=width, depth=held * words)
-            if s.answer_registers
-            else Queue(width=width, depth=s.answer_queue_depth - 1)
+            if s.chain.answer_registers
+            else Queue(width=width, depth=s.timing.answer_queue_depth - 1)
         )
         m.submodules.queue = queue
 
@@ -69,7 +74,7 @@ class Answer(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), at_start.eq(at_end)]
 
-        layout = answer_word_layout(s.answer_bits)
+        layout = answer_word_layout(s.widths.answer_bits)
         word = data.View(layout, queue.w_data)
         if kind.has_logits:
             m.d.comb += [

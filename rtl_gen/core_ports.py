@@ -6,15 +6,15 @@ from amaranth.hdl import signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.design import Design
-from rtl_gen.primitives.spram import weight_write_signature
-from rtl_gen.words import answer_word_layout, input_word_layout
+from qornn_hw.compiler.design import Design
+from qornn_hw.rtl_gen.primitives.spram import weight_write_signature
+from qornn_hw.rtl_gen.words import answer_word_layout, input_word_layout
 
 __all__ = ["core_members"]
 
 
 def core_members(design: Design) -> dict[str, Any]:
-    """Return the members of a core, which :class:`rtl_gen.core.Core` describes: i, o, state, write."""
+    """Return the members of every core: i, o, state, and write where weights are loaded."""
     net, banks = design.network, design.schedule.weight_banks
     members = {
         "i": In(stream.Signature(input_word_layout(net.input_format))),

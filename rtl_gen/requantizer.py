@@ -6,11 +6,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.fixed import Rounding, bits_for_range
-from qornn_hw.rom import RomImage
-from qornn_hw.schedule import DSP_OPERAND_BITS, requantizer_latency
-from rtl_gen.rom import Rom
-from rtl_gen.saturate import saturate
+from qornn_hw.compiler.latencies import HARD_OPERAND_BITS, requantizer_latency
+from qornn_hw.compiler.memory import Memory
+from qornn_hw.ir.formats import Rounding, bits_for_range
+from qornn_hw.rtl_gen.rom import Rom
+from qornn_hw.rtl_gen.saturate import saturate
 
 __all__ = ["Requantizer"]
 
@@ -18,8 +18,8 @@ __all__ = ["Requantizer"]
 class Requantizer(wiring.Component):
     """``saturate((value * multiplier + constant) >> shift)``, then a table if there is one.
 
-    Equals :func:`qornn_hw.fixed.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A value
-    of more than 16 bits is multiplied in two halves; up to 31 bits, and with factors of up to 15, each
+    Equals :func:`qornn_hw.ir.formats.requantize` where ``constant`` is ``2**(shift-1)`` (0 without shift). A
+    value of more than 16 bits is multiplied in two halves; up to 31 bits, and with factors of up to 15, each
     product fits a hard 16x16 multiplier.
 
     Parameters:
@@ -56,7 +56,7 @@ class Requantizer(wiring.Component):
         rounding: Rounding,
         bits: int,
         relu: bool,
-        table: RomImage | None,
+        table: Memory | None,
     ) -> None:
         self._value_bits = value_bits
         self._multiplier = multiplier
@@ -103,10 +103,10 @@ class Requantizer(wiring.Component):
                 m.d.comb += factor.eq(register(self.multiplier, "factor_held"))
             else:
                 m.d.comb += factor.eq(self._multiplier)
-            if self._value_bits <= DSP_OPERAND_BITS:
+            if self._value_bits <= HARD_OPERAND_BITS:
                 m.d.sync += total.eq(register(value * factor, "product") + self._constant)
             else:
-                cut = DSP_OPERAND_BITS - 1
+                cut = HARD_OPERAND_BITS - 1
                 low, high = value[:cut], value[cut:].as_signed()
                 low_bits = _sum_bits(0, (largest << cut) + self._constant)
                 low_total = Signal(signed(low_bits), reset_less=True)
@@ -126,7 +126,8 @@ class Requantizer(wiring.Component):
             m.d.comb += self.result.eq(result)
         else:
             m.submodules.table = table = Rom(self._table)
-            m.d.comb += [table.addr.eq(saturated), self.result.eq(table.data)]
+            # Unsigned: where the memory has a word more than the table, a bit of the address is always 0.
+            m.d.comb += [table.addr.eq(saturated.as_unsigned()), self.result.eq(table.data)]
         return m
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, signed
 
-from qornn_hw.fixed import IntFormat, Rounding
+from qornn_hw.ir.formats import IntFormat, Rounding
 
 __all__ = ["saturate"]
 
@@ -13,9 +13,9 @@ def saturate(m: Module, total: Any, *, shift: int, rounding: Rounding, bits: int
     """Return ``total >> shift``, rounded and saturated to ``bits`` signed bits.
 
     ``total`` has the rounding constant ``2**(shift-1)`` in it (0 without shift); with it this is
-    :func:`qornn_hw.fixed.requantize`. Saturation looks at whether the bits above the result are all alike; a
-    compare of the whole sum would set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``: rounding
-    is monotonic and keeps zero, so that clamping after it is the same as before.
+    :func:`qornn_hw.ir.formats.requantize`. Saturation looks at whether the bits above the result are all
+    alike; a compare of the whole sum would set the clock. relu is the saturation to ``0 .. 2**(bits-1)-1``:
+    rounding is monotonic and keeps zero, so that clamping after it is the same as before.
     """
     shifted = Signal(signed(max(len(total) - shift, bits + 1)))
     m.d.comb += shifted.eq(total >> shift)

@@ -6,13 +6,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.design import Design
-from qornn_hw.dsp_schedule import DspSchedule
-from qornn_hw.network import Activation
-from qornn_hw.rom import RomImage
-from rtl_gen.ram import Ram
-from rtl_gen.rom import Rom
-from rtl_gen.saturate import saturate
+from qornn_hw.compiler.activation_stages import state_latency
+from qornn_hw.compiler.chain_schedule import ChainSchedule
+from qornn_hw.compiler.design import Design
+from qornn_hw.rtl_gen.ram import Ram
+from qornn_hw.rtl_gen.rom import Rom
+from qornn_hw.rtl_gen.saturate import saturate
+from qornn_hw.rtl_gen.state_pieces import StatePieces
 
 __all__ = ["SerialRequantizer"]
 
@@ -24,7 +24,7 @@ class SerialRequantizer(wiring.Component):
     nor the gate costs logic: the bits of M are a memory of their own, and where a bit is 0 the value is read
     from the half of its memory that holds zeros. The rounding constant's bits come in at the lower end, which
     the doubling leaves free. Rounding, saturation and table are those of
-    :class:`rtl_gen.requantizer.Requantizer`.
+    :class:`qornn_hw.rtl_gen.requantizer.Requantizer`.
 
     Parameters:
         design: constants and formats.
@@ -36,17 +36,19 @@ class SerialRequantizer(wiring.Component):
         result: Out(signed(state_bits)); states in the order of the units.
         result_valid: Out.
 
-    Latency: unit u of a step is out ``3 + (u + 1) * drain_cycles`` cycles after unit 0 went in. The values of
+    Latency: unit u of a step is out ``3 + (u + 1) * drain_cycles`` cycles after unit 0 went in, 4 more with
+    an activation of straight pieces. The values of
     a step may follow when its last state is out.
     """
 
     def __init__(self, design: Design) -> None:
         self._design = design
-        s, net = design.schedule, design.network
+        self._widths = w = ChainSchedule.of(design.schedule).widths
+        self._factor_bits, net = w.multiplier_bits, design.network
         super().__init__(
             {
                 "unit": In(range(net.hidden_size)),
-                "value": In(signed(s.activated_bits)),
+                "value": In(signed(w.activated_bits)),
                 "valid": In(1),
                 "result": Out(signed(net.state_bits)),
                 "result_valid": Out(1),
@@ -56,17 +58,21 @@ class SerialRequantizer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        design, net = self._design, self._design.network
-        s = design.schedule
-        assert isinstance(s, DspSchedule)
-        factor_bits, n = s.multiplier_bits, net.hidden_size
-        constant = design.rounding_constant
+        unit, phase, complete = self._build_phases(m)
+        values = self._build_values(m, unit, self._build_factor_bit(m, unit, phase))
+        self._build_result(m, self._build_total(m, phase, values), complete)
+        return m
 
-        # -- phases: factor_bits bits, and one cycle that starts the next total --------------------
+    def _build_phases(self, m: Module) -> tuple[Signal, Signal, Any]:
+        """Return the unit that is drained, the phase, and whether its total is complete after this cycle.
+
+        A unit has a phase for each bit of M, and one that starts the next total.
+        """
+        n = self._design.network.hidden_size
         draining = Signal()
         unit = Signal(range(n))
-        phase = Signal(range(factor_bits + 1))
-        at_end = phase == factor_bits
+        phase = Signal(range(self._factor_bits + 1))
+        at_end = phase == self._factor_bits
         with m.If(draining):
             m.d.sync += phase.eq(Mux(at_end, 0, phase + 1))
             with m.If(at_end):
@@ -75,30 +81,39 @@ class SerialRequantizer(wiring.Component):
                     m.d.sync += [unit.eq(0), draining.eq(0)]
         with m.If(self.valid & (self.unit == 0)):
             m.d.sync += draining.eq(1)
+        return unit, phase, draining & at_end
 
-        # -- the bit of M: a cycle behind the phase ------------------------------------------------
+    def _build_factor_bit(self, m: Module, unit: Signal, phase: Signal) -> Signal:
+        """Return the bit of M, a cycle behind the phase."""
+        design, factor_bits = self._design, self._factor_bits
         bit = Signal()
         if design.multiplier is not None:
             bits = Const(int(f"{design.multiplier:0{factor_bits}b}"[::-1], 2), factor_bits)
             m.d.sync += bit.eq(bits.bit_select(phase, 1))
         else:
-            m.submodules.factors = factors = Rom(_factor_image(design))
+            m.submodules.factors = factors = Rom(design.memory("factors"))
             at = phase[: max(1, (factor_bits - 1).bit_length())]
             m.d.comb += [factors.addr.eq(Cat(at, unit)), bit.eq(factors.data)]
+        return bit
 
-        # -- value or zero: two cycles behind the phase --------------------------------------------
+    def _build_values(self, m: Module, unit: Signal, bit: Signal) -> Ram:
+        """Return the memory of values, which gives a value or zero, two cycles behind the phase."""
+        n = self._design.network.hidden_size
         half = 1 << max(1, (n - 1).bit_length())
-        m.submodules.values = values = Ram(width=s.activated_bits, depth=2 * half)
+        m.submodules.values = values = Ram(width=self._widths.activated_bits, depth=2 * half)
         m.d.comb += [
             values.w_addr.eq(self.unit),
             values.w_data.eq(self.value),
             values.w_en.eq(self.valid),
             values.r_addr.eq(unit | Mux(bit, 0, half)),
         ]
+        return values
 
-        # -- total ---------------------------------------------------------------------------------
+    def _build_total(self, m: Module, phase: Signal, values: Ram) -> Signal:
+        """Return the sum of the product and the rounding constant; it is complete in phase 1."""
+        factor_bits, constant = self._factor_bits, self._design.rounding_constant
         # The sum with all of the constant, as it is when the last bit is in.
-        total_bits = max(s.activated_bits + factor_bits, constant.bit_length()) + 2
+        total_bits = max(self._widths.activated_bits + factor_bits, constant.bit_length()) + 2
         total = Signal(signed(total_bits), reset_less=True)
         # Phase 1 has the finished total of the unit before. The bits of the constant below those that it
         # starts with come in with those of M, from the highest on: with bit j in phase j + 2.
@@ -110,36 +125,32 @@ class SerialRequantizer(wiring.Component):
         m.d.sync += total.eq(Cat(lower, total[:-1]).as_signed() + values.r_data.as_signed())
         with m.If(phase == 1):
             m.d.sync += total.eq(constant >> factor_bits)
+        return total
 
+    def _build_result(self, m: Module, total: Signal, completed: Any) -> None:
+        """Shift, round and saturate a complete total, and look it up in the table if there is one."""
+        design, net = self._design, self._design.network
         saturated = saturate(
             m,
             total,
             shift=net.shift,
             rounding=net.rounding,
             bits=net.index_bits,
-            relu=net.activation is Activation.RELU,
+            relu=net.activation.shape.rectified,
         )
-        complete = Signal(3)
-        m.d.sync += complete.eq(Cat(draining & at_end, complete[:2]))
-        m.d.comb += self.result_valid.eq(complete[2])
-        if design.table_image is None:
+        complete = Signal(3 + state_latency(net.activation.shape))
+        m.d.sync += complete.eq(Cat(completed, complete[:-1]))
+        m.d.comb += self.result_valid.eq(complete[-1])
+        if design.pieces is not None:
+            m.submodules.pieces = pieces = StatePieces(design)
+            index = Signal.like(pieces.index, reset_less=True)
+            m.d.sync += index.eq(saturated)
+            m.d.comb += [pieces.index.eq(index), self.result.eq(pieces.state)]
+        elif design.find_memory("table") is None:
             result = Signal.like(self.result, reset_less=True)
             m.d.sync += result.eq(saturated)
             m.d.comb += self.result.eq(result)
         else:
-            m.submodules.table = table = Rom(design.table_image)
-            m.d.comb += [table.addr.eq(saturated), self.result.eq(table.data)]
-        return m
-
-
-def _factor_image(design: Design) -> RomImage:
-    """Return the bits of M, the highest first, of unit u from ``u << bits of a phase`` on."""
-    s, image = design.schedule, design.constant_image
-    count = s.multiplier_bits
-    stride = 1 << max(1, (count - 1).bit_length())
-    words = [0] * (design.network.hidden_size * stride)
-    for unit in range(design.network.hidden_size):
-        factor = image.words[unit] >> (image.width - count)
-        for j in range(count):
-            words[unit * stride + j] = factor >> (count - 1 - j) & 1
-    return RomImage("factors", 1, tuple(words))
+            m.submodules.table = table = Rom(design.memory("table"))
+            # Unsigned: where the memory has a word more than the table, a bit of the address is always 0.
+            m.d.comb += [table.addr.eq(saturated.as_unsigned()), self.result.eq(table.data)]

@@ -3,7 +3,7 @@
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from qornn_hw.fixed import IntFormat
+from qornn_hw.ir.formats import IntFormat
 
 __all__ = ["answer_word_layout", "input_word_layout"]
 

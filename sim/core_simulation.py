@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qornn_hw.compare import Observation, compare_observations
-from qornn_hw.design import Design
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.weight_image import HEADER_BYTES, WeightFormat, encode_image
+from qornn_hw.counts import require_compared
 from qornn_hw.errors import FormatError, MismatchError
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import IntegerNetwork, OutputMode
-from qornn_hw.weight_image import HEADER_BYTES, WeightFormat, encode_image
-from rtl_gen.emit import emit_core_verilog
-from sim.pauses import PATTERNS
-from sim.plan import PLAN_VARIABLE
-from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
+from qornn_hw.rtl_gen.emit import emit_core_verilog
+from qornn_hw.sim.comparison import Observation, compare_observations
+from qornn_hw.sim.pauses import PATTERNS
+from qornn_hw.sim.plan import PLAN_VARIABLE
+from qornn_hw.sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
 __all__ = [
     "CoreBuild",
@@ -40,7 +41,7 @@ __all__ = [
 IntArray = NDArray[np.int64]
 
 CORE_NAME = "qornn_core"
-BENCH = "sim.core_bench"
+BENCH = "qornn_hw.sim.core_bench"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Play:
     Attributes:
         design: the core's.
         sequences: checked inputs.
-        plan: plain data for :mod:`sim.core_bench` and :mod:`sim.amaranth_bench`.
+        plan: plain data for :mod:`qornn_hw.sim.core_bench` and :mod:`qornn_hw.sim.amaranth_bench`.
     """
 
     design: Design
@@ -160,7 +161,7 @@ class Play:
                 raise FormatError(f"reset_after must be 0 to {steps - 1}, not {reset_after!r}")
             units = reset_after * net.hidden_size + (net.hidden_size + 1) // 2
             segments.insert(0, {**whole, "units": units, "answers": 0, "cut": True})
-        a_step = s.passes * s.joint_period + s.step_gap + design.input_words_per_step + design.answer_words
+        a_step = s.longest_step + design.input_words_per_step + design.answer_words
         plan = {
             "segments": segments,
             # More than that is wrong in any segment, and the end of it.
@@ -222,7 +223,7 @@ class Play:
             simulator=simulator,
             sequences=len(steps),
             steps=sum(steps),
-            integers_compared=compared,
+            integers_compared=require_compared(compared),
             cycles_per_step=None if waiting else cycles_from_step_to_step(first_units, steps),
             cycles=record["cycles"],
             build_seconds=build_seconds,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.compare import expected_answers
-from qornn_hw.design import Design, compile_schedule
-from qornn_hw.dsp_schedule import DspSchedule
-from qornn_hw.engine import Engine, WeightStore
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import OutputMode, Scales
+from qornn_hw.compiler.design import Design, compile_schedule
+from qornn_hw.compiler.memory import Memory
+from qornn_hw.compiler.weight_image import WeightFormat
+from qornn_hw.counts import check_seed, check_steps
 from qornn_hw.errors import FormatError
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import OutputMode
-from qornn_hw.output_folder import work_folder
-from qornn_hw.rom import RomImage
-from rtl_gen.emit import emit_core_verilog, port_table
-from sim.core_simulation import check_sequence, input_words
-from sim.export_texts import BENCH, COCOTB_MAKEFILE, COCOTB_TEST, FUSESOC, KEYWORDS, LINT_WAIVERS, README
-from sim.stimuli import corner_sequences, random_sequences
+from qornn_hw.rtl_gen.emit import emit_core_verilog, port_table
+from qornn_hw.sim.comparison import expected_answers
+from qornn_hw.sim.core_simulation import check_sequence, input_words
+from qornn_hw.sim.export_texts import (
+    BENCH,
+    COCOTB_MAKEFILE,
+    COCOTB_TEST,
+    FUSESOC,
+    KEYWORDS,
+    LINT_WAIVERS,
+    README,
+)
+from qornn_hw.sim.stimuli import corner_sequences, random_sequences
+from qornn_hw.storage.output_folder import replace_results, work_folder
 
-__all__ = ["Vectors", "export_core", "golden_vectors", "memory_images"]
+__all__ = ["Vectors", "bench_files", "export_core", "golden_vectors", "memory_images"]
 
 IntArray = NDArray[np.int64]
 
@@ -109,7 +117,7 @@ _MEMORY = re.compile(
 _WORD = re.compile(r"\[(\d+)\] = \d+'([hd])([0-9a-f]+);")
 
 
-def memory_images(verilog: str) -> tuple[RomImage, ...]:
+def memory_images(verilog: str) -> tuple[Memory, ...]:
     """Return the initial contents of every memory in the Verilog of a core, by instance."""
     images = []
     for module in _MODULE.finditer(verilog):
@@ -120,7 +128,9 @@ def memory_images(verilog: str) -> tuple[RomImage, ...]:
                 int(at): int(value, 16 if base == "h" else 10) for at, base, value in _WORD.findall(memory[3])
             }
             depth = int(memory[2]) + 1
-            images.append(RomImage(path, int(memory[1] or 0) + 1, tuple(words[at] for at in range(depth))))
+            images.append(
+                Memory.plain(path, int(memory[1] or 0) + 1, tuple(words[at] for at in range(depth)))
+            )
     return tuple(images)
 
 
@@ -150,12 +160,11 @@ def export_core(
         ToolError: Yosys is missing or failed.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise FormatError(f"--name must be letters, digits and '_', not {name!r}")
+        raise FormatError(f"name must be letters, digits and '_', not {name!r}")
     if name in KEYWORDS:
-        raise FormatError(f"--name must be no keyword of Verilog, {name!r} is one")
-    for what, count in (("--sequences", sequences), ("--steps", steps)):
-        if count < 1:
-            raise FormatError(f"{what} must be at least 1, not {count!r}")
+        raise FormatError(f"name must be no keyword of Verilog, {name!r} is one")
+    check_seed("seed", seed)
+    check_steps(("sequences", sequences), ("steps", steps), design.network.input_size)
     design = _portable(design)
     net = design.network
     played = [
@@ -166,14 +175,10 @@ def export_core(
     verilog = emit_core_verilog(design, name=name)
     images = memory_images(verilog)
     fields = _fields(design, name, vectors, images)
-    files = {
+    files = bench_files(design, name, vectors) | {
         f"{name}.v": LINT_WAIVERS + verilog,
-        f"{name}_tb.v": BENCH.format_map(fields),
         f"{name}.core": FUSESOC.format_map(fields),
         "README.md": README.format_map(fields),
-        "vectors/inputs.hex": _hex(vectors.inputs, net.input_format.bits + 2),
-        "vectors/units.hex": _hex(vectors.units, net.state_bits),
-        "vectors/answers.hex": _hex(vectors.answers, design.answer_bits + 1),
         "vectors/vectors.json": json.dumps({"sequences": vectors.sequences}) + "\n",
         "cocotb/Makefile": COCOTB_MAKEFILE.format_map(fields),
         f"cocotb/test_{name}.py": COCOTB_TEST.format_map(fields),
@@ -183,7 +188,7 @@ def export_core(
     return {
         "name": name,
         "folder": str(out_dir),
-        "engine": str(design.engine),
+        "engine": design.engine.name,
         "lanes": design.lanes,
         "cycles_per_step": design.schedule.cycles_per_step,
         "answer_latency": design.schedule.answer_latency,
@@ -196,13 +201,35 @@ def export_core(
     }
 
 
+def bench_files(design: Design, name: str, vectors: Vectors, *, cut: int | None = None) -> dict[str, str]:
+    """Return the self-checking bench of a core and the vectors that it reads, by path.
+
+    Args:
+        design: the core's; where its weights are in SPRAM, they must be there from the start.
+        name: of the core's module.
+        vectors: what is played.
+        cut: units of the play that a reset cuts off; about half of all where None.
+    """
+    net = design.network
+    if cut is None:
+        cut = (vectors.steps // 2) * net.hidden_size + (net.hidden_size + 1) // 2
+    fields = _bench_fields(design, name, vectors) | {"cut": min(cut, len(vectors.units))}
+    return {
+        f"{name}_tb.v": BENCH.format_map(fields),
+        "vectors/inputs.hex": _hex(vectors.inputs, net.input_format.bits + 2),
+        "vectors/units.hex": _hex(vectors.units, net.state_bits),
+        "vectors/answers.hex": _hex(vectors.answers, design.answer_bits + 1),
+    }
+
+
 def _portable(design: Design) -> Design:
-    s = design.schedule
-    if s.store is not WeightStore.SPRAM:
-        return design
-    if isinstance(s, DspSchedule):
-        return compile_schedule(replace(s, weight_store=WeightStore.BLOCK_RAM))
-    return compile_schedule(replace(s, spram_elements=0))
+    """Return the design with all weights in block RAM, which any FPGA has."""
+    return compile_schedule(design.schedule.portable()) if design.weight_banks else design
+
+
+def _counted(count: int, what: str) -> str:
+    """Return a count with its noun: 1 word, 2 words."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _hex(words: Sequence[int], bits: int) -> str:
@@ -210,43 +237,27 @@ def _hex(words: Sequence[int], bits: int) -> str:
     return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
-def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[RomImage]) -> dict[str, Any]:
+def _worth_of_inputs(scales: Scales) -> str:
+    """Return what a unit of an input is worth, for all channels or for each."""
+    steps, offsets = (
+        value if isinstance(value, tuple) else (value,) for value in (scales.input, scales.input_offset)
+    )
+    each = " (one for each entry)" if len(steps) > 1 else ""
+    text = f"A unit of an input{each} is worth {', '.join(f'{step:.6g}' for step in steps)}"
+    return text + (f", and 0 stands for {', '.join(f'{o:.6g}' for o in offsets)}" if any(offsets) else "")
+
+
+def _bench_fields(design: Design, name: str, vectors: Vectors) -> dict[str, Any]:
     net, s = design.network, design.schedule
-    a_step = s.passes * s.joint_period + s.step_gap + design.input_words_per_step + design.answer_words
-    description = (
-        f"Recurrent network, {net.hidden_size} hidden units, {net.activation}, {net.input_size} inputs, "
-        f"{net.output_size} outputs"
-    )
-    form = net.input_format
-    count = design.input_words_per_step
-    entries = "signed" if form.signed else "unsigned"
-    words_in = f"{count} word{'s make' if count > 1 else ' makes'} a time step: " + (
-        f"the entries of the vector in order, {form.bits} bits, {entries}."
-        if net.vector_input
-        else f"the index of the symbol, 0 to {net.input_size - 1}; a larger one adds nothing."
-    )
-    when = "after each step" if net.output_mode is OutputMode.EVERY_STEP else "after a sequence's last step"
-    parts = [f"the logits, {net.output_size} of them"] if net.output_kind.has_logits else []
-    parts += ["the index of the largest logit"] if net.output_kind.has_argmax else []
-    count = design.answer_words
-    words_out = f"An answer of {count} word{'s' if count > 1 else ''} {when}: {', then '.join(parts)}."
-    bits, scales = net.weight_bits, net.scales
-    numbers = (
-        f"Weights of {bits.recurrent} (W), {bits.input} (U) and {bits.output} (V) bits, states of "
-        f"{net.state_bits} bits, an accumulator of {s.accumulator_bits} bits that cannot overflow.\n"
-        f"A unit of an input is worth {scales.input:.6g}, of a state {scales.state:.6g}, of a logit "
-        f"{scales.output:.6g}."
+    a_step = s.longest_step + design.input_words_per_step + design.answer_words
+    writes = (
+        ""
+        if WeightFormat.of(design) is None
+        else ",\n    .write__en(0), .write__high(0), .write__addr(0), .write__data(0)"
     )
     return {
         "name": name,
-        "vlnv": f"qornn:export:{name}:{version('qornn-hw')}",
-        "version": version("qornn-hw"),
         "command": f"iverilog -g2012 -o bench.vvp {name}_tb.v {name}.v && vvp -n bench.vvp",
-        "description": description,
-        "engine": str(design.engine),
-        "lanes": design.lanes,
-        "sequences": len(vectors.sequences),
-        "steps": vectors.steps,
         "words": len(vectors.inputs),
         "units": len(vectors.units),
         "answers": len(vectors.answers),
@@ -254,15 +265,54 @@ def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[RomIma
         "answer_words": design.answer_words,
         "quiet": 8 * a_step + 500,
         "flush": 4 * a_step,
-        "i_high": form.bits + 1,
+        "i_high": net.input_format.bits + 1,
         "o_high": design.answer_bits,
         "u_high": net.state_bits - 1,
+        "writes": writes,
+    }
+
+
+def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[Memory]) -> dict[str, Any]:
+    net, s = design.network, design.schedule
+    description = (
+        f"Recurrent network, {_counted(net.hidden_size, 'hidden unit')}, {net.activation}, "
+        f"{_counted(net.input_size, 'input')}, {_counted(net.output_size, 'output')}"
+    )
+    form = net.input_format
+    count = design.input_words_per_step
+    entries = "signed" if form.signed else "unsigned"
+    vector = "the entries of the vector in order" if count > 1 else "the input"
+    words_in = f"{_counted(count, 'word')} make{'s' if count == 1 else ''} a time step: " + (
+        f"{vector}, {_counted(form.bits, 'bit')}, {entries}."
+        if net.vector_input
+        else f"the index of the symbol, 0 to {net.input_size - 1}; a larger one adds nothing."
+    )
+    when = "after each step" if net.output_mode is OutputMode.EVERY_STEP else "after a sequence's last step"
+    logits = "the logit" if net.output_size == 1 else f"the logits, {net.output_size} of them"
+    parts = [logits] if net.output_kind.has_logits else []
+    parts += ["the index of the largest logit"] if net.output_kind.has_argmax else []
+    count = design.answer_words
+    words_out = f"An answer of {_counted(count, 'word')} {when}: {', then '.join(parts)}."
+    bits, scales = net.weight_bits, net.scales
+    numbers = (
+        f"Weights of {bits.recurrent} (W), {bits.input} (U) and {bits.output} (V) bits, states of "
+        f"{net.state_bits} bits, an accumulator of {s.accumulator_bits} bits that cannot overflow.\n"
+        f"{_worth_of_inputs(scales)}; a unit of a state is worth {scales.state:.6g}, of a logit "
+        f"{scales.output:.6g}."
+    )
+    return _bench_fields(design, name, vectors) | {
+        "vlnv": f"qornn:export:{name}:{version('qornn-hw')}",
+        "version": version("qornn-hw"),
+        "description": description,
+        "engine": design.engine.name,
+        "products": _counted(design.lanes, "multiply-accumulate"),
+        "played": f"{_counted(len(vectors.sequences), 'sequence')}, {_counted(vectors.steps, 'step')} in all",
         "ports": port_table(design),
         "words_in": words_in,
         "words_out": words_out,
-        "latency": s.answer_latency,
-        "cycles": s.cycles_per_step,
-        "bound": "" if s.row_cycles >= s.input_cycles else ", or a few more: the input sets the pace",
+        "latency": _counted(s.answer_latency, "cycle"),
+        "pace": "cycle" if s.cycles_per_step == 1 else f"{s.cycles_per_step} cycles",
+        "bound": "" if s.cycles_are_exact else ", or a few more: the input sets the pace",
         "numbers": numbers,
         "memories": "\n".join(f"| `{i.name}` | {i.depth} | {i.width} | {_meaning(i.name)} |" for i in images),
         "notes": _notes(design),
@@ -274,24 +324,20 @@ def _meaning(path: str) -> str:
 
 
 def _notes(design: Design) -> str:
-    if design.engine is not Engine.DSP:
+    if not design.engine.hard_multipliers:
         return ""
     return (
         "\nProducts are written as `*` with registers around them, for any FPGA's multipliers. What "
-        "`qornn-hw build` leaves\nas `core.v` has the iCE40's own cells in their place.\n"
+        "`qornn-hw build` leaves\nas `core.v` has the board's hard multipliers in their place.\n"
     )
 
 
 def _write(out_dir: Path, files: dict[str, str]) -> None:
-    """Write all files, or none: aside first, then renamed into place."""
-    with work_folder(out_dir, "export") as work:
-        new, old = work / "new", work / "old"
-        old.mkdir()
+    """Write all files, or none: aside first, then renamed into place; the README means that all are there."""
+    with work_folder(out_dir, "export", exclusive=True) as work:
+        new = work / "new"
         for path, text in files.items():
             (new / path).parent.mkdir(parents=True, exist_ok=True)
             (new / path).write_text(text)
-        for entry in sorted(new.iterdir()):
-            target = out_dir / entry.name
-            if target.exists():
-                target.rename(old / entry.name)
-            entry.rename(target)
+        names = sorted((entry.name for entry in new.iterdir()), key=lambda name: (name == "README.md", name))
+        replace_results(work, out_dir, [(f"new/{name}", name) for name in names])

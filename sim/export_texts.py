@@ -14,7 +14,8 @@ LINT_WAIVERS = """\
 
 BENCH = """\
 // Plays vectors/inputs.hex into {name} and compares every hidden unit and every answer word with the integer
-// model's: at full speed, and once more, after a reset, with pauses on both streams. From this folder:
+// model's: at full speed, then up to a reset in the midst of the work, and once more with pauses on both
+// streams. From this folder:
 //
 //     {command}
 //
@@ -26,6 +27,7 @@ module {name}_tb;
   localparam ANSWERS = {answers};  // answer words
   localparam HIDDEN = {hidden};  // hidden units of a step
   localparam ANSWER = {answer_words};  // words of an answer
+  localparam CUT = {cut};  // hidden units after which the second play is cut off by a reset
   localparam QUIET = {quiet};  // cycles without any event after which the core is stuck
   localparam FLUSH = {flush};  // cycles in which words that nobody asked for would come
   localparam SHOWN = 10;  // mismatches that are printed before it stops
@@ -43,7 +45,7 @@ module {name}_tb;
     .clk(clk), .rst(rst),
     .i__payload(i_payload), .i__valid(i_valid), .i__ready(i_ready),
     .o__payload(o_payload), .o__valid(o_valid), .o__ready(o_ready),
-    .state__valid(state_valid), .state__data(state_data)
+    .state__valid(state_valid), .state__data(state_data){writes}
   );
 
   reg [{i_high}:0] inputs [0:WORDS-1];
@@ -56,6 +58,7 @@ module {name}_tb;
   integer quiet = 0;
   integer cycle = 0;
   integer compared = 0;
+  integer in_whole_plays = 0;  // compared in those that were not cut off
   integer mismatches = 0;
   reg pauses = 1'b0;
   reg taken = 1'b0;
@@ -116,7 +119,8 @@ module {name}_tb;
     end
   end
 
-  task play(input with_pauses);
+  // Up to the end of the vectors, or up to so many units, after which the next play begins with a reset.
+  task play(input with_pauses, input integer last_unit);
     begin
       @(negedge clk) rst = 1'b1;
       pauses = with_pauses;
@@ -126,9 +130,19 @@ module {name}_tb;
       answer = 0;
       quiet = 0;
       cycle = 0;
+      compared = in_whole_plays;
       rst = 1'b0;
-      while ((word < WORDS || unit < UNITS || answer < ANSWERS) && quiet < QUIET && mismatches < SHOWN)
+      while ((word < WORDS || unit < UNITS || answer < ANSWERS) && unit < last_unit && quiet < QUIET
+             && mismatches < SHOWN)
         @(negedge clk);
+      if (unit < last_unit) finish(with_pauses);
+      else if (mismatches == 0) $display("reset after %0d of %0d hidden units", unit, UNITS);
+    end
+  endtask
+
+  task finish(input with_pauses);
+    begin
+      in_whole_plays = compared;
       if (mismatches == 0)
         $display("%0s: %0d steps in %0d cycles", with_pauses ? "with pauses" : "at full speed",
                  UNITS / HIDDEN, cycle);
@@ -145,8 +159,9 @@ module {name}_tb;
     $readmemh("vectors/inputs.hex", inputs);
     $readmemh("vectors/units.hex", units);
     $readmemh("vectors/answers.hex", answers);
-    play(1'b0);
-    if (mismatches == 0) play(1'b1);
+    play(1'b0, UNITS + 1);
+    if (mismatches == 0) play(1'b0, CUT);
+    if (mismatches == 0) play(1'b1, UNITS + 1);
     if (mismatches == 0) begin
       $display("PASS: %0d integers compared, 0 mismatches", compared);
       $finish;
@@ -280,16 +295,16 @@ README = """\
 # {name}
 
 {description}.
-Engine `{engine}`, {lanes} multiply-accumulates a cycle. Written by qornn-hw {version}.
+Engine `{engine}`, {products} a cycle. Written by qornn-hw {version}.
 
 ## Check it
 
     {command}
 
-needs Icarus Verilog alone. It plays `vectors/` ({sequences} sequences, {steps} steps) at full speed and with
-pauses, compares every hidden unit and every answer with the integer model's, and prints PASS, or FAIL and
-ends with an error. The same in cocotb 2: `make -C cocotb`; in FuseSoC, with this folder as a library:
-`fusesoc run --target=sim {vlnv}`.
+needs Icarus Verilog alone. It plays `vectors/` ({played}) at full speed, up to a
+reset in the midst of the work, and with pauses, compares every hidden unit and every answer with the integer
+model's, and prints PASS, or FAIL and ends with an error. The same in cocotb 2: `make -C cocotb`; in FuseSoC,
+with this folder as a library: `fusesoc run --target=sim {vlnv}`.
 
 ## Files
 
@@ -315,8 +330,8 @@ edge. A `valid` word stays as it is until it is taken, and `valid` never waits f
 - *Out.* {words_out}
 - *Sequences.* A step with the first-word mark starts from the initial state, as after a reset; without it the
   state goes on.
-- *Latency*: {latency} cycles from an input's last word to its answer's first, with nothing else under way.
-- *Throughput*: a step each {cycles} cycles where both sides are always ready{bound}.
+- *Latency*: {latency} from an input's last word to its answer's first, with nothing else under way.
+- *Throughput*: a step each {pace} where both sides are always ready{bound}.
 
 ## Numbers
 

@@ -1,4 +1,4 @@
-"""A core behind its UART, simulated through the pins and compared with the integer model."""
+"""A core behind its link, simulated through the pins and compared with the integer model."""
 
 import json
 import time
@@ -6,39 +6,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import ArrayLike
 
-from qornn_hw.compare import Observation, compare_observations
-from qornn_hw.design import Design
+from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.weight_image import encode_image
+from qornn_hw.counts import require_compared
 from qornn_hw.errors import FormatError, MismatchError
-from qornn_hw.link_protocol import LinkFormat
-from qornn_hw.network import OutputMode
-from qornn_hw.weight_image import encode_image
-from rtl_gen.emit import emit_verilog
-from rtl_gen.engines import make_core
-from rtl_gen.linked_core import LinkedCore, LinkedCorePins
-from sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
-from sim.plan import CLOCK_NS, PLAN_VARIABLE
-from sim.runner import BenchBuild, Simulator, build_bench, find_simulator
+from qornn_hw.link.physical import PhysicalLink
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.emit import emit_verilog
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.rtl_gen.links.linked_core import LinkedCore, LinkedCorePins
+from qornn_hw.rtl_gen.links.registry import DEFAULT_LINK
+from qornn_hw.sim.comparison import Observation, compare_observations
+from qornn_hw.sim.core_simulation import SimulationResult, check_sequence, input_words, work_folder
+from qornn_hw.sim.plan import CLOCK_NS, PLAN_VARIABLE
+from qornn_hw.sim.runner import BenchBuild, Simulator, build_bench, find_simulator
 
-__all__ = ["RTL_PORTS", "LinkBuild", "build_link", "emit_linked_core", "harness", "simulate_link"]
+__all__ = ["LinkBuild", "build_link", "emit_linked_core", "harness", "rtl_ports", "simulate_link"]
 
-BENCH = "sim.link_bench"
-RTL_PORTS = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
+BENCH = "qornn_hw.sim.link_bench"
+Step: TypeAlias = tuple[list[int], int, int]
+"""The words of a step, whether it is the first of its sequence, and whether it is the last."""
+
+
+def rtl_ports(link: PhysicalLink = DEFAULT_LINK) -> dict[str, str]:
+    """Return the ports of :func:`emit_linked_core`, by meaning."""
+    return {"clock": "clk", "reset": "rst"} | {pin.name: pin.name for pin in link.pins}
 
 
 @dataclass(frozen=True)
 class LinkBuild:
-    """A design with UART pins compiled for a simulator; one build serves any number of runs.
+    """A design with the pins of a link compiled for a simulator; one build serves any number of runs.
 
     Attributes:
         design: what the answers are compared with.
-        clocks_per_bit: cycles of the clock in a UART bit.
+        clocks_per_bit: cycles of the clock in a bit of the link.
         bench: the compiled hardware.
         seconds: that it took to compile.
         loaded: the design that the hardware was made of, if another: its weights are loaded.
+        link: the physical link.
     """
 
     design: Design
@@ -46,6 +56,7 @@ class LinkBuild:
     bench: BenchBuild
     seconds: float
     loaded: Design | None = None
+    link: PhysicalLink = DEFAULT_LINK
 
     def run(
         self,
@@ -61,32 +72,39 @@ class LinkBuild:
         ``image`` is loaded instead of the design's own, where the weights are in SPRAM.
         """
         start = time.perf_counter()
-        design, net, s = self.design, self.design.network, self.design.schedule
-        form = LinkFormat.of(design)
+        net = self.design.network
         checked = [check_sequence(net, sequence) for sequence in sequences]
-        steps: list[tuple[list[int], int, int]] = []
-        for sequence in checked:
-            rows = sequence.reshape(len(sequence), -1).tolist()
-            steps += [
-                ([int(v) for v in row], int(t == 0), int(t == len(rows) - 1)) for t, row in enumerate(rows)
-            ]
-        if not steps:
-            raise FormatError("there must be at least 1 sequence, not 0")
-        every = net.output_mode is OutputMode.EVERY_STEP
-        segments: list[dict[str, Any]] = [
-            {"steps": steps, "answers": len(steps) if every else len(checked), "cut": False}
-        ]
-        if reset_after is not None:
-            if not 1 <= reset_after <= len(steps):
-                raise FormatError(f"reset_after must be 1 to {len(steps)}, not {reset_after!r}")
-            segments.insert(0, {"steps": steps[:reset_after], "answers": 0, "cut": True})
+        steps = _steps(checked)
+        segments = _segments(net, steps, len(checked), reset_after)
         folder = (run_dir or self.bench.folder / "run").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         plan_file, record_file = folder / "plan.json", folder / "record.json"
         record_file.unlink(missing_ok=True)
+        plan = self._plan(image) | {"segments": segments, "record": str(record_file)}
+        plan_file.write_text(json.dumps(plan))
+        waves = self.bench.run(
+            BENCH, run_dir=folder, environment={PLAN_VARIABLE: str(plan_file)}, waves=waves
+        )
+        record = json.loads(record_file.read_text())
+        compared = self._compare(checked, segments, record)
+        return SimulationResult(
+            simulator=self.bench.simulator.name,
+            sequences=len(checked),
+            steps=len(steps),
+            integers_compared=require_compared(compared),
+            cycles_per_step=None,
+            cycles=record["ns"] // CLOCK_NS,
+            build_seconds=self.seconds,
+            seconds=time.perf_counter() - start,
+            waves=waves,
+        )
+
+    def _plan(self, image: bytes | None) -> dict[str, Any]:
+        """Return what the bench must know beside the steps."""
+        form, s = LinkFormat.of(self.design), self.design.schedule
         if form.weights is not None and image is None:
-            image = encode_image(self.loaded or design)
-        plan = {
+            image = encode_image(self.loaded or self.design)
+        return {
             "form": {
                 "words_per_step": form.words_per_step,
                 "word_bits": form.word_format.bits,
@@ -94,27 +112,32 @@ class LinkBuild:
                 "words_per_answer": form.words_per_answer,
                 "answer_bits": form.answer_bits,
             },
+            "driver": self.link.pin_driver,
+            "idle_levels": {pin.name: pin.idle_level for pin in self.link.pins if not pin.driven},
             "bit_ps": round(self.clocks_per_bit * CLOCK_NS * 1000),
-            "segments": segments,
-            "silent_cycles": 4 * (s.passes * s.joint_period + s.step_gap) + 200,
-            "identity": LinkFormat.of(self.loaded or design).identity.constant.hex(),
+            "silent_cycles": 4 * s.longest_step + 200,
+            "identity": LinkFormat.of(self.loaded or self.design).identity.constant.hex(),
             "image": None if image is None else image.hex(),
-            "record": str(record_file),
         }
-        plan_file.write_text(json.dumps(plan))
-        waves = self.bench.run(
-            BENCH, run_dir=folder, environment={PLAN_VARIABLE: str(plan_file)}, waves=waves
-        )
-        record = json.loads(record_file.read_text())
+
+    def _compare(
+        self, sequences: Sequence[Any], segments: Sequence[dict[str, Any]], record: dict[str, Any]
+    ) -> int:
+        """Compare what the bench recorded with the model; return the number of integers.
+
+        Raises:
+            MismatchError: the first integer that differs, or what else the board did wrong.
+        """
+        net, words_per_step = self.design.network, LinkFormat.of(self.design).words_per_step
+        sent = [word for sequence in sequences for word in input_words(net, sequence)]
         observations = []
-        sent = [word for sequence in checked for word in input_words(net, sequence)]
         for segment, seen in zip(segments, record["segments"], strict=False):
             answers = [
                 (word, int(bool(last) and k == len(words) - 1))
                 for words, last in seen["answers"]
                 for k, word in enumerate(words)
             ]
-            count = len(segment["steps"]) * form.words_per_step
+            count = len(segment["steps"]) * words_per_step
             complete = not segment["cut"] and record["trouble"] is None
             observations.append(Observation(sent[:count], None, answers, complete))
         compared = compare_observations(net, observations)
@@ -123,23 +146,45 @@ class LinkBuild:
         for seen in record["segments"]:
             if seen["other"]:
                 raise MismatchError(f"the board must send nothing but answers, and sent {seen['other'][0]}")
-        return SimulationResult(
-            simulator=self.bench.simulator.name,
-            sequences=len(checked),
-            steps=len(steps),
-            integers_compared=compared,
-            cycles_per_step=None,
-            cycles=record["ns"] // CLOCK_NS,
-            build_seconds=self.seconds,
-            seconds=time.perf_counter() - start,
-            waves=waves,
-        )
+        return compared
 
 
-def emit_linked_core(design: Design, *, clocks_per_bit: Fraction | int, name: str = "linked_core") -> str:
-    """Return the core of ``design`` behind link and UART as Verilog, ports as in ``RTL_PORTS``."""
-    linked = LinkedCore(core=make_core(design), form=LinkFormat.of(design), clocks_per_bit=clocks_per_bit)
-    return emit_verilog(LinkedCorePins(linked), name)
+def _steps(sequences: Sequence[Any]) -> list[Step]:
+    """Return the steps of all sequences."""
+    steps: list[Step] = []
+    for sequence in sequences:
+        rows = sequence.reshape(len(sequence), -1).tolist()
+        steps += [([int(v) for v in row], int(t == 0), int(t == len(rows) - 1)) for t, row in enumerate(rows)]
+    if not steps:
+        raise FormatError("there must be at least 1 sequence, not 0")
+    return steps
+
+
+def _segments(
+    network: IntegerNetwork, steps: list[Step], sequences: int, reset_after: int | None
+) -> list[dict[str, Any]]:
+    """Return what is sent from a reset to the next: first some of the steps where a reset cuts them."""
+    answers = len(steps) if network.output_mode is OutputMode.EVERY_STEP else sequences
+    segments: list[dict[str, Any]] = [{"steps": steps, "answers": answers, "cut": False}]
+    if reset_after is not None:
+        if not 1 <= reset_after <= len(steps):
+            raise FormatError(f"reset_after must be 1 to {len(steps)}, not {reset_after!r}")
+        segments.insert(0, {"steps": steps[:reset_after], "answers": 0, "cut": True})
+    return segments
+
+
+def emit_linked_core(
+    design: Design,
+    *,
+    clocks_per_bit: Fraction | int,
+    link: PhysicalLink = DEFAULT_LINK,
+    name: str = "linked_core",
+) -> str:
+    """Return the core of ``design`` behind its link as Verilog, ports as in :func:`rtl_ports`."""
+    linked = LinkedCore(
+        core=make_core(design), form=LinkFormat.of(design), link=link, clocks_per_bit=clocks_per_bit
+    )
+    return emit_verilog(LinkedCorePins(linked, link), name)
 
 
 def build_link(
@@ -150,12 +195,13 @@ def build_link(
     sources: Sequence[Path],
     top: str,
     clocks_per_bit: Fraction | int,
+    link: PhysicalLink = DEFAULT_LINK,
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
     traced: bool = False,
     loaded: Design | None = None,
 ) -> LinkBuild:
-    """Compile a design with UART pins for a simulator; arguments as in :func:`simulate_link`.
+    """Compile a design with the pins of a link for a simulator; arguments as in :func:`simulate_link`.
 
     ``loaded`` is the design that the hardware was made of, if not ``design``.
     """
@@ -163,7 +209,7 @@ def build_link(
     build_dir = build_dir.resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
     wrapper = build_dir / "link_harness.v"
-    wrapper.write_text(harness(top, ports or RTL_PORTS))
+    wrapper.write_text(harness(top, ports or rtl_ports(link), link))
     bench = build_bench(
         simulator,
         sources=[*sources, wrapper],
@@ -172,7 +218,7 @@ def build_link(
         defines=defines,
         traced=traced,
     )
-    return LinkBuild(design, clocks_per_bit, bench, time.perf_counter() - start, loaded)
+    return LinkBuild(design, clocks_per_bit, bench, time.perf_counter() - start, loaded, link)
 
 
 def simulate_link(
@@ -183,6 +229,7 @@ def simulate_link(
     sequences: Sequence[ArrayLike],
     *,
     simulator: str | None = None,
+    link: PhysicalLink = DEFAULT_LINK,
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
     image: bytes | None = None,
@@ -190,16 +237,18 @@ def simulate_link(
     waves: Path | None = None,
     work_dir: Path | None = None,
 ) -> SimulationResult:
-    """Talk to a design through its UART pins as a host does, and compare every answer with the model.
+    """Talk to a design through its link's pins as a host does, and compare every answer with the model.
 
     Args:
         sources: Verilog files: RTL, or a netlist with the models of its cells.
         top: top module.
-        clocks_per_bit: cycles of the clock pin in a UART bit.
+        clocks_per_bit: cycles of the clock pin in a bit of the link.
         design: what is behind the pins.
         sequences: (steps,) symbols or (steps, m) vectors each.
         simulator: ``icarus`` or ``verilator``; whichever is there, where absent.
-        ports: pins of ``top`` by meaning: ``clock``, ``rx``, ``tx``, and, if there is one, ``reset``.
+        link: the physical link.
+        ports: pins of ``top`` by meaning: ``clock``, those of the link by their names, and, if there is one,
+            ``reset``; those of :func:`rtl_ports` where absent.
         defines: Verilog macros.
         image: what is loaded first, where the weights are in SPRAM; the design's own where absent.
         reset_after: first send that many steps, then a RESET, then everything from the start.
@@ -219,6 +268,7 @@ def simulate_link(
             sources=sources,
             top=top,
             clocks_per_bit=clocks_per_bit,
+            link=link,
             ports=ports,
             defines=defines,
             traced=waves is not None,
@@ -226,25 +276,38 @@ def simulate_link(
         return build.run(sequences, image=image, reset_after=reset_after, waves=waves)
 
 
-def harness(top: str, ports: Mapping[str, str], *, public: bool = True) -> str:
-    """Return the module ``link_harness`` around a design with UART pins: ports clk, rst, rx and tx.
+def harness(
+    top: str, ports: Mapping[str, str], link: PhysicalLink = DEFAULT_LINK, *, public: bool = True
+) -> str:
+    """Return the module ``link_harness`` around a design: ports clk, rst, and the pins of the link.
 
-    ``public`` lets a bench under Verilator see them, which costs speed.
+    Args:
+        top: top module of the design.
+        ports: as in :func:`simulate_link`.
+        link: the physical link.
+        public: lets a bench under Verilator see the pins, which costs speed.
     """
     write, read = (f" /*verilator public_flat_{how}*/" if public else "" for how in ("rw", "rd"))
-    pins = {"clock": "clk", "reset": "rst", "rx": "rx", "tx": "tx"}
+    meanings = {"clock": "clk", "reset": "rst"} | {pin.name: pin.name for pin in link.pins}
+    driven = {pin.name for pin in link.pins if pin.driven}
+    header = ", ".join(
+        f"output {pin}{read}" if pin in driven else f"input {pin}{write}" for pin in meanings.values()
+    )
     # A netlist's pins are bidirectional: each gets a wire of its own, which Verilator cannot give an input.
-    wires = "".join(f"  wire {pin}_pin;\n" for pin in pins.values())
-    inputs = "".join(f"  assign {pin}_pin = {pin};\n" for pin in pins.values() if pin != "tx")
+    wires = "".join(f"  wire {pin}_pin;\n" for pin in meanings.values())
+    assignments = "".join(
+        f"  assign {pin} = {pin}_pin;\n" if pin in driven else f"  assign {pin}_pin = {pin};\n"
+        for pin in meanings.values()
+    )
     connections = ", ".join(
-        f".{ports[meaning]}({pin}_pin)" for meaning, pin in pins.items() if meaning in ports
+        f".{ports[meaning]}({pin}_pin)" for meaning, pin in meanings.items() if meaning in ports
     )
     return (
         "`timescale 1ns/1ps\n"
         "module link_harness (\n"
-        f"  input clk{write}, input rst{write}, input rx{write}, output tx{read}\n"
+        f"  {header}\n"
         ");\n"
-        f"{wires}{inputs}  assign tx = tx_pin;\n"
+        f"{wires}{assignments}"
         f"  {top} dut ({connections});\n"
         "endmodule\n"
     )

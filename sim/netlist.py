@@ -1,24 +1,21 @@
-"""The core synthesized for iCE40, simulated with the models of the vendor's cells."""
+"""The core synthesized for a device family, simulated with the models of the vendor's cells."""
 
 import subprocess
 from pathlib import Path
 
-from qornn_hw.design import Design
-from qornn_hw.engine import Engine
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.family import Family
 from qornn_hw.errors import ToolError
-from rtl_gen.emit import emit_core_verilog
-from rtl_gen.yosys import find_cells, find_yosys
-from sim.core_simulation import CORE_NAME, CoreBuild, build_core
-from sim.runner import Simulator
+from qornn_hw.rtl_gen.emit import emit_core_verilog
+from qornn_hw.rtl_gen.yosys import find_cells, find_yosys
+from qornn_hw.sim.core_simulation import CORE_NAME, CoreBuild, build_core
+from qornn_hw.sim.runner import Simulator
 
-__all__ = ["CELL_DEFINES", "build_core_netlist", "synthesize_core"]
-
-# Default values of ports in the cell models, which Icarus Verilog 11 cannot read.
-CELL_DEFINES = {"NO_ICE40_DEFAULT_ASSIGNMENTS": 1}
+__all__ = ["build_core_netlist", "synthesize_core"]
 
 
-def synthesize_core(design: Design, folder: Path) -> Path:
-    """Synthesize the core of ``design`` alone for iCE40; return the netlist, Verilog of cells.
+def synthesize_core(design: Design, family: Family, folder: Path) -> Path:
+    """Synthesize the core of ``design`` alone for ``family``; return the netlist, Verilog of cells.
 
     Raises:
         ToolError: Yosys is missing or failed.
@@ -26,13 +23,13 @@ def synthesize_core(design: Design, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     source, netlist, log = f"{CORE_NAME}.v", f"{CORE_NAME}_netlist.v", folder / "synthesis.log"
     (folder / source).write_text(emit_core_verilog(design, name=CORE_NAME, vendor_cells=True))
-    # With -dsp yosys takes an SB_MAC16 that is there for one of its own, and ties its C and D to zero.
-    option = "" if design.engine is Engine.DSP else "-dsp"
-    script = f"read_verilog {source}; synth_ice40 {option} -top {CORE_NAME}; write_verilog -noattr {netlist}"
-    command = [find_yosys(), "-q", "-p", script]
+    synthesis = family.synthesis
+    option = "" if design.engine.hard_multipliers else synthesis.multiplier_options
+    command = f"{synthesis.command} {option} -top {CORE_NAME}"
+    script = f"read_verilog {source}; {command}; write_verilog -noattr {netlist}"
     with log.open("w") as file:
         code = subprocess.run(
-            command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, check=False
+            [find_yosys(), "-q", "-p", script], cwd=folder, stdout=file, stderr=subprocess.STDOUT, check=False
         ).returncode
     if code != 0 or not (folder / netlist).is_file():
         raise ToolError(f"Yosys could not synthesize the core, exit code {code}", log)
@@ -41,6 +38,7 @@ def synthesize_core(design: Design, folder: Path) -> Path:
 
 def build_core_netlist(
     design: Design,
+    family: Family,
     simulator: Simulator,
     folder: Path,
     *,
@@ -51,19 +49,20 @@ def build_core_netlist(
 
     Args:
         design: what the hardware is compared with.
+        family: that it is synthesized for.
         simulator: for what.
         folder: for everything that is written.
         synthesized: what is synthesized, if not ``design``: the same with a fault.
         traced: let runs write waves.
     """
     folder = folder.resolve()
-    netlist = synthesize_core(synthesized or design, folder)
+    netlist = synthesize_core(synthesized or design, family, folder)
     return build_core(
         design,
         simulator,
         folder,
-        sources=[netlist, *find_cells()],
-        defines=CELL_DEFINES,
+        sources=[netlist, *find_cells(family.synthesis)],
+        defines=dict(family.synthesis.defines),
         traced=traced,
         loaded=synthesized,
     )

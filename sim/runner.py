@@ -16,14 +16,17 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.etree import ElementTree
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from qornn_hw.errors import OutputError, ToolError
+from qornn_hw.processes.child_process import run_child
 
 __all__ = [
     "SIMULATORS",
@@ -224,6 +227,8 @@ def build_bench(
     with _environment_for(simulator):
         try:
             runner = get_runner(simulator.name)
+            # Programs that the runner starts end with this process.
+            vars(runner)["_execute_cmds"] = partial(_execute, runner)
             # What it says is in the log; failures are raised here.
             runner.log.disabled = True
             runner.build(
@@ -244,6 +249,22 @@ def build_bench(
     if runtime is not None:
         keep_objects(build_dir, runtime)
     return BenchBuild(simulator, top, build_dir, traced, runner)
+
+
+def _execute(runner: Any, commands: Sequence[Sequence[Any]], cwd: Any, stdout: IO[Any] | None = None) -> None:
+    """Run commands as cocotb's runner does, but so that they end with this process.
+
+    It takes the place of the runner's own, with which a simulation of hours would go on without anybody to
+    look at it.
+    """
+    for command in commands:
+        words = [os.fspath(word) for word in command]
+        program = shutil.which(words[0], path=runner.env.get("PATH")) or words[0]
+        with contextlib.ExitStack() as stack:
+            output = stdout or stack.enter_context(Path(os.devnull).open("w"))
+            code = run_child([program, *words[1:]], cwd=Path(cwd), env=runner.env, stdout=output)
+        if code != 0:
+            raise RuntimeError(f"Command failed with return code: {code}")
 
 
 def verilator_runtime(simulator: Simulator, purpose: str) -> Path:
@@ -322,10 +343,10 @@ def _environment_for(simulator: Simulator) -> Iterator[None]:
 
     The simulator's own programs come first on the path. Variables that would change which tests run, or make
     the runner judge them itself, are taken away. Relative entries of the module path would mean another
-    folder in the simulator's process, and a folder named ``sim`` in the caller's would shadow ours: our own
-    root comes first, and relative entries go.
+    folder in the simulator's process: the folder that holds this package comes first, and relative entries
+    go.
     """
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(str(files("qornn_hw"))).resolve().parent)
     with _process_state:
         environment, path = dict(os.environ), list(sys.path)
         for name in list(os.environ):

@@ -1,29 +1,32 @@
 """Seeded random networks with lively states, and input sequences with their corner cases."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.bounds import state_range
-from qornn_hw.fixed import IntFormat, Rounding, scale_to_multiplier
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import (
+from qornn_hw.cells.elman_bounds import state_range
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import (
     SHIFT_MAX,
     Activation,
     InputKind,
     IntegerNetwork,
     OutputKind,
     OutputMode,
-    Scales,
     WeightBits,
 )
+from qornn_hw.files.scale_consistency import scales_for
+from qornn_hw.ir.formats import IntFormat, Rounding, scale_to_multiplier
 
 __all__ = ["corner_sequences", "is_lively", "random_network", "random_sequences"]
 
 IntArray = NDArray[np.int64]
 
 ATTEMPTS = 200
+# The index of a table or of pieces goes from minus to plus this.
+INDEX_REACH = 3.0
 # The widest operand that the dot product is verified for.
 OPERAND_BITS_MAX = 17
 
@@ -60,7 +63,8 @@ def random_network(
         rounding: tie rule.
         output_mode: answers after every step or the last.
         output_kind: logits, argmax or both.
-        index_bits: tanh only: bits of the table index; 2 more than the state's, at most 10, where absent.
+        index_bits: bits of the index of a table or of pieces; where absent 2 more than the state's, at most
+            10.
         shared_multiplier: one M for all units instead of one each.
 
     Raises:
@@ -74,60 +78,102 @@ def random_network(
         form = IntegerNetwork.index_format(input_size)
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
-        w = _weights(rng, (hidden_size, hidden_size), weight_bits.recurrent)
-        u = _weights(rng, (hidden_size, input_size), weight_bits.input)
-        v = _weights(rng, (output_size, hidden_size), weight_bits.output)
-        target = 0.4 * 2 ** (state_bits - 1)
-        recurrent_std = max(1.0, target * _rms(w) * hidden_size**0.5)
-        if one_hot:
-            input_std, shift_max = _rms(u), 31
-        else:
-            input_std = _rms(u) * _rms(rng.integers(form.min, form.max + 1, 256)) * input_size**0.5
-            shift_max = max(0, min(31, OPERAND_BITS_MAX - form.signed_bits))
-        input_shift = int(np.clip(np.round(np.log2(recurrent_std / max(input_std, 0.5))), 0, shift_max))
-        std = float(np.hypot(recurrent_std, input_std * 2**input_shift))
-        center = np.zeros(hidden_size)
-        if activation is not Activation.MODRELU and not one_hot:
-            center += u.sum(axis=1) * 2.0**input_shift * (form.min + form.max) / 2
-        if activation is Activation.RELU:
-            center += w.sum(axis=1) * target / 2
-        bias = np.round(0.3 * std * rng.standard_normal(hidden_size) - center).astype(np.int64)
-        table, result_bits = None, state_bits
-        if activation is Activation.TANH:
-            result_bits = index_bits or min(state_bits + 2, 10)
-            half, top = 1 << (result_bits - 1), (1 << (state_bits - 1)) - 1
-            table = np.round(np.tanh(np.arange(-half, half) * (3 / half)) * top).astype(np.int64)
+        draw = _Draw(
+            activation=activation,
+            state_bits=state_bits,
+            input_format=form,
+            one_hot=one_hot,
+            recurrent_weight=_weights(rng, (hidden_size, hidden_size), weight_bits.recurrent),
+            input_weight=_weights(rng, (hidden_size, input_size), weight_bits.input),
+            output_weight=_weights(rng, (output_size, hidden_size), weight_bits.output),
+        )
+        input_shift, std = draw.input_shift_and_std(rng)
+        bias = draw.bias(rng, std, input_shift)
+        result_bits = (index_bits or min(state_bits + 2, 10)) if activation.shape.indexed else state_bits
+        index_step = INDEX_REACH / (1 << (result_bits - 1))
         spread = np.ones(hidden_size) if shared_multiplier else rng.uniform(0.7, 1.4, hidden_size)
-        # A draw of zeros alone gives any scale; its network is not lively.
-        scale = min(0.4 * 2 ** (result_bits - 1) / std, 16.0)
-        multiplier, shift = scale_to_multiplier(scale, 8, SHIFT_MAX)
-        # Factors of two were removed from it; put them back so that the spread has something to act on.
-        while multiplier < 128 and shift < SHIFT_MAX:
-            multiplier, shift = 2 * multiplier, shift + 1
+        factors, shift = _factors(std, result_bits, spread)
         network = IntegerNetwork(
             activation=activation,
-            recurrent_weight=w,
-            input_weight=u,
-            output_weight=v,
+            recurrent_weight=draw.recurrent_weight,
+            input_weight=draw.input_weight,
+            output_weight=draw.output_weight,
             bias=bias,
-            output_bias=np.round(0.5 * target * _rms(v) * rng.standard_normal(output_size)).astype(np.int64),
+            output_bias=draw.output_bias(rng),
             weight_bits=weight_bits,
             state_bits=state_bits,
             input_kind=input_kind,
             input_format=form,
             input_shift=input_shift,
-            multiplier=np.maximum(1, np.round(multiplier * spread)).astype(np.int64),
+            multiplier=factors,
             shift=shift,
             rounding=rounding,
             initial_state=_initial_state(rng, activation, state_bits, hidden_size),
             output_mode=output_mode,
             output_kind=output_kind,
-            scales=Scales(1.0, 1.0, 1.0, 1.0),
-            table=table,
+            scales=scales_for(activation, state_bits, int(factors.max()), shift, index_step=index_step),
+            **activation.function.parts(result_bits, index_step, state_bits),
         )
         if is_lively(network):
             return network
     raise ValueError(f"no lively network of {hidden_size} units found for seed {seed} in {ATTEMPTS} attempts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draw:
+    """The drawn weights of a network, and the statistics of its accumulators."""
+
+    activation: Activation
+    state_bits: int
+    input_format: IntFormat
+    one_hot: bool
+    recurrent_weight: IntArray
+    input_weight: IntArray
+    output_weight: IntArray
+
+    @property
+    def target(self) -> float:
+        """The wanted root mean square of a state."""
+        return float(0.4 * 2 ** (self.state_bits - 1))
+
+    def input_shift_and_std(self, rng: np.random.Generator) -> tuple[int, float]:
+        """Return the shift that makes U x as large as W g, and the accumulator's standard deviation."""
+        u, form = self.input_weight, self.input_format
+        hidden_size, input_size = u.shape
+        recurrent_std = max(1.0, self.target * _rms(self.recurrent_weight) * hidden_size**0.5)
+        if self.one_hot:
+            input_std, shift_max = _rms(u), 31
+        else:
+            input_std = _rms(u) * _rms(rng.integers(form.min, form.max + 1, 256)) * input_size**0.5
+            shift_max = max(0, min(31, OPERAND_BITS_MAX - form.signed_bits))
+        input_shift = int(np.clip(np.round(np.log2(recurrent_std / max(input_std, 0.5))), 0, shift_max))
+        return input_shift, float(np.hypot(recurrent_std, input_std * 2**input_shift))
+
+    def bias(self, rng: np.random.Generator, std: float, input_shift: int) -> IntArray:
+        """Return a bias that cancels the mean of the products."""
+        u, form = self.input_weight, self.input_format
+        center = np.zeros(len(u))
+        if not self.activation.shape.unit_bias and not self.one_hot:
+            center += u.sum(axis=1) * 2.0**input_shift * (form.min + form.max) / 2
+        mean = self.activation.function.centre * 2 ** (self.state_bits - 1)
+        center += self.recurrent_weight.sum(axis=1) * mean
+        return np.round(0.3 * std * rng.standard_normal(len(u)) - center).astype(np.int64)
+
+    def output_bias(self, rng: np.random.Generator) -> IntArray:
+        """Return a bias of the logits."""
+        v = self.output_weight
+        return np.round(0.5 * self.target * _rms(v) * rng.standard_normal(len(v))).astype(np.int64)
+
+
+def _factors(std: float, result_bits: int, spread: NDArray[np.float64]) -> tuple[IntArray, int]:
+    """Return M of each unit and the shift."""
+    # A draw of zeros alone gives any scale; its network is not lively.
+    scale = min(0.4 * 2 ** (result_bits - 1) / std, 16.0)
+    multiplier, shift = scale_to_multiplier(scale, 8, SHIFT_MAX)
+    # Factors of two were removed from it; put them back so that the spread has something to act on.
+    while multiplier < 128 and shift < SHIFT_MAX:
+        multiplier, shift = 2 * multiplier, shift + 1
+    return np.maximum(1, np.round(multiplier * spread)).astype(np.int64), shift
 
 
 def is_lively(network: IntegerNetwork) -> bool:
@@ -192,7 +238,7 @@ def _initial_state(
     rng: np.random.Generator, activation: Activation, state_bits: int, hidden_size: int
 ) -> IntArray:
     form = IntFormat(state_bits, signed=True)
-    low = 0 if activation is Activation.RELU else form.min
+    low = 0 if activation.function.centre > 0 else form.min
     return rng.integers(low, form.max + 1, hidden_size, dtype=np.int64)
 
 

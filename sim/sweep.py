@@ -7,13 +7,13 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from qornn_hw.design import Design, compile_network
+from qornn_hw.cells.elman_network import Activation, InputKind, OutputKind, OutputMode, WeightBits
+from qornn_hw.compiler.design import Design, compile_network
 from qornn_hw.errors import MismatchError
-from qornn_hw.fixed import IntFormat, Rounding
-from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
-from sim.core_simulation import SimulationResult, simulate_core
-from sim.pauses import PATTERNS
-from sim.stimuli import corner_sequences, random_network, random_sequences
+from qornn_hw.ir.formats import IntFormat, Rounding
+from qornn_hw.sim.core_simulation import SimulationResult, simulate_core
+from qornn_hw.sim.pauses import PATTERNS
+from qornn_hw.sim.stimuli import corner_sequences, random_network, random_sequences
 
 __all__ = ["SETTINGS", "Configuration", "configurations", "pairs_of", "simulate_configuration"]
 
@@ -190,7 +190,10 @@ def simulate_configuration(
         work_dir=work_dir,
     )
     s = design.schedule
-    if s.row_cycles >= s.input_cycles and result.cycles_per_step not in (None, s.cycles_per_step):
+    if s.cycles_are_exact and result.cycles_per_step not in (
+        None,
+        s.cycles_per_step,
+    ):
         raise MismatchError(
             f"a step must take the {design.schedule.cycles_per_step} cycles of the schedule, "
             f"not {result.cycles_per_step}"

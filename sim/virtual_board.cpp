@@ -1,10 +1,10 @@
-// A board in a process: the Verilated harness of sim/link_simulation.py, its UART at a pseudo-terminal.
+// A board in a process: the Verilated harness of sim/link_simulation.py, its link at a pseudo-terminal.
 //
-//     virtual_board HZ BAUD TIMEOUT_CYCLES
+//     virtual_board HZ RATE TIMEOUT_CYCLES
 //
 // Prints {"port": path}, then runs until standard input ends. A line on standard input is answered by one
-// with the statistics. The clock, the serial line to the board and the one from it are all made here: no cycle
-// passes through another language.
+// with the statistics. The clock is made here, and the link's pins are driven by the link's own PinDriver
+// (qornn_hw/link/<link>/pin_driver.h): no cycle passes through another language.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include <memory>
 
 #include "Vlink_harness.h"
+#include "pin_driver.h"
 #include "verilated.h"
 
 namespace {
@@ -77,23 +78,13 @@ int main(int argc, char** argv) {
 
     auto context = std::make_unique<VerilatedContext>();
     auto board = std::make_unique<Vlink_harness>(context.get());
-    board->rx = 1;
     board->rst = 0;
+    PinDriver driver(*board, hz);
+    driver.set_rate(own_rate);
 
-    // Times are cycles in 32.32 fixed point.
-    unsigned rate = own_rate;
-    auto bit_time = [&] { return (hz << 32) / rate; };
-    uint64_t bit = bit_time();
+    // Cycles in 32.32 fixed point.
     uint64_t now = 0;
     std::deque<uint8_t> to_board, to_host;
-    // Start bit, data and stop bit that are on the line, and when the present one ends.
-    unsigned sending = 0;
-    int bits_to_send = 0;
-    uint64_t send_edge = 0;
-    unsigned received = 0;
-    int bits_to_receive = 0;
-    uint64_t sample_at = 0;
-    bool was_high = true;
 
     uint64_t cycles = 0, quiet = 0;
     double busy_seconds = 0, started = seconds();
@@ -121,8 +112,7 @@ int main(int argc, char** argv) {
             const ssize_t count = read(master, bytes, sizeof bytes);
             if (count > 0) {
                 to_board.insert(to_board.end(), bytes, bytes + count);
-                rate = rate_of(slave, own_rate);
-                bit = bit_time();
+                driver.set_rate(rate_of(slave, own_rate));
             }
         }
         while (!to_host.empty()) {
@@ -134,48 +124,19 @@ int main(int argc, char** argv) {
             if (gone <= 0) break;
             to_host.erase(to_host.begin(), to_host.begin() + gone);
         }
+        bool seen = false;
         for (int i = 0; i < BATCH; ++i) {
-            if (bits_to_send == 0 && !to_board.empty()) {
-                // A byte follows the one before it without a gap, to the fraction of a cycle.
-                if (send_edge + (1ull << 32) < now) send_edge = now;
-                sending = to_board.front() << 1 | 1 << 9;
-                to_board.pop_front();
-                bits_to_send = 10;
-                board->rx = 0;
-                send_edge += bit;
-            } else if (bits_to_send != 0 && now >= send_edge) {
-                sending >>= 1;
-                if (--bits_to_send != 0) {
-                    board->rx = sending & 1;
-                    send_edge += bit;
-                } else {
-                    --i;
-                    continue;
-                }
-            }
+            driver.drive(now, to_board);
             board->clk = 0;
             board->eval();
             board->clk = 1;
             board->eval();
             ++cycles;
             now += 1ull << 32;
-            const bool high = board->tx & 1;
-            if (bits_to_receive == 0) {
-                if (was_high && !high) {
-                    bits_to_receive = 9;
-                    received = 0;
-                    sample_at = now + bit + bit / 2;
-                    quiet = 0;
-                }
-            } else if (now >= sample_at) {
-                received = received >> 1 | high << 8;
-                sample_at += bit;
-                // A byte whose stop bit is low reads as zero, as behind a kernel's driver.
-                if (--bits_to_receive == 0) to_host.push_back(high ? received & 0xFF : 0);
-            }
-            was_high = high;
+            driver.sample(now, to_host);
+            seen |= !driver.quiet();
         }
-        quiet = bits_to_send != 0 || bits_to_receive != 0 ? 0 : quiet + BATCH;
+        quiet = seen ? 0 : quiet + BATCH;
     }
     board->final();
     return 0;

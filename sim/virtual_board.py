@@ -1,7 +1,8 @@
-"""A board in a process: its hardware in Verilator, its UART at a pseudo-terminal.
+"""A board in a process: its hardware in Verilator, its link at a pseudo-terminal.
 
-Whatever talks to a board through a serial port talks to this one through the port of the terminal. The clock
-and both directions of the line are made in C++ (``virtual_board.cpp``): no cycle passes through Python.
+Whatever talks to a board through a serial port talks to this one through the port of the terminal, which
+carries the bytes of the frames, whatever the link. The clock and the pins of the link are driven in C++
+(``virtual_board.cpp`` and the link's ``pin_driver.h``): no cycle passes through Python.
 """
 
 import json
@@ -16,8 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from qornn_hw.errors import ToolError
-from sim.link_simulation import RTL_PORTS, harness
-from sim.runner import copy_objects, find_simulator, keep_objects, verilator_runtime
+from qornn_hw.link.physical import PhysicalLink
+from qornn_hw.processes.child_process import run_child
+from qornn_hw.rtl_gen.links.registry import DEFAULT_LINK
+from qornn_hw.sim.link_simulation import harness, rtl_ports
+from qornn_hw.sim.runner import copy_objects, find_simulator, keep_objects, verilator_runtime
 
 __all__ = ["Statistics", "VirtualBoard", "VirtualBoardBuild", "build_virtual_board"]
 
@@ -55,7 +59,7 @@ class VirtualBoardBuild:
     Attributes:
         program: what runs.
         hz: the clock that its line's rate is counted in.
-        baud: rate of its UART.
+        baud: rate of its link in bits a second.
         seconds: that it took to compile.
     """
 
@@ -77,7 +81,8 @@ class VirtualBoard:
 
     Attributes:
         port: path of the terminal: what a host opens.
-        baud: rate of its UART. A host at another rate is not understood, as on a real line.
+        baud: rate of its link in bits a second. Over a UART a host at another rate is not understood, as on a
+            real line.
     """
 
     def __init__(self, build: VirtualBoardBuild, idle_cycles: int = IDLE_CYCLES) -> None:
@@ -143,18 +148,20 @@ def build_virtual_board(
     *,
     hz: int,
     baud: int,
+    link: PhysicalLink = DEFAULT_LINK,
     ports: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | None = None,
 ) -> VirtualBoardBuild:
-    """Compile a design with UART pins for :meth:`VirtualBoardBuild.start`.
+    """Compile a design with the pins of a link for :meth:`VirtualBoardBuild.start`.
 
     Args:
         sources: Verilog files: RTL, or a netlist with the models of its cells.
         top: top module.
         folder: for what is compiled; kept.
         hz: frequency of the clock pin.
-        baud: rate of the UART.
-        ports: pins of ``top`` by meaning, as in :func:`sim.link_simulation.simulate_link`.
+        baud: rate of the link in bits a second.
+        link: the physical link.
+        ports: pins of ``top`` by meaning, as in :func:`qornn_hw.sim.link_simulation.simulate_link`.
         defines: Verilog macros.
 
     Raises:
@@ -165,12 +172,13 @@ def build_virtual_board(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wrapper = folder / "link_harness.v"
-    wrapper.write_text(harness(top, ports or RTL_PORTS, public=False))
+    wrapper.write_text(harness(top, ports or rtl_ports(link), link, public=False))
     options = [
         *("--cc", "--exe", "--build", "--no-timing", "-O3", "-Wno-fatal", "-Wno-lint"),
         *("--x-assign", "fast", "--x-initial", "fast", "--timescale", "1ns/1ps"),
         *("--top-module", "link_harness", "-Mdir", "virtual_board", "-o", "virtual_board"),
         *("-LDFLAGS", "-lutil"),
+        *("-CFLAGS", f"-I{link.pin_driver_header.parent}"),
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
     ]
     made = folder / "virtual_board"
@@ -183,16 +191,16 @@ def build_virtual_board(
         "MAKEFLAGS": " ".join([MAKEFLAGS, *kept]),
         "PATH": os.pathsep.join([str(found.folder), os.environ.get("PATH", "")]),
     }
+    command: list[str | Path] = [
+        found.folder / "verilator",
+        *options,
+        MAIN,
+        *(path.resolve() for path in sources),
+        wrapper,
+    ]
     with log.open("w") as output:
-        code = subprocess.run(
-            [found.folder / "verilator", *options, MAIN, *(path.resolve() for path in sources), wrapper],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+        # The compilers that it starts end with this process, too.
+        code = run_child(command, cwd=folder, env=environment, stdout=output)
     program = made / "virtual_board"
     if code != 0 or not program.is_file():
         raise ToolError(f"verilator could not compile {top}, exit code {code}", log)

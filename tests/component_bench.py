@@ -3,6 +3,8 @@
 from amaranth.hdl import Signal
 from amaranth.sim import Simulator
 
+from qornn_hw.sim.addresses import check_addresses
+
 
 def pipeline_results(component, inputs, output, latency):
     """Return what ``output`` shows ``latency`` cycles after each set of inputs.
@@ -25,8 +27,17 @@ def pipeline_results(component, inputs, output, latency):
             if latency and cycle >= latency - 1:
                 results.append(ctx.get(result))
 
-    simulator = Simulator(component)
+    simulator = Simulator(check_addresses(component))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
     return results[: len(inputs)]
+
+
+def run_bench(component, *benches):
+    """Run benches, async functions of a simulation context, on a component with a clock."""
+    simulator = Simulator(check_addresses(component))
+    simulator.add_clock(1e-8)
+    for bench in benches:
+        simulator.add_testbench(bench)
+    simulator.run()

@@ -3,8 +3,9 @@
 import sys
 
 import pytest
+from fake_tools import fake  # noqa: F401
 
-from qornn_hw import cli
+from qornn_hw.cli import main as cli
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.link_protocol import (
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.compiler.weight_image import check_image
+from qornn_hw.link.protocol import (
     CRC_BYTES,
     SYNC,
     BoardFlag,
@@ -22,7 +23,6 @@ from qornn_hw.link_protocol import (
     encode_reset_done,
     encode_status,
 )
-from qornn_hw.weight_image import check_image
 
 
 class FakeBoard:
@@ -52,7 +52,14 @@ class FakeBoard:
         self._steps = self._answers = 0
         self._state = self._model.initial_state(1)
         self._faulty = False
+        self._fresh = True
         self._unanswered = 0
+
+    def power_up(self):
+        """Lose everything, as without power for a moment: as after a RESET, but nobody is told."""
+        self._received.clear()
+        self._replies.clear()
+        self._reset()
 
     def close(self):
         """Close."""
@@ -118,12 +125,13 @@ class FakeBoard:
                 )
         elif not self.loaded:
             self._fault(FaultCode.NOT_LOADED)
-        elif self._faulty or number != self._steps % 256:
+        elif self._faulty or number != self._steps % 256 or (self._fresh and not command & StepFlag.FIRST):
             self._fault(FaultCode.OUT_OF_SEQUENCE)
         else:
             self._step(StepFlag(command & 7), frame[3:-CRC_BYTES])
 
     def _step(self, flags, payload):
+        self._fresh = False
         self._steps += 1
         self._unanswered += 1
         self.most_unanswered = max(self.most_unanswered, self._unanswered)

@@ -2,22 +2,22 @@
 
 import numpy as np
 
-from qornn_hw.fixed import IntFormat, Rounding
-from qornn_hw.network import (
+from qornn_hw.cells.elman_network import (
     Activation,
     InputKind,
     IntegerNetwork,
     OutputKind,
     OutputMode,
-    Scales,
     WeightBits,
 )
+from qornn_hw.files.scale_consistency import scales_for
+from qornn_hw.ir.formats import IntFormat, Rounding
 
 
 def network_fields(n=3, m=2, p=2, seed=0):
     """Return the fields of a valid network with random weights, for tests to spoil one of them."""
     rng = np.random.default_rng(seed)
-    return {
+    fields = {
         "activation": Activation.IDENTITY,
         "recurrent_weight": rng.integers(-8, 8, (n, n)),
         "input_weight": rng.integers(-8, 8, (n, m)),
@@ -35,13 +35,22 @@ def network_fields(n=3, m=2, p=2, seed=0):
         "initial_state": rng.integers(-128, 128, n),
         "output_mode": OutputMode.EVERY_STEP,
         "output_kind": OutputKind.BOTH,
-        "scales": Scales(1.0, 1.0, 1.0, 1.0),
     }
+    return fields | {"scales": consistent_scales(fields)}
+
+
+def consistent_scales(fields):
+    """Return scales that belong to the requantizer of a network of these fields."""
+    largest = int(np.max(fields["multiplier"]))
+    return scales_for(fields["activation"], fields["state_bits"], largest, fields["shift"])
 
 
 def make_network(n=3, m=2, p=2, seed=0, **changes):
-    """Return a valid network with random weights and the given fields changed."""
-    return IntegerNetwork(**(network_fields(n, m, p, seed) | changes))
+    """Return a valid network with random weights and the given fields changed; its scales follow them."""
+    fields = network_fields(n, m, p, seed) | changes
+    if "scales" not in changes:
+        fields["scales"] = consistent_scales(fields)
+    return IntegerNetwork(**fields)
 
 
 def one_hot_fields(symbols):

@@ -8,7 +8,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from sim.plan import PLAN_VARIABLE
+from qornn_hw.sim.plan import PLAN_VARIABLE
 
 
 @cocotb.test()

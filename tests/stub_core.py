@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.link_protocol import LinkFormat
-from rtl_gen.words import answer_word_layout, input_word_layout
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.words import answer_word_layout, input_word_layout
 
 
 class StubCore(wiring.Component):

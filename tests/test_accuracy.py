@@ -1,6 +1,7 @@
 """docs/results.md: it says what benchmarks/accuracy.jsonl holds, with any part of the runs there."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def accuracy():
 
 @pytest.fixture(scope="module")
 def report(accuracy):
-    """The module that writes the page."""
+    """The module of the text."""
     import accuracy_report
 
     return accuracy_report
@@ -95,14 +96,14 @@ def test_plan(accuracy):
 
 
 def test_steps_by_row_are_said(accuracy, report):
-    """Each title says whether W has steps by row, and the page what that is beside the paper's q_k."""
+    """Each title says whether W has one step per row; the page explains the difference to q_k."""
     entries = accuracy.plan()
     by_row = [e for e in entries if e.jobs[0].config.per_row]
-    assert by_row and [e for e in entries if e.title.endswith(", a step by row")] == by_row
+    assert by_row and [e for e in entries if e.title.endswith(", one step per row")] == by_row
     # The titles of these groups are a column and a row of their tables, and have no room for it.
     assert not [e for e in by_row if e.group in ("methods", "bits")]
     text = " ".join(report.page(entries, []).split())
-    assert "*A step by row* is not the paper's: each row of W has a step of its own" in text
+    assert "*One step per row* is not the paper's: each row of W has a step of its own" in text
     assert "kB counts these n multipliers" in text
     # So do those of other scaled steps.
     scaled = {e.group for e in entries if e.jobs[0].config.norm_preserving}
@@ -113,8 +114,8 @@ def test_steps_by_row_are_said(accuracy, report):
 def test_choice_of_settings_is_said(accuracy, report):
     """The page says by what the settings were chosen, and that the baselines were not tuned."""
     text = " ".join(report.page(accuracy.plan(), []).split())
-    assert "Settings were chosen by the validation metric of seed 0" in text
-    assert "compared partly by test accuracy, so that its figures have a small selection effect" in text
+    assert "The settings were chosen by the validation metric of seed 0" in text
+    assert "compared partly by test accuracy, so its figures have a small selection effect" in text
     rates = {
         job.config.learning_rate_output for e in accuracy.plan() for job in e.jobs if job.baseline is not None
     }
@@ -125,8 +126,8 @@ def test_cells(accuracy, report):
     """Medians with their range, goals, sizes, times, failures, and what was not run."""
     entries = accuracy.plan()
     first = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 5, 12-bit states")
-    second = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 4, 12-bit states, a step by row")
-    third = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 3, 12-bit states, a step by row")
+    second = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 4, 12-bit states, one step per row")
+    third = entry_of(accuracy, "copy", "T0 = 1000, 256 units, k = 3, 12-bit states, one step per row")
     failed = third.jobs[0].head() | {"error": "the loss must be finite"}
     rows = [*(row(first, seed) for seed in (0, 1, 2)), row(second, 1), failed]
     text = report.page(entries, rows)
@@ -136,7 +137,7 @@ def test_cells(accuracy, report):
     ]  # fmt: skip
     assert line_of(text, second.title)[3] == "1.0e-5"
     assert line_of(text, third.title)[2:] == ["failed", "failed", "failed", "-", "0 of 3, 1 failed", "-"]
-    assert "4 are there" in text
+    assert f"4 of {sum(len(e.jobs) for e in entries)} planned" in " ".join(text.split())
     assert "not run" in line_of(text, "200 steps, 128 units, orthogonal W, float")
     worse = row(second, 0, metrics={"integer": {"cross_entropy": 3e-5}})
     assert "<= 2.0e-5: not reached" in line_of(report.page(entries, [worse]), second.title)
@@ -150,7 +151,8 @@ def test_rows_of_other_settings_are_not_shown(accuracy, report):
         good | {"config": good["config"] | {"learning_rate_recurrent": 7.0}},
         good | {"version": 0},
     ):
-        assert report.page([entry, *accuracy.plan()], [other]).count("0 are there") == 1
+        text = report.page([entry, *accuracy.plan()], [other])
+        assert re.search(r"\b0 of\s+\d+\s+planned", text)
 
 
 def test_bits_of_the_states(accuracy, report):
@@ -170,14 +172,14 @@ def test_whole_page_and_plots(accuracy, report, tmp_path):
     """With all rows there are all plots, the same bytes each time; with none there are none."""
     entries = accuracy.plan()
     rows = [row(e, i) for e in entries for i in range(len(e.jobs))]
-    assert report.write_page(entries, rows, tmp_path) == list(report.PLOTS)
+    assert accuracy.write_page(entries, rows, tmp_path) == list(report.PLOTS)
     page = (tmp_path / "results.md").read_text()
     assert "not run |" not in page and all(f"]({name})" in page for name in report.PLOTS)
     assert "published" in (tmp_path / "results_kilobytes.svg").read_text()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    report.write_page(entries, rows, tmp_path)
+    accuracy.write_page(entries, rows, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert report.write_page(entries, [], tmp_path) == []
+    assert accuracy.write_page(entries, [], tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["results.md"]
 
 

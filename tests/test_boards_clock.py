@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""What depends on the clock: the UART's rate, and the parameters of the cells that hold it."""
+"""What depends on the clock: the link's rate, and the parameters of the cells that hold it."""
 
 import json
 from dataclasses import replace
@@ -7,18 +7,20 @@ from fractions import Fraction
 
 import pytest
 
-from boards.clock import (
+from qornn_hw.boards.board import PIN
+from qornn_hw.boards.clock import (
     BoardRate,
     ClockGenerator,
+    board_as_built,
+    board_for_clock,
     cell_parameters,
+    link_clocks_per_bit,
     reset_cycles,
     retune,
-    uart_baud,
-    uart_clocks_per_bit,
 )
-from boards.icebreaker import BOARD
-from boards.registry import BOARDS, find_board
-from qornn_hw.errors import BoardError, ToolError
+from qornn_hw.boards.icebreaker import BOARD
+from qornn_hw.boards.registry import BOARDS, find_board
+from qornn_hw.errors import BoardError, FormatError, ToolError
 
 
 @pytest.mark.parametrize(
@@ -28,13 +30,13 @@ from qornn_hw.errors import BoardError, ToolError
 def test_fastest_rate_that_leaves_eight_cycles(mhz, baud):
     """Any clock has a standard rate, with at least 8 cycles a bit."""
     hz = round(mhz * 1e6)
-    assert uart_baud(BOARD, hz) == baud
-    assert uart_clocks_per_bit(BOARD, hz) == Fraction(hz, baud) >= 8
+    assert BOARD.link_rate(hz) == baud
+    assert link_clocks_per_bit(BOARD, hz) == Fraction(hz, baud) >= 8
 
 
 def test_rate_is_one_of_the_bridge():
     """A board whose bridge is slow gets a slow rate."""
-    assert uart_baud(find_board("colorlight-i5"), 100_000_000) == 115_200
+    assert find_board("colorlight-i5").link_rate(100_000_000) == 115_200
 
 
 def test_rejects_a_clock_that_is_too_slow_for_the_uart():
@@ -43,7 +45,7 @@ def test_rejects_a_clock_that_is_too_slow_for_the_uart():
         BoardError,
         match=r"^clock must be at least 2 MHz, 8 cycles of a UART bit at 0\.25 Mbaud, not 1\.5 MHz$",
     ):
-        uart_baud(BOARD, 1_500_000)
+        BOARD.link_rate(1_500_000)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
@@ -63,11 +65,69 @@ def test_every_clock_of_a_board_has_the_same_cells(board):
         cells = names
         bits = [made[f"linked.rate.bit_{i}"] for i in range(len(made) - 1)]
         increment = sum((next(iter(b.values()))[0] > 0) << i for i, b in enumerate(bits))
-        exact = Fraction(1 << len(bits)) / uart_clocks_per_bit(board, hz)
+        exact = Fraction(1 << len(bits)) / link_clocks_per_bit(board, hz)
         width = len(BoardRate(board=board, hz=hz).increment)
         assert 0 <= increment / exact - 1 < 0.0025
         assert len(bits) == width
     assert tried >= 4
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
+def test_every_oscillator_is_a_clock(board):
+    """Without a PLL a board has its oscillator's clock, no cell for it, and a rate within 0.25 %."""
+    alone, hz = board.on_oscillator(), board.oscillator_hz
+    made = cell_parameters(alone, hz)
+    on_chip = not board.clock_source.has_pin
+    assert ("clock.pll" in made) is on_chip
+    bits = [made[f"linked.rate.bit_{i}"] for i in range(len(made) - on_chip)]
+    increment = sum((next(iter(b.values()))[0] > 0) << i for i, b in enumerate(bits))
+    exact = Fraction(1 << len(bits)) / link_clocks_per_bit(alone, hz)
+    assert 0 <= increment / exact - 1 < 0.0025
+    assert link_clocks_per_bit(alone, hz) >= 8
+
+
+@pytest.mark.parametrize(
+    ("clock", "source", "mhz"),
+    [
+        ("auto", BOARD.clock_source, None),
+        ("oscillator", PIN, 12),
+        ("12", PIN, 12),
+        ("12.0", PIN, 12),
+        ("24", BOARD.clock_source, 24),
+    ],
+)
+def test_the_words_for_a_clock(clock, source, mhz):
+    """The oscillator's frequency, by name or as a number, needs no PLL; another number does."""
+    board, found = board_for_clock(BOARD, clock)
+    assert (board.clock_source, found) == (source, mhz)
+    assert replace(board, clock_source=BOARD.clock_source) == BOARD
+
+
+def test_an_oscillator_on_the_chip_has_no_pll_anyway():
+    """A board with its oscillator on the chip stays as it is."""
+    board = find_board("upduino-internal")
+    assert board_for_clock(board, "oscillator") == (board, 48)
+
+
+@pytest.mark.parametrize("clock", ["fast", "", "1e", "12 MHz"])
+def test_another_word_is_refused(clock):
+    """A word that is no clock is named."""
+    with pytest.raises(FormatError, match=r"^clock must be auto, oscillator or a number of MHz, not "):
+        board_for_clock(BOARD, clock)
+
+
+def test_a_build_has_the_clock_of_its_report():
+    """The report's clock source gives the board that was built; others leave it as it is."""
+    assert board_as_built(BOARD, {"clock_source": PIN.value}) == BOARD.on_oscillator()
+    assert board_as_built(BOARD, {"clock_source": BOARD.clock_source.value}) is BOARD
+    assert board_as_built(BOARD, {}) is BOARD
+
+
+def test_another_frequency_needs_a_pll():
+    """Without a PLL there is one clock."""
+    message = r"^clock must be that of the board's oscillator without a PLL, 12 MHz, not 24 MHz$"
+    with pytest.raises(BoardError, match=message):
+        cell_parameters(BOARD.on_oscillator(), 24_000_000)
 
 
 def netlist(path, hz):
@@ -131,5 +191,5 @@ def test_reset_is_long_enough_at_the_fastest_clock(name, microseconds):
 def test_rates_of_a_board_need_not_be_close():
     """Rates far apart make a bit long below the clock for the faster one; the phase is wide enough for it."""
     board = replace(BOARD, baud_rates=(3_000_000, 9600))
-    assert uart_baud(board, 23_250_000) == 9600
+    assert board.link_rate(23_250_000) == 9600
     assert cell_parameters(board, 23_250_000)

@@ -1,25 +1,21 @@
 """The host client: on a board of a few lines, on a virtual board, and where there is none."""
 
-import errno
 import os
 import pty
 import threading
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import serial
 from fake_board import FakeBoard
 
-from boards import host as host_module
-from boards.host import Host, SerialTransport, find_port, model_answers, network_format, open_port
-from boards.registry import BOARDS, find_board
-from qornn_hw.design import compile_network
-from qornn_hw.engine import Engine
+from qornn_hw.boards.host import Host, SerialTransport, model_answers, network_format, open_port
+from qornn_hw.cells.elman_network import InputKind, OutputKind, OutputMode
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.compiler.weight_image import encode_image
 from qornn_hw.errors import BoardError, FormatError, LinkError, MismatchError
-from qornn_hw.link_protocol import (
+from qornn_hw.link.protocol import (
     CRC_BYTES,
     PROTOCOL_VERSION,
     FaultCode,
@@ -32,11 +28,9 @@ from qornn_hw.link_protocol import (
     encode_reset_done,
     encode_step,
 )
-from qornn_hw.network import InputKind, OutputKind, OutputMode
-from qornn_hw.weight_image import encode_image
-from sim.link_simulation import emit_linked_core
-from sim.stimuli import random_network, random_sequences
-from sim.virtual_board import build_virtual_board
+from qornn_hw.sim.link_simulation import emit_linked_core
+from qornn_hw.sim.stimuli import random_network, random_sequences
+from qornn_hw.sim.virtual_board import build_virtual_board
 
 VECTOR = random_network(seed=1, hidden_size=5, input_size=3, output_size=2)
 SYMBOLS = random_network(
@@ -51,7 +45,7 @@ SYMBOLS = random_network(
 DESIGN = compile_network(VECTOR, columns_per_element=2, elements=2)
 SYMBOL_DESIGN = compile_network(SYMBOLS, columns_per_element=2, elements=2)
 DSP_NETWORK = random_network(seed=3, hidden_size=3, input_size=2, output_size=2)
-DSP_DESIGN = compile_network(DSP_NETWORK, elements=2, engine=Engine.DSP)
+DSP_DESIGN = compile_network(DSP_NETWORK, elements=2, engine="dsp")
 HZ, BAUD = 24_000_000, 3_000_000
 
 
@@ -121,6 +115,20 @@ def test_no_more_is_sent_than_the_buffer_holds(design, step_seconds):
     assert board.most_unanswered <= (200 if step_seconds and not LinkFormat.of(design).every_step else window)
 
 
+def test_steps_ahead_follow_the_bits_of_a_byte():
+    """A core that keeps up with ten bits a byte may be slower than eight: then the buffer is the limit."""
+    form = LinkFormat.of(SYMBOL_DESIGN)
+    (sequence,) = random_sequences(SYMBOLS, batch=1, steps=1000, seed=4)
+    unanswered = []
+    for bits in (10, 8):
+        board = FakeBoard(SYMBOL_DESIGN)
+        step = 9 * form.step_frame_bytes / 3_000_000
+        with connected(board, step_seconds=step, baud=3_000_000, bits_per_byte=bits) as host:
+            host.run([sequence])
+        unanswered.append(board.most_unanswered)
+    assert unanswered[0] > min(form.window, 64) >= unanswered[1]
+
+
 def spoiled(kind, change, count=1):
     """Return a ``mend`` that changes the first replies of a kind, from the third one on."""
     seen = [0]
@@ -165,6 +173,35 @@ def test_a_spoiled_answer_costs_a_reset(design, change):
     assert equal(got, design.network, sequences)
     assert host.statistics.resets == 1
     assert host.statistics.sequences == 6
+
+
+@pytest.mark.parametrize(("timeout", "resets"), [(0.5, True), (40, False)])
+def test_a_patient_host_waits_for_the_rest_of_a_reply(timeout, resets):
+    """A pause within a reply is the end of it, but to a host whose timeout is that of a slow simulation."""
+
+    class SlowBoard(FakeBoard):
+        """A board that makes a pause of a second before the rest of its first answer."""
+
+        def __init__(self, design):
+            super().__init__(design)
+            self.rest = b""
+            self.made = False
+
+        def read(self, seconds):
+            """Return the rest only to a host that waits a second; it is lost to others."""
+            if self.rest:
+                rest, self.rest = self.rest, b""
+                return rest if seconds >= 1 else b""
+            data = super().read(seconds)
+            if not self.made and len(data) > 1 and data[1] == ReplyKind.ANSWER:
+                self.made = True
+                data, self.rest = data[:4], data[4:]
+            return data
+
+    (sequence,) = random_sequences(VECTOR, batch=1, steps=1, seed=2)
+    with connected(SlowBoard(DESIGN), timeout=timeout) as host:
+        assert equal(host.run([sequence]), VECTOR, [sequence])
+        assert bool(host.statistics.resets) is resets
 
 
 def test_what_comes_after_the_last_answer_does_no_harm():
@@ -354,7 +391,7 @@ def test_two_hosts_at_once(board):
 @pytest.mark.parametrize("rate", [115_200, 1_000_000, 2_000_000])
 def test_another_rate_is_told(board, rate):
     """A host at another rate is not understood, and says what to look at."""
-    message = rf"^(a board|the board on {board.port}) must answer .*check .*the rate \(--baud\)"
+    message = rf"^(a board|the board on {board.port}) must answer .*check .*the rate \(`baud`\)"
     with pytest.raises(LinkError, match=message):
         Host(VECTOR, open_port(board.port, rate), design=DESIGN, timeout=0.1).connect()
     with Host(VECTOR, open_port(board.port, BAUD), design=DESIGN) as host:
@@ -391,77 +428,3 @@ def test_silence_is_told():
     finally:
         os.close(master)
         os.close(slave)
-
-
-def test_a_port_that_is_not_there(monkeypatch):
-    """The ports that are there are listed."""
-    monkeypatch.setattr(host_module.list_ports, "comports", lambda: [SimpleNamespace(device="/dev/ttyUSB7")])
-    message = r"^port must be one that is there, /dev/ttyNONE is not; ports that are there: /dev/ttyUSB7$"
-    with pytest.raises(LinkError, match=message):
-        open_port("/dev/ttyNONE", 115_200)
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (
-            serial.SerialException(errno.EACCES, "could not open"),
-            "port must be one that you may use, X is not: perm",
-        ),
-        (
-            serial.SerialException(errno.EBUSY, "could not open"),
-            "port must be free, X is in use by another program",
-        ),
-        (
-            serial.SerialException(errno.EIO, "could not open"),
-            "port must be one that can be opened, X cannot: ",
-        ),
-        (ValueError("Invalid baud rate: 1"), "baud must be a rate that X can do, not 115200"),
-    ],
-)
-def test_a_port_that_cannot_be_opened(monkeypatch, error, message):
-    """Permission, another program, a device that fails, and a rate are told apart."""
-
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(host_module.serial, "Serial", fail)
-    with pytest.raises(LinkError, match=f"^{message}"):
-        open_port("X", 115_200)
-
-
-def usb(device, vid, pid, location=None):
-    """Return a port as pyserial lists it."""
-    return SimpleNamespace(device=device, vid=vid, pid=pid, location=location)
-
-
-def test_the_port_is_found_by_its_usb_ids():
-    """Of an FT2232H the second channel is the UART; other devices are passed over."""
-    ports = [
-        usb("/dev/ttyS0", None, None),
-        usb("/dev/ttyUSB0", 0x0403, 0x6010, "1-2:1.0"),
-        usb("/dev/ttyUSB1", 0x0403, 0x6010, "1-2:1.1"),
-        usb("/dev/ttyUSB2", 0x0403, 0x6015, "1-3:1.0"),
-    ]
-    assert find_port(find_board("icebreaker"), ports) == "/dev/ttyUSB1"
-    assert find_port(find_board("ulx3s-25f"), ports) == "/dev/ttyUSB2"
-    with pytest.raises(
-        BoardError, match=r"^upduino must be connected \(USB 0403:6014\), none was found; check"
-    ):
-        find_port(find_board("upduino"), ports)
-    with pytest.raises(
-        BoardError, match=r"^--port must name the port of tinyfpga-bx: its link is an adapter of"
-    ):
-        find_port(find_board("tinyfpga-bx"), ports)
-    ports.append(usb("/dev/ttyUSB9", 0x0403, 0x6015, "1-4:1.0"))
-    message = (
-        r"^one ulx3s-25f must be connected .*, there are 2: /dev/ttyUSB2, /dev/ttyUSB9; choose with --port$"
-    )
-    with pytest.raises(BoardError, match=message):
-        find_port(find_board("ulx3s-25f"), ports)
-
-
-def test_every_board_has_ids_or_an_adapter():
-    """A board without USB ids is one whose link is an adapter."""
-    for one in BOARDS:
-        assert bool(one.usb) != ("adapter" in one.link)

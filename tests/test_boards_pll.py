@@ -6,38 +6,21 @@ from fractions import Fraction
 
 import pytest
 
-from boards.board import ClockSource
-from boards.pll import (
-    CLKFB_DIV,
-    CLKI_DIV,
-    CLKOP_DIV,
-    CLKOS_DIV,
-    DIVF,
-    DIVQ,
-    DIVR,
-    FBDIV,
-    IDIV,
-    ODIV_SEL,
-    Ecp5Pll,
-    GowinPll,
-    Ice40Oscillator,
-    Ice40Pll,
-    clock_hz,
-    fastest_settings,
-    sign_off_hz,
-    solve_pll,
-)
-from boards.toolchain import find_tool
+from qornn_hw.boards.devices.ecp5 import ECP5_PLL
+from qornn_hw.boards.devices.ecp5.flow import FLOW as ECP5_FLOW
+from qornn_hw.boards.devices.ecp5.pll import CLKFB_DIV, CLKI_DIV, CLKOP_DIV, CLKOS_DIV, Ecp5Pll
+from qornn_hw.boards.devices.gowin import GOWIN_PLL
+from qornn_hw.boards.devices.gowin.flow import FLOW as GOWIN_FLOW
+from qornn_hw.boards.devices.gowin.pll import FBDIV, IDIV, ODIV_SEL, GowinPll
+from qornn_hw.boards.devices.ice40 import ICE40_CORE, ICE40_OSCILLATOR, ICE40_PAD
+from qornn_hw.boards.devices.ice40.flow import FLOW as ICE40_FLOW
+from qornn_hw.boards.devices.ice40.pll import DIVF, DIVQ, DIVR, Ice40Oscillator, Ice40Pll
+from qornn_hw.boards.pll import clock_hz, fastest_settings, sign_off_hz, solve_pll
+from qornn_hw.boards.toolchain import find_tool
 from qornn_hw.errors import BoardError
 
 MHZ = 1_000_000
-PAD, CORE, CHIP, ECP5, GOWIN = (
-    ClockSource.ICE40_PAD,
-    ClockSource.ICE40_CORE,
-    ClockSource.ICE40_OSCILLATOR,
-    ClockSource.ECP5_PLL,
-    ClockSource.GOWIN_PLL,
-)
+PAD, CORE, CHIP, ECP5, GOWIN = ICE40_PAD, ICE40_CORE, ICE40_OSCILLATOR, ECP5_PLL, GOWIN_PLL
 
 
 @pytest.mark.parametrize(
@@ -127,7 +110,7 @@ def test_gowin_keeps_the_limits_of_the_data_sheet(input_mhz):
 @pytest.mark.parametrize("mhz", ["94.5", "121.5"])
 def test_gowin_pll_makes_the_same_frequency(mhz, tmp_path):
     """The tool of Project Apicula makes what we make, with an oscillator within the same limits."""
-    program = find_tool("gowin_pack").path.with_name("gowin_pll")
+    program = find_tool(GOWIN_FLOW.pack).path.with_name("gowin_pll")
     command = [program, "-i", "27", "-o", mhz, "-d", "GW1NR-9 C6/I5", "-f", tmp_path / "pll.v"]
     subprocess.run(command, capture_output=True, text=True, check=True)
     found = dict(re.findall(r"\.(\w+_SEL)\((\d+)\)", (tmp_path / "pll.v").read_text()))
@@ -138,7 +121,7 @@ def test_gowin_pll_makes_the_same_frequency(mhz, tmp_path):
 
 def test_icepll_agrees():
     """The tool of Project IceStorm finds the same dividers for 42 MHz."""
-    icepll = find_tool("icepack").path.with_name("yowasp-icepll")
+    icepll = find_tool(ICE40_FLOW.pack).path.with_name("yowasp-icepll")
     text = subprocess.run([icepll, "-i", "12", "-o", "42"], capture_output=True, text=True, check=True).stdout
     fields = dict(line.split()[:2] for line in text.splitlines() if line.startswith(("DIV", "FILTER")))
     s = solve_pll(PAD, 12 * MHZ, 42 * MHZ)
@@ -150,7 +133,7 @@ def test_icepll_agrees():
 @pytest.mark.parametrize("mhz", ["90", "102.5"])
 def test_ecppll_makes_the_same_frequency(mhz):
     """The tool of Project Trellis makes what we make, with an oscillator within the same limits."""
-    ecppll = find_tool("ecppack").path.with_name("yowasp-ecppll")
+    ecppll = find_tool(ECP5_FLOW.pack).path.with_name("yowasp-ecppll")
     command = [ecppll, "-i", "25", "-o", mhz, "--highres"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"clkout1 frequency: ([\d.]+) MHz", text) or re.search(

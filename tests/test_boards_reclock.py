@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from boards.reclock import cell_places, cells_alone, read_module
+from qornn_hw.boards.reclock import cell_places, cells_alone, read_module
 from qornn_hw.errors import ToolError
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from stub_core import StubCore
 
-from boards.board import SURROUNDINGS, ClockSource
-from boards.pll import fastest_settings
-from boards.registry import BOARDS, find_board
-from boards.top import BoardTop
+from qornn_hw.boards.pll import fastest_settings
+from qornn_hw.boards.registry import BOARDS, find_board
+from qornn_hw.boards.top import BoardTop
 from qornn_hw.errors import BoardError
-from qornn_hw.fixed import IntFormat
-from qornn_hw.link_protocol import LinkFormat
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.link.protocol import LinkFormat
 
 FORM = LinkFormat(2, IntFormat(4, signed=True), 1, 12)
 
@@ -33,6 +32,12 @@ EXPECTED = {
     "orangecrab-25f": ("LFE5U-25F", "ecp5", (24288, 24288, 56, 0, 28), "A9 N17 M18 M3 K4"),
     "orangecrab-85f": ("LFE5U-85F", "ecp5", (83640, 83640, 208, 0, 156), "A9 N17 M18 M3 K4"),
     "tang-nano-9k": ("GW1NR-9C", "gowin", (8640, 6480, 26, 0, 0), "52 18 17 10 11"),
+    "gatemate-a1-evb": (
+        "CCGM1A1",
+        "gatemate",
+        (40960, 40960, 64, 0, 0),
+        "IO_SB_A8 IO_SA_A6 IO_SA_B6 IO_SB_B6",
+    ),
 }
 
 
@@ -73,6 +78,8 @@ def test_plan_has_the_pins(board):
         pins = re.findall(r'LOCATE COMP "\S+" SITE "(\w+)";', files["top.lpf"])
     elif board.family.name == "gowin":
         pins = re.findall(r'IO_LOC "\S+" (\w+);', files["top.cst"])
+    elif board.family.name == "gatemate":
+        pins = re.findall(r'NET "\S+" Loc = "(\w+)"', files["top.ccf"])
     else:
         pins = re.findall(r"set_io \S+ (\w+)", files["top.pcf"])
     assert sorted(pins) == sorted(EXPECTED[board.name][3].split())
@@ -80,7 +87,7 @@ def test_plan_has_the_pins(board):
 
 def test_unknown_board_lists_the_known():
     """A typing error is answered with what there is."""
-    message = r"^board must be one of icebreaker, .*, tang-nano-9k, or a file FILE\.py that .* 'icebraker'$"
+    message = r"^board must be one of icebreaker, .*, gatemate-a1-evb, or a file FILE\.py that .* 'icebraker'"
     with pytest.raises(BoardError, match=message):
         find_board("icebraker")
 
@@ -108,12 +115,18 @@ def test_example_of_the_documentation_is_a_board(tmp_path):
         (None, r"board must be a file that exists, .*my_board\.py does not"),
         (
             "x = 1\n",
-            r"board file .*my_board\.py must define BOARD, a boards\.board\.Board; it defines nothing of",
+            r"board file .*my_board\.py must define BOARD, a qornn_hw\.boards\.board\.Board; it defines n",
         ),
         ("BOARD = 'ulx3s'\n", r"board file .*my_board\.py must define BOARD, a .*; it defines a str$"),
         (
             "\nBOARD = Board()\n",
             r"board file .* must run, and fails \(line 2\) with NameError: name 'Board' is",
+        ),
+        ("import sys\nsys.exit(0)\n", r"board file .* must run, and fails \(line 2\) with SystemExit: 0"),
+        ("exit()\n", r"board file .* must run, and fails \(line 1\) with SystemExit: "),
+        (
+            "\nimport boards\n",
+            r"board file .* must run, and fails \(line 2\) with ImportError: .*; write qornn_hw\.boards in",
         ),
         ("BOARD = (\n", r"board file .* must run, and fails with SyntaxError: "),
     ],
@@ -146,13 +159,14 @@ def test_plan_does_not_depend_on_the_folder(name, tmp_path, monkeypatch):
 def test_core_gets_what_the_surroundings_leave(board):
     """The planner's budget is the device less link, clock and LEDs; as many cells as have a flip-flop."""
     there = replace(board.available, lut=min(board.available.lut, board.available.ff))
-    assert board.for_core + SURROUNDINGS[board.family.name] == there
+    assert board.for_core + board.family.cost.surroundings == there
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
 def test_board_says_what_a_user_needs(board):
     """Every board has words for its link and its programmer, and a clock input that the platform knows."""
     assert board.description and board.link and board.programmer
-    if board.clock_source is not ClockSource.ICE40_OSCILLATOR:
+    assert board.clock_source in board.family.clock_sources
+    if board.clock_source.has_pin:
         clock = board.platform().lookup(board.clock_resource).clock
         assert round(clock.frequency) == board.oscillator_hz

@@ -11,20 +11,23 @@ from fractions import Fraction
 import pytest
 from serial_bench import play
 
-from boards.build import build
-from boards.clock import reset_cycles
-from boards.kept import KEPT_FILE, Kept, built_design
-from boards.memory_cells import BLOCK_RAMS, Memory, masked, read_memories, replaced_contents
-from boards.netlist import find_netlist
-from boards.registry import find_board
-from boards.reload import reload
-from qornn_hw.checkpoint import Checkpoint, save_checkpoint
-from qornn_hw.design import compile_schedule
-from qornn_hw.dsp_schedule import DspSchedule
-from qornn_hw.errors import BoardError, FormatError, MismatchError, ToolError
-from qornn_hw.fixed_schedule import with_room
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.link_protocol import (
+from qornn_hw.boards.build import build
+from qornn_hw.boards.clock import reset_cycles
+from qornn_hw.boards.devices.ecp5.memory_cells import BLOCK_RAM as DP16KD
+from qornn_hw.boards.devices.ice40.memory_cells import BLOCK_RAM as SB_RAM40
+from qornn_hw.boards.kept import KEPT_FILE, Kept, built_design
+from qornn_hw.boards.memory_cells import Memory, masked, read_memories, replaced_contents
+from qornn_hw.boards.netlist import find_netlist
+from qornn_hw.boards.registry import find_board
+from qornn_hw.boards.reload import reload
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import Activation
+from qornn_hw.compiler.chain_refit import schedule_of, with_room
+from qornn_hw.compiler.design import compile_schedule
+from qornn_hw.compiler.engines import dsp, lut
+from qornn_hw.errors import BoardError, DataError, FormatError, MismatchError, ToolError
+from qornn_hw.files.checkpoint import Checkpoint, save_checkpoint
+from qornn_hw.link.protocol import (
     PROTOCOL_VERSION,
     Answer,
     LinkFormat,
@@ -33,10 +36,8 @@ from qornn_hw.link_protocol import (
     encode_reset,
     encode_step,
 )
-from qornn_hw.network import Activation
-from qornn_hw.schedule import Schedule
-from sim.link_simulation import simulate_link
-from sim.stimuli import random_network, random_sequences
+from qornn_hw.sim.link_simulation import simulate_link
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 BOARD = find_board("icebreaker")
 SIZES = {"hidden_size": 5, "input_size": 2, "output_size": 3}
@@ -47,7 +48,7 @@ CLOCK = {"icebreaker": None, "ulx3s-25f": 75}
 
 def built_for(board, folder, network=ONE):
     """Return a folder with a build that has room for other weights."""
-    design = compile_schedule(with_room(Schedule(network, 2, 2)))
+    design = compile_schedule(with_room(lut.schedule(network, 2, 2)))
     build(design, board, folder, cycles_per_step=20, clock_mhz=CLOCK[board.name])
     return folder
 
@@ -90,7 +91,7 @@ def test_the_netlist_computes_the_other_network(built, tmp_path):
     before = {p.name: p.read_bytes() for p in built.iterdir() if p.is_file()}
     stages = []
     done = reload(built, OTHER, BOARD, tmp_path / "out", progress=stages.append)
-    assert stages == ["elaborate", "replace", "netlist", "pack", "read back"]
+    assert [stage.name for stage in stages] == ["elaborate", "replace", "netlist", "pack", "read back"]
     assert {p.name: p.read_bytes() for p in built.iterdir() if p.is_file()} == before
     assert {p.name for p in (tmp_path / "out").iterdir()} == {p.name for p in built.iterdir()}
     assert (tmp_path / "out" / "top.bin").read_bytes() != before["top.bin"]
@@ -133,7 +134,7 @@ def test_reloaded_is_as_built(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "schedule", [DspSchedule(ONE, 1, 2), Schedule(ONE, 2, 2, spram_elements=1)], ids=["dsp", "lut"]
+    "schedule", [dsp.schedule(ONE, 2), lut.schedule(ONE, 2, 2, spram_elements=1)], ids=["dsp", "lut"]
 )
 def test_weights_that_are_loaded_over_the_link(schedule, tmp_path):
     """Of a design with its weights in SPRAM the image changes, too: the netlist takes it and computes."""
@@ -162,6 +163,19 @@ def test_weights_that_are_loaded_over_the_link(schedule, tmp_path):
     # Those of the network before fit the hardware, too, and give its answers.
     with pytest.raises(MismatchError):
         play_with((tmp_path / "one" / "weights.bin").read_bytes())
+
+
+def test_arguments_in_a_kept_file_are_not_used(built, tmp_path):
+    """The packer gets the board's arguments, whatever a file of the first version says of them."""
+
+    def old(text):
+        facts = json.loads(text) | {"version": 1, "pack": ["top.asc", str(tmp_path / "elsewhere")]}
+        return json.dumps(facts)
+
+    folder = spoiled(built, tmp_path / "build", changed("facts.json", old))
+    reload(folder, ONE, BOARD, tmp_path / "out")
+    assert (tmp_path / "out" / "top.bin").read_bytes() == (built / "top.bin").read_bytes()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 # -- failures ---------------------------------------------------------------------------------------------
@@ -204,16 +218,47 @@ def flipped(text):
     return f"{text[:at]}{int(text[at], 16) ^ 1:x}{text[at + 1 :]}"
 
 
+def cells_changed(change):
+    """Return what changes the cells of the kept netlist."""
+
+    def spoil(text):
+        netlist = json.loads(text)
+        change(netlist["modules"]["top"]["cells"])
+        return json.dumps(netlist)
+
+    return changed("netlist.json", spoil)
+
+
+def each_ram(change):
+    """Return what changes the parameters of each block RAM."""
+
+    def spoil(cells):
+        for cell in cells.values():
+            if cell["type"] == "SB_RAM40_4K":
+                change(cell["parameters"])
+
+    return cells_changed(spoil)
+
+
+def facts_changed(change):
+    """Return what changes the facts of the kept file."""
+    return changed("facts.json", lambda text: json.dumps(json.loads(text) | change))
+
+
 FAILURES = {
     "nothing kept": (
         without(KEPT_FILE),
         BoardError,
         r"^the build must have placed\.zip, .* has none; build it",
     ),
-    "no bitstream": (without("top.bin"), BoardError, r"^the build must have its bitstream, .* has none$"),
+    "no bitstream": (
+        without("top.bin"),
+        DataError,
+        r"must hold the bitstream that its report names, top\.bin is not there; build it anew$",
+    ),
     "damaged": (cut, BoardError, r"placed\.zip must be what a build kept, and is not: .*; build it anew$"),
     "another version": (
-        changed("facts.json", lambda text: text.replace('"version": 1', '"version": 9')),
+        changed("facts.json", lambda text: text.replace('"version": 2', '"version": 9')),
         BoardError,
         r"placed\.zip must be what a build kept, and is not: version 9; build it anew$",
     ),
@@ -226,6 +271,36 @@ FAILURES = {
         changed("placed", flipped),
         ToolError,
         r"^the (placed design must hold what the netlist has in|bitstream must hold what was packed)",
+    ),
+    "block RAMs without a mode": (
+        each_ram(lambda parameters: parameters.pop("READ_MODE")),
+        BoardError,
+        r"^placed\.zip must hold memory \S+ in block RAM, and does not: KeyError.*; build it anew$",
+    ),
+    "a mode that is no number": (
+        each_ram(lambda parameters: parameters.update(READ_MODE="two")),
+        BoardError,
+        r"^placed\.zip must hold memory \S+ in block RAM, and does not: ValueError.*; build it anew$",
+    ),
+    "contents that are short": (
+        each_ram(lambda parameters: parameters.update(INIT_0="")),
+        BoardError,
+        r"^placed\.zip must hold memory \S+ in block RAM, and does not: IndexError.*; build it anew$",
+    ),
+    "no cells": (
+        cells_changed(lambda cells: cells.clear()),
+        FormatError,
+        r"^memory \S+ must be in block RAM alone, and is not; a full build is needed$",
+    ),
+    "a clock of no board": (
+        facts_changed({"hz": 36_000_001}),
+        BoardError,
+        r"^clock must be one that the board makes exactly",
+    ),
+    "block RAMs elsewhere": (
+        facts_changed({"block_rams": {}}),
+        ToolError,
+        r"^the placed design must hold what the netlist has in \S+, and does not$",
     ),
     "other contents": (
         changed("netlist.json", lambda text: text.replace("0110", "0111")),
@@ -260,7 +335,7 @@ def test_a_network_that_does_not_fit(built, tmp_path):
 
 def test_board_that_cannot_be_reloaded(built, tmp_path):
     """Of a family whose placed design is not known in text, before anything is read."""
-    message = r"^board must be of iCE40 or ECP5 for its bitstream to be reloaded, tang-nano-9k is gowin; make"
+    message = r"^board must be of ecp5 or ice40 for its bitstream to be reloaded, tang-nano-9k is gowin; make"
     with pytest.raises(BoardError, match=message):
         reload(built, OTHER, find_board("tang-nano-9k"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -288,15 +363,18 @@ def test_command(built, tmp_path):
 # -- the places of bits -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("family", "widths"), [("ice40", (16, 8, 4, 2)), ("ecp5", (36, 18, 9, 4, 2, 1))])
-def test_every_bit_has_a_place_of_its_own(family, widths):
+@pytest.mark.parametrize(
+    ("ram", "parameter_bits", "widths"),
+    [(SB_RAM40, 256, (16, 8, 4, 2)), (DP16KD, 320, (36, 18, 9, 4, 2, 1))],
+    ids=["SB_RAM40", "DP16KD"],
+)
+def test_every_bit_has_a_place_of_its_own(ram, parameter_bits, widths):
     """No two bits of a block RAM share a place, in any width, and all places exist."""
-    ram = BLOCK_RAMS[family]
     for width in widths:
         places = {ram.place(word, bit, width) for word in range(ram.depth(width)) for bit in range(width)}
         assert len(places) == ram.depth(width) * width
         assert {name for name, _ in places} == set(ram.parameters)
-        assert all(0 <= at < ram.parameter_bits for _, at in places)
+        assert all(0 <= at < parameter_bits for _, at in places)
 
 
 def test_a_column_that_was_left_out_is_named():
@@ -306,11 +384,9 @@ def test_a_column_that_was_left_out_is_named():
     with pytest.raises(
         ToolError, match=r"^bit 1 of memory m must be 0 in every word, as in the build, from whi"
     ):
-        replaced_contents("ice40", {}, old, Memory("m", 2, (3, 0, 1), None))
-    with pytest.raises(
-        ToolError, match=r"^memory m must be in block RAM alone, and is not; a full build is need"
-    ):
-        replaced_contents("ice40", {}, old, Memory("m", 2, (0, 1, 1), None))
+        replaced_contents(SB_RAM40, {}, old, Memory("m", 2, (3, 0, 1), None))
+    with pytest.raises(ToolError, match=r"^memory m must be in block RAM alone, and is not$"):
+        replaced_contents(SB_RAM40, {}, old, Memory("m", 2, (0, 1, 1), None))
 
 
 def test_rtlil_is_read(built, tmp_path):
@@ -318,7 +394,7 @@ def test_rtlil_is_read(built, tmp_path):
     kept = Kept.read(built / KEPT_FILE, tmp_path)
     memories = read_memories(kept.rtlil, "top")
     operands = memories["linked.core.operands.memory.memory"]
-    assert operands.granularity == kept.plan.design(ONE).schedule.operand_bits
+    assert operands.granularity == schedule_of(kept.plan, ONE).placement.operand_bits
     assert memories["linked.core.constants.memory"].granularity is None
     (weights,) = (m for name, m in memories.items() if ".element_0.weights" in name)
     assert len(weights.words) > 8

@@ -5,8 +5,8 @@ import json
 import pytest
 from rich.console import Console
 
-from boards.icebreaker import BOARD
-from boards.report import (
+from qornn_hw.boards.icebreaker import BOARD
+from qornn_hw.boards.report import (
     ModelFacts,
     Placement,
     make_report,
@@ -16,8 +16,12 @@ from boards.report import (
     read_utilisation_log,
     report_table,
 )
-from qornn_hw.device import Resources
+from qornn_hw.compiler.family import Resources
 from qornn_hw.errors import DataError, ToolError
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.link.latency import LATENCY_KEYS, StepTimes, link_cycles
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.links.uart.link import UART
 
 FACTS = ModelFacts(
     hidden_size=64,
@@ -31,6 +35,8 @@ FACTS = ModelFacts(
     macs_per_step=6528,
     cycles_per_step=74,
     accumulator_bits=18,
+    times=StepTimes(74, 90, 99),
+    link=LinkFormat(3, IntFormat(8, signed=True), 10, 18),
 )
 PLACEMENT = Placement(
     used={"ICESTORM_LC": 3586, "ICESTORM_RAM": 25, "ICESTORM_DSP": 1, "ICESTORM_SPRAM": 0, "SB_IO": 5},
@@ -69,9 +75,16 @@ def test_keys_are_those_that_scripts_rely_on():
         "cycles_per_step",
         "utilisation",
         "clock_mhz",
+        "clock_source",
         "fmax_mhz",
+        "link",
         "baud",
         "step_us",
+        "steps_per_second",
+        "first_answer_word_cycles",
+        "answer_latency_cycles",
+        "answer_latency_us",
+        "link_latency_us",
         "resources",
         "available",
         "estimated",
@@ -99,6 +112,11 @@ def test_numbers_follow_from_the_facts():
     assert r["utilisation"] == round(6528 / (92 * 74), 4)
     assert r["step_us"] == round(74 / 36, 4)
     assert r["clock_mhz"] == 36.0
+    assert r["clock_source"] == "SB_PLL40_PAD, fed by the PLL's own pin"
+    assert r["steps_per_second"] == round(36e6 / 74, 1)
+    assert (r["first_answer_word_cycles"], r["answer_latency_cycles"]) == (90, 99)
+    assert r["answer_latency_us"] == 99 / 36
+    assert r["link_latency_us"] == round(float(link_cycles(FACTS.times, FACTS.link, 12, UART.line)) / 36, 2)
     assert r["fmax_mhz"] == 77.12
     assert r["resources"] == {"lut": 3586, "ff": 2000, "bram": 25, "spram": 0, "dsp": 1}
     assert r["available"] == {"lut": 5280, "ff": 5280, "bram": 30, "spram": 4, "dsp": 8}
@@ -108,9 +126,10 @@ def test_numbers_follow_from_the_facts():
 
 def test_uncounted_cycles_are_null():
     """Where nobody counted cycles, what depends on them is null."""
-    facts = ModelFacts(**(vars(FACTS) | {"cycles_per_step": None}))
+    facts = ModelFacts(**(vars(FACTS) | {"cycles_per_step": None, "times": None}))
     r = report(facts=facts)
     assert (r["cycles_per_step"], r["utilisation"], r["step_us"]) == (None, None, None)
+    assert [r[key] for key in LATENCY_KEYS] == [None] * 5
 
 
 def test_estimate_is_beside_the_actual():
@@ -134,13 +153,35 @@ def test_placement_is_limited():
 
 @pytest.mark.parametrize("cycles", [74, None])
 def test_table_shows_what_people_ask_for(cycles):
-    """The table names resources and clock."""
+    """The tables name resources, times, the clock, and the fastest one; what nobody counted is left out."""
+    changes = {"cycles_per_step": cycles} | ({} if cycles else {"times": None})
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(report_table(report(facts=ModelFacts(**(vars(FACTS) | {"cycles_per_step": cycles})))))
-    text = capture.get()
-    assert "3586" in text and "5280" in text and "77.12 MHz" in text
-    assert ("74 cycles" in text) is (cycles is not None)
+        console.print(report_table(report(facts=ModelFacts(**(vars(FACTS) | changes)))))
+    lines = {
+        cells[0]: cells[1:]
+        for line in capture.get().splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("│┃").split("│" if "│" in line else "┃")]) > 1
+    }
+    assert lines["resource"] == ["used", "available"]
+    assert lines["logic cells"] == ["3586", "5280"]
+    assert lines["time"] == ["cycles", "us at 36 MHz"]
+    assert lines["clock"] == ["36 MHz"]
+    assert lines["fastest clock as placed"] == ["77.12 MHz"]
+    assert ("step" in lines) is ("steps a second" in lines) is (cycles is not None)
+    if cycles:
+        assert lines["step"] == ["74", "2.0556"]
+        assert lines["last input to answer"] == ["99", "2.75"]
+        assert lines["the same over the link"][0] == ""
+        assert lines["steps a second"] == ["486486"]
+
+
+def test_table_says_where_there_is_no_pll():
+    """A build without a PLL says so beside its clock."""
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report_table(report(board=BOARD.on_oscillator(), clock_hz=12_000_000)))
+    assert "12 MHz, without a PLL" in capture.get()
 
 
 def test_placement_is_read_from_nextpnr(tmp_path):
@@ -195,17 +236,17 @@ def test_report_is_read_back(tmp_path):
             None,
             "must be a folder with the results of a build, it has no report.json; run qornn-hw build first",
         ),
-        ("{", "must be the report of a build, it cannot be read"),
-        ("[]", "must be the report of a build, it has no clock_mhz"),
-        ("{}", "must be the report of a build, it has no clock_mhz"),
-        ('{"clock_mhz": 36}', "must be the report of a build, it has no baud"),
+        ("{", "must be the report of a build: Expecting property name.*; build it anew$"),
+        ("[]", r"must be the report of a build: it must be a JSON object, not \[\]; build it anew$"),
+        ("{}", "must be the report of a build: it has no clock_mhz; build it anew$"),
+        ('{"clock_mhz": 36}', "must be the report of a build: it has no baud; build it anew$"),
         (
-            '{"clock_mhz": 36, "baud": 9600, "board": ["a"]}',
-            r"must be the report of a build, its board is \['a'\]",
+            '{"clock_mhz": 36, "baud": 9600, "board": ["a"], "files": {}}',
+            r"must be the report of a build: its board must be a name of letters, .*, not \['a'\]; build it",
         ),
         (
             '{"clock_mhz": 36, "baud": 9600, "board": "a", "files": {"bitstream": 5}}',
-            "must be the report of a build, its files are names, not 5",
+            r"must be the report of a build: its files\.bitstream must be a name of letters, .*, not 5; ",
         ),
     ],
 )

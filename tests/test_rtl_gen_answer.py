@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from qornn_hw.design import compile_network
-from qornn_hw.network import OutputKind
-from rtl_gen.answer import Answer
-from sim.stimuli import random_network
+from qornn_hw.cells.elman_network import OutputKind
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.compiler.engines.lut.timing import LutTiming
+from qornn_hw.rtl_gen.answer import Answer
+from qornn_hw.sim.addresses import check_addresses
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 
 def play(design, answers, ready):
@@ -40,7 +43,7 @@ def play(design, answers, ready):
             cycle += 1
             assert cycle < 5000
 
-    simulator = Simulator(answer)
+    simulator = Simulator(check_addresses(answer))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
@@ -70,7 +73,7 @@ def test_every_word_comes_out_in_order(p, kind, ready):
     """Logits and argmax of many answers, ties and extremes among them, however slow the reader."""
     network = random_network(seed=1, hidden_size=4, input_size=2, output_size=p, output_kind=kind)
     design = compile_network(network, columns_per_element=2, elements=2)
-    limit = 1 << (design.schedule.accumulator_bits - 1)
+    limit = 1 << (design.schedule.widths.accumulator_bits - 1)
     rng = np.random.default_rng(1)
     low, high = (-limit, limit) if kind is OutputKind.ARGMAX else (-limit // 4, limit // 4)
     answers = [rng.integers(low, high, p) for _ in range(6)] + [np.full(p, 3), np.full(p, low), np.arange(p)]
@@ -86,3 +89,33 @@ def test_there_is_room_for_two_answers():
     _, launches = play(design, answers, lambda cycle: cycle > 60)
     assert launches[1] < 20
     assert launches[2] > 60
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chain", "spare"),
+    [
+        ((1, 1, 1), (1, 1, 1), 1),
+        ((1, 1, 1), (1, 2, 1), 1),
+        ((2, 1, 2), (1, 3, 2), 1),
+        ((8, 1, 4), (4, 3, 4), 1),
+        ((6, 1, 1), (1, 7, 1), 1),
+        ((5, 1, 2), (1, 3, 0), 0),
+        ((16, 1, 2), (8, 3, 0), 0),
+    ],
+)
+def test_answers_held_are_those_under_way_and_one(sizes, chain, spare, monkeypatch):
+    """Steps keep their pace with that many, one less beside a readout, and lose it with fewer."""
+    hidden, inputs, outputs = sizes
+    columns, elements, lanes = chain
+    network = random_network(seed=3, hidden_size=hidden, input_size=inputs, output_size=outputs)
+    design = compile_network(network, columns_per_element=columns, elements=elements, readout_lanes=lanes)
+    s = design.schedule
+    sequences = random_sequences(network, batch=1, steps=14, seed=0)
+
+    def pace(held):
+        monkeypatch.setattr(LutTiming, "answers_held", held)
+        return simulate_core_in_python(design, sequences).cycles_per_step
+
+    enough = s.timing.answers_held - spare
+    assert pace(enough) == s.cycles_per_step
+    assert pace(enough - 1) > s.cycles_per_step

@@ -4,14 +4,15 @@ import re
 
 import pytest
 
-from qornn_hw.design import compile_network
+from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.cells.elman_network import InputKind
+from qornn_hw.compiler.design import compile_network
 from qornn_hw.errors import ToolError
-from qornn_hw.fixed import IntFormat
-from qornn_hw.network import InputKind
-from rtl_gen import yosys
-from rtl_gen.emit import emit_core_verilog, port_table
-from rtl_gen.yosys import find_cells, find_yosys
-from sim.stimuli import random_network
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.rtl_gen import yosys
+from qornn_hw.rtl_gen.emit import emit_core_verilog, port_table
+from qornn_hw.rtl_gen.yosys import find_cells, find_yosys
+from qornn_hw.sim.stimuli import random_network
 
 
 def make(spram=0, **settings):
@@ -83,5 +84,5 @@ def test_an_old_yosys_is_an_error(monkeypatch, tmp_path):
 
 def test_cell_models_are_found():
     """The models of the iCE40 cells come with Yosys."""
-    (cells,) = find_cells()
+    (cells,) = find_cells(ICE40_ULTRAPLUS.synthesis)
     assert "module SB_RAM40_4K" in cells.read_text()

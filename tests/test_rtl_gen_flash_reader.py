@@ -8,10 +8,10 @@ import pytest
 from amaranth.sim import Simulator
 from flash_bench import SerialFlash
 
-from qornn_hw.design import compile_network
-from qornn_hw.engine import Engine
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.link_protocol import (
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.compiler.weight_image import HEADER_BYTES, LoadStatus, check_image, encode_image
+from qornn_hw.link.protocol import (
     Answer,
     BoardFlag,
     FaultCode,
@@ -24,11 +24,10 @@ from qornn_hw.link_protocol import (
     encode_reset,
     encode_step,
 )
-from qornn_hw.weight_image import HEADER_BYTES, LoadStatus, check_image, encode_image
-from rtl_gen.engines import make_core
-from rtl_gen.flash_reader import BYTE_CYCLES, FlashReader
-from rtl_gen.linked_core import LinkedCore
-from sim.stimuli import random_network, random_sequences
+from qornn_hw.rtl_gen.engines import make_core
+from qornn_hw.rtl_gen.flash_reader import BYTE_CYCLES, FlashReader
+from qornn_hw.rtl_gen.links.linked_core import LinkedCore
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 
 def read(content, address, count, *, tick_cycles=40, **flash):
@@ -157,7 +156,7 @@ def boot(design, content, requests=(), starting=range(0)):
 def design():
     """Return a small design with its weights in SPRAM."""
     network = random_network(seed=1, hidden_size=5, input_size=2, output_size=2, weight_bits=8)
-    return compile_network(network, elements=3, engine=Engine.DSP)
+    return compile_network(network, elements=3, engine="dsp")
 
 
 def steps_of(design, count):

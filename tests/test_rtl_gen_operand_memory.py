@@ -4,15 +4,16 @@
 import pytest
 from amaranth.sim import Simulator
 
-from qornn_hw.design import compile_network
-from qornn_hw.network import InputKind
-from rtl_gen.operand_memory import OperandMemory
-from sim.stimuli import random_network
+from qornn_hw.cells.elman_network import InputKind
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.rtl_gen.operand_memory import OperandMemory
+from qornn_hw.sim.addresses import check_addresses
+from qornn_hw.sim.stimuli import random_network
 
 
 def run(dut, bench):
     """Run one testbench."""
-    simulator = Simulator(dut)
+    simulator = Simulator(check_addresses(dut))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
@@ -61,7 +62,7 @@ def test_states_replace_each_other_and_the_initial_state_stays(columns):
     network = random_network(seed=1, hidden_size=7, input_size=3, output_size=2)
     design = compile_network(network, columns_per_element=columns, elements=2)
     s = design.schedule
-    words = range(s.input_words, s.words)
+    words = range(s.placement.input_words, s.placement.words)
     padding = [0] * (len(words) * columns - 7)
 
     async def bench(ctx):
@@ -80,7 +81,7 @@ def test_the_next_input_arrives_while_one_is_used(columns):
     """Two inputs fit, shifted to the state's grid; the third waits until the first is taken."""
     network = random_network(seed=1, hidden_size=3, input_size=3, output_size=2)
     design = compile_network(network, columns_per_element=columns, elements=1)
-    words = range(design.schedule.input_words)
+    words = range(design.schedule.placement.input_words)
 
     def shifted(values):
         return [v << network.input_shift for v in values]

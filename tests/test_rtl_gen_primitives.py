@@ -11,14 +11,14 @@ from amaranth.lib.wiring import In, Out
 from primitive_harness import harness_of
 from simulators import DEFAULT
 
-from qornn_hw.engine import MacSettings
-from rtl_gen.emit import emit_verilog
-from rtl_gen.primitives.mac16 import Mac16
-from rtl_gen.primitives.spram import Spram
-from rtl_gen.yosys import find_cells
-from sim.netlist import CELL_DEFINES
-from sim.plan import PLAN_VARIABLE
-from sim.runner import build_bench
+from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.compiler.mac_settings import MacSettings
+from qornn_hw.rtl_gen.emit import emit_verilog
+from qornn_hw.rtl_gen.primitives.mac16 import Mac16
+from qornn_hw.rtl_gen.primitives.spram import Spram
+from qornn_hw.rtl_gen.yosys import find_cells
+from qornn_hw.sim.plan import PLAN_VARIABLE
+from qornn_hw.sim.runner import build_bench
 
 SETTINGS = [
     (MacSettings(a_signed, b_signed, carry), c_register)
@@ -94,10 +94,10 @@ def recorded(tmp_path_factory):
     harness.write_text(harness_of(MAC_BITS + SPRAM_BITS, OUT_BITS, "cells", "twins"))
     bench = build_bench(
         DEFAULT,
-        sources=[*sources, *find_cells(), harness],
+        sources=[*sources, *find_cells(ICE40_ULTRAPLUS.synthesis), harness],
         top="harness",
         build_dir=folder / "build",
-        defines=CELL_DEFINES,
+        defines=dict(ICE40_ULTRAPLUS.synthesis.defines),
     )
     inputs, record, plan = rows(), folder / "record.json", folder / "plan.json"
     plan.write_text(json.dumps({"rows": [pack(row) for row in inputs], "record": str(record)}))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from rtl_gen.queue import Queue, RegisterQueue
+from qornn_hw.rtl_gen.queue import Queue, RegisterQueue
+from qornn_hw.sim.addresses import check_addresses
 
 
 def play(queue, depth, words, write, read):
@@ -26,7 +27,7 @@ def play(queue, depth, words, write, read):
             cycle += 1
             assert cycle < 20 * len(words) + 20
 
-    simulator = Simulator(queue)
+    simulator = Simulator(check_addresses(queue))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()

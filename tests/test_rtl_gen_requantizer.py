@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from component_bench import pipeline_results
 
-from qornn_hw.fixed import Rounding, requantize, saturate
-from qornn_hw.rom import RomImage
-from rtl_gen.requantizer import Requantizer
+from qornn_hw.compiler.memory import Memory
+from qornn_hw.ir.formats import Rounding, requantize, saturate
+from qornn_hw.rtl_gen.requantizer import Requantizer
 
 
 def make(value_bits, multiplier, multiplier_bits, shift, rounding, bits, relu=False, table=None):
@@ -85,7 +85,7 @@ def test_wide_values(value_bits, multiplier_bits, shift, bits, rounding):
 def test_a_table_takes_the_place_of_the_last_register():
     """Exhaustive: the saturated value is a table index, at no cycle more."""
     entries = [int(v) for v in np.random.default_rng(1).integers(-8, 8, 32)]
-    table = RomImage("table", 4, tuple(entry & 15 for entry in entries))
+    table = Memory.plain("table", 4, tuple(entry & 15 for entry in entries))
     values = list(all_of(9))
     dut = make(9, 3, 2, 2, Rounding.HALF_UP, bits=5, table=table)
     assert dut.latency == make(9, 3, 2, 2, Rounding.HALF_UP, bits=5).latency

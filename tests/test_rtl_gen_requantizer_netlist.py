@@ -10,13 +10,13 @@ from amaranth.lib.wiring import In, Out
 from primitive_harness import harness_of
 from simulators import DEFAULT
 
-from qornn_hw.fixed import Rounding
-from rtl_gen.emit import emit_verilog
-from rtl_gen.requantizer import Requantizer
-from rtl_gen.yosys import find_cells, find_yosys
-from sim.netlist import CELL_DEFINES
-from sim.plan import PLAN_VARIABLE
-from sim.runner import build_bench
+from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.ir.formats import Rounding
+from qornn_hw.rtl_gen.emit import emit_verilog
+from qornn_hw.rtl_gen.requantizer import Requantizer
+from qornn_hw.rtl_gen.yosys import find_cells, find_yosys
+from qornn_hw.sim.plan import PLAN_VARIABLE
+from qornn_hw.sim.runner import build_bench
 
 # Bits of the value, shared factor, bits of the factor, shift: one multiplier or two, sums around 32 bits.
 SETTINGS = [
@@ -89,10 +89,15 @@ def test_the_netlist_is_what_the_verilog_says(tmp_path):
     assert (tmp_path / "netlist.v").read_text().count("SB_MAC16 #") >= len(SETTINGS)
     bench = build_bench(
         DEFAULT,
-        sources=[tmp_path / "harness.v", tmp_path / "rtl.v", tmp_path / "netlist.v", *find_cells()],
+        sources=[
+            tmp_path / "harness.v",
+            tmp_path / "rtl.v",
+            tmp_path / "netlist.v",
+            *find_cells(ICE40_ULTRAPLUS.synthesis),
+        ],
         top="harness",
         build_dir=tmp_path / "build",
-        defines=CELL_DEFINES,
+        defines=dict(ICE40_ULTRAPLUS.synthesis.defines),
     )
     plan, record = tmp_path / "plan.json", tmp_path / "record.json"
     plan.write_text(json.dumps({"rows": rows(), "record": str(record)}))

@@ -5,8 +5,8 @@ import random
 import pytest
 from component_bench import pipeline_results
 
-from qornn_hw.rom import RomImage
-from rtl_gen.rom import Rom
+from qornn_hw.compiler.memory import Memory
+from qornn_hw.rtl_gen.rom import Rom
 
 
 @pytest.mark.parametrize(("width", "depth"), [(1, 1), (1, 2), (7, 3), (16, 256), (130, 33)])
@@ -16,6 +16,6 @@ def test_every_word_comes_a_cycle_after_its_address(width, depth):
     words = tuple(rng.getrandbits(width) for _ in range(depth))
     addresses = [*range(depth), *(rng.randrange(depth) for _ in range(50))]
     got = pipeline_results(
-        Rom(RomImage("image", width, words)), [{"addr": a} for a in addresses], "data", Rom.LATENCY
+        Rom(Memory.plain("image", width, words)), [{"addr": a} for a in addresses], "data", Rom.LATENCY
     )
     assert got == [words[a] for a in addresses]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from simulators import DEFAULT
 
-from qornn_hw.design import compile_network
+from qornn_hw.cells.elman_network import Activation, InputKind, OutputKind, OutputMode
+from qornn_hw.compiler.design import compile_network
 from qornn_hw.errors import FormatError, MismatchError
-from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode
-from sim.amaranth_bench import simulate_core_in_python
-from sim.core_simulation import build_core, cycles_from_step_to_step, simulate_core
-from sim.pauses import PATTERNS
-from sim.runner import find_simulator
-from sim.stimuli import corner_sequences, random_network, random_sequences
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.core_simulation import build_core, cycles_from_step_to_step, simulate_core
+from qornn_hw.sim.pauses import PATTERNS
+from qornn_hw.sim.runner import find_simulator
+from qornn_hw.sim.stimuli import corner_sequences, random_network, random_sequences
 
 NETWORK = random_network(seed=3, hidden_size=7, input_size=3, output_size=3, activation=Activation.TANH)
 DESIGN = compile_network(NETWORK, columns_per_element=2, elements=3)

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 from simulators import DEFAULT, INSTALLED
 
-from qornn_hw.checkpoint import Checkpoint, save_checkpoint
-from qornn_hw.design import compile_network
-from qornn_hw.engine import Engine
+from qornn_hw.cells.elman_network import Activation, InputKind, OutputKind, OutputMode, WeightBits
+from qornn_hw.compiler.design import compile_network
 from qornn_hw.errors import FormatError, OutputError
-from qornn_hw.network import Activation, InputKind, OutputKind, OutputMode, WeightBits
-from rtl_gen.emit import core_ports
-from sim.export import export_core, golden_vectors, memory_images
-from sim.runner import find_simulator
-from sim.stimuli import random_network, random_sequences
+from qornn_hw.rtl_gen.emit import core_ports
+from qornn_hw.sim.export import export_core, golden_vectors, memory_images
+from qornn_hw.sim.runner import find_simulator
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 SMALL = {"hidden_size": 5, "input_size": 3, "output_size": 2}
 DESIGNS = {
@@ -40,7 +38,7 @@ DESIGNS = {
         {"activation": Activation.TANH},
         {"columns_per_element": 2, "elements": 2, "readout_lanes": 1},
     ),
-    "dsp engine, weights in SPRAM": ({}, {"elements": 3, "engine": Engine.DSP}),
+    "dsp engine, weights in SPRAM": ({}, {"elements": 3, "engine": "dsp"}),
     "weights of an element in SPRAM": ({}, {"columns_per_element": 2, "elements": 2, "spram_elements": 1}),
 }
 
@@ -182,12 +180,12 @@ def test_files_are_what_they_say(name, exported):
 def test_memories_hold_the_weights():
     """What is read out of the Verilog is what the design put in."""
     design = make(CHECKED[0])
-    from rtl_gen.emit import emit_core_verilog
+    from qornn_hw.rtl_gen.emit import emit_core_verilog
 
     found = {image.name: image.words for image in memory_images(emit_core_verilog(design))}
-    for e, image in enumerate(design.weight_images):
-        assert found[f"chain.element_{e}.weights"] == image.words
-    assert found["constants"] == design.constant_image.words
+    for e in range(design.schedule.chain.elements):
+        assert found[f"chain.element_{e}.weights"] == design.memory(f"weights_{e}").words
+    assert found["constants"] == design.memory("constants").words
 
 
 def test_vectors_mark_the_last_words():
@@ -214,11 +212,11 @@ def test_an_export_replaces_an_older_one(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"name": "2core"}, FormatError, r"^--name must be letters, digits and '_', not '2core'$"),
-        ({"name": "a.b"}, FormatError, r"^--name must be letters, digits and '_', not 'a\.b'$"),
-        ({"name": "module"}, FormatError, r"^--name must be no keyword of Verilog, 'module' is one$"),
-        ({"steps": 0}, FormatError, r"^--steps must be at least 1, not 0$"),
-        ({"sequences": 0}, FormatError, r"^--sequences must be at least 1, not 0$"),
+        ({"name": "2core"}, FormatError, r"^name must be letters, digits and '_', not '2core'$"),
+        ({"name": "a.b"}, FormatError, r"^name must be letters, digits and '_', not 'a\.b'$"),
+        ({"name": "module"}, FormatError, r"^name must be no keyword of Verilog, 'module' is one$"),
+        ({"steps": 0}, FormatError, r"^steps must be 1 to 1000000, not 0$"),
+        ({"sequences": 0}, FormatError, r"^sequences must be 1 to 1000000, not 0$"),
     ],
 )
 def test_bad_requests(options, error, message, tmp_path):
@@ -231,38 +229,42 @@ def test_bad_requests(options, error, message, tmp_path):
 def test_a_folder_that_cannot_be_written(tmp_path):
     """A file in its place is named."""
     (tmp_path / "core").write_text("a file")
-    with pytest.raises(
-        OutputError, match=r"^the output folder must be one that can be written, .*core is not"
-    ):
+    with pytest.raises(OutputError, match=r"^the output folder must be writable, .*core is not"):
         export_core(make(CHECKED[0]), tmp_path / "core")
     assert (tmp_path / "core").read_text() == "a file"
 
 
-def run(*arguments):
-    """Run the command line; return exit code, output and errors."""
-    command = [sys.executable, "-m", "qornn_hw", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_command(tmp_path):
-    """`qornn-hw export` with and without a board, either engine; errors are one line with exit code 2."""
-    model = tmp_path / "model.npz"
-    save_checkpoint(model, Checkpoint(random_network(seed=2, **SMALL)))
-    code, output, errors = run("export", model, "-o", tmp_path / "a", "--lanes", "4", "--name", "mine")
-    assert (code, errors) == (0, "") and "mine_tb.v" in output
-    assert (tmp_path / "a" / "mine.v").is_file()
-    code, output, _ = run("export", model, "-o", tmp_path / "b", "--engine", "dsp", "--json")
-    assert (code, json.loads(output)["engine"]) == (0, "dsp")
-    code, output, _ = run("export", model, "-o", tmp_path / "c", "--board", "icebreaker", "--json")
-    assert (code, json.loads(output)["engine"]) == (0, "lut")
-    for options, fragment in (
-        (["--engine", "fpga"], "--engine must be lut or dsp, not 'fpga'"),
-        (["--engine", "dsp", "--lanes", "0"], "--lanes must be at least 1, not 0"),
-        (["--lanes", "0"], "lanes must be at least 1, not 0"),
-        (["--board", "none"], "none"),
-        (["--seed", "-1"], "--seed must be 0 or more, not -1"),
-    ):
-        code, output, errors = run("export", model, "-o", tmp_path / "d", *options)
-        assert (code, output, errors.count("\n")) == (2, "", 1) and fragment in errors
-    assert not (tmp_path / "d").exists()
+@pytest.mark.parametrize(
+    ("sizes", "kind", "said"),
+    [
+        (
+            {"hidden_size": 1, "input_size": 1, "output_size": 1},
+            OutputKind.LOGITS,
+            (
+                "Recurrent network, 1 hidden unit, relu, 1 input, 1 output.",
+                "1 word makes a time step: the input, 4 bits, unsigned.",
+                "An answer of 1 word after each step: the logit.",
+                "1 multiply-accumulate a cycle.",
+            ),
+        ),
+        (
+            {"hidden_size": 3, "input_size": 2, "output_size": 2},
+            OutputKind.BOTH,
+            (
+                "Recurrent network, 3 hidden units, relu, 2 inputs, 2 outputs.",
+                "2 words make a time step: the entries of the vector in order, 4 bits, unsigned.",
+                "An answer of 3 words after each step: the logits, 2 of them, then the index of the largest",
+                "sequences, ",
+            ),
+        ),
+    ],
+)
+def test_words_of_the_readme(sizes, kind, said, tmp_path):
+    """One of a thing is in the singular, several are in the plural."""
+    network = random_network(seed=1, activation=Activation.RELU, output_kind=kind, **sizes)
+    design = compile_network(network, columns_per_element=1, elements=1)
+    export_core(design, tmp_path, sequences=1, steps=1)
+    readme = (tmp_path / "README.md").read_text()
+    for words in said:
+        assert words in readme
+    assert not re.search(r"\b1 (words|hidden units|inputs|outputs|cycles|steps|sequences|bits)\b", readme)

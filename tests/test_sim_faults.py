@@ -3,18 +3,18 @@
 import pytest
 from simulators import DEFAULT, INSTALLED
 
-from qornn_hw.design import compile_network, with_image
-from qornn_hw.engine import Engine
+from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.cells.elman_network import Activation, InputKind
+from qornn_hw.compiler.design import compile_network
+from qornn_hw.compiler.weight_image import HEADER_BYTES, encode_image
 from qornn_hw.errors import MismatchError
-from qornn_hw.network import Activation, InputKind
-from qornn_hw.weight_image import HEADER_BYTES, encode_image
-from sim.amaranth_bench import simulate_core_in_python
-from sim.core_simulation import build_core
-from sim.faults import inject_faults
-from sim.link_simulation import build_link, emit_linked_core
-from sim.netlist import build_core_netlist
-from sim.runner import find_simulator
-from sim.stimuli import random_network, random_sequences
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.core_simulation import build_core
+from qornn_hw.sim.faults import inject_faults
+from qornn_hw.sim.link_simulation import build_link, emit_linked_core
+from qornn_hw.sim.netlist import build_core_netlist
+from qornn_hw.sim.runner import find_simulator
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 CLOCKS_PER_BIT = 8
 
@@ -45,7 +45,7 @@ DSP_DESIGN, DSP_SEQUENCES = make(
     False,
     widths={"weight_bits": 8, "state_bits": 12},
     elements=2,
-    engine=Engine.DSP,
+    engine="dsp",
 )
 DSP_FAULTS = {fault.name: fault for fault in inject_faults(DSP_DESIGN, DSP_SEQUENCES)}
 # Two elements of three have their weights in SPRAM; two passes.
@@ -78,7 +78,7 @@ def on_verilog(simulator):
 
 def on_netlist(hardware, design, sequences, folder):
     """Run the synthesized netlist."""
-    build_core_netlist(design, DEFAULT, folder, synthesized=hardware).run(sequences)
+    build_core_netlist(design, ICE40_ULTRAPLUS, DEFAULT, folder, synthesized=hardware).run(sequences)
 
 
 def on_pins(hardware, design, sequences, folder):
@@ -193,8 +193,8 @@ def test_without_a_fault_every_rung_is_content_with_weights_in_spram(rung, tmp_p
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_a_wrong_bit_of_a_weight_in_spram_is_noticed(rung, element, tmp_path):
     """The sign of a weight of W in the first row, in both SPRAMs and in the element beside them."""
-    image = SPRAM_DESIGN.weight_images[element]
-    faulty = with_image(SPRAM_DESIGN, image.flip(0, image.width - 1))
+    image = SPRAM_DESIGN.memory(f"weights_{element}")
+    faulty = SPRAM_DESIGN.with_memory(image.flip(0, image.width - 1))
     with pytest.raises(MismatchError, match=r"sequence \d+, step \d+, .*: expected -?\d+, got -?\d+$"):
         RUNGS[rung](faulty, SPRAM_DESIGN, SPRAM_SEQUENCES, tmp_path)
 

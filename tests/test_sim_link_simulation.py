@@ -4,13 +4,13 @@ import subprocess
 
 import pytest
 
-from qornn_hw.design import compile_network
+from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.cells.elman_network import InputKind, OutputKind, OutputMode
+from qornn_hw.compiler.design import compile_network
 from qornn_hw.errors import MismatchError
-from qornn_hw.network import InputKind, OutputKind, OutputMode
-from rtl_gen.yosys import find_cells, find_yosys
-from sim.link_simulation import emit_linked_core, simulate_link
-from sim.netlist import CELL_DEFINES
-from sim.stimuli import random_network, random_sequences
+from qornn_hw.rtl_gen.yosys import find_cells, find_yosys
+from qornn_hw.sim.link_simulation import emit_linked_core, simulate_link
+from qornn_hw.sim.stimuli import random_network, random_sequences
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_the_synthesized_link_answers_through_its_pins(tmp_path):
     script = "read_verilog linked.v; synth_ice40 -dsp -top linked_core; write_verilog -noattr netlist.v"
     subprocess.run([find_yosys(), "-q", "-p", script], cwd=tmp_path, check=True, capture_output=True)
     result = simulate_link(
-        [tmp_path / "netlist.v", *find_cells()],
+        [tmp_path / "netlist.v", *find_cells(ICE40_ULTRAPLUS.synthesis)],
         "linked_core",
         8,
         design,
         random_sequences(network, batch=2, steps=3, seed=1),
-        defines=CELL_DEFINES,
+        defines=dict(ICE40_ULTRAPLUS.synthesis.defines),
         reset_after=2,
     )
     assert result.integers_compared >= 6 * 3

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from simulators import DEFAULT, INSTALLED
+from test_processes_child_process import ended, is_running, number_in
 
 from qornn_hw.errors import ToolError
-from sim import runner
-from sim.runner import build_bench, find_simulator
+from qornn_hw.sim import runner
+from qornn_hw.sim.runner import build_bench, find_simulator
 
 COUNTER = """
 module counter (input clk /*verilator public_flat_rw*/, output reg [3:0] count);
@@ -154,9 +156,9 @@ def test_folders_named_like_ours_do_not_matter(tmp_path, as_module):
         (tmp_path / name / "notes.txt").write_text("not a package of ours")
     script = textwrap.dedent(
         """
-        from qornn_hw.design import compile_network
-        from sim.core_simulation import simulate_core
-        from sim.stimuli import random_network, random_sequences
+        from qornn_hw.compiler.design import compile_network
+        from qornn_hw.sim.core_simulation import simulate_core
+        from qornn_hw.sim.stimuli import random_network, random_sequences
         network = random_network(seed=1, hidden_size=3, input_size=2, output_size=2)
         design = compile_network(network, columns_per_element=2, elements=2)
         result = simulate_core(design, random_sequences(network, batch=1, steps=3, seed=1))
@@ -168,3 +170,45 @@ def test_folders_named_like_ours_do_not_matter(tmp_path, as_module):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "18", done.stderr
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from qornn_hw.sim.runner import build_bench, find_simulator
+folder = Path(sys.argv[1])
+build = build_bench(
+    find_simulator(sys.argv[2]), sources=[folder / "counter.v"], top="counter", build_dir=folder / "b"
+)
+build.run("bench_endless", run_dir=folder / "run")
+"""
+ENDLESS = """
+import os
+from pathlib import Path
+import cocotb
+from cocotb.triggers import Timer
+@cocotb.test()
+async def one(dut):
+    Path("pid").write_text(f"{os.getpid()}\\n")
+    while True:
+        await Timer(1, "us")
+"""
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_simulation_ends_with_its_parent(name, tmp_path):
+    """A process that is killed leaves no simulation that runs on for hours."""
+    (tmp_path / "counter.v").write_text(COUNTER)
+    (tmp_path / "bench_endless.py").write_text(ENDLESS)
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), name],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    pid = number_in(tmp_path / "run" / "pid", seconds=300)
+    assert is_running(pid)
+    parent.kill()
+    parent.wait()
+    assert ended(pid)

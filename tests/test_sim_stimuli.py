@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from qornn_hw.integer_model import IntegerModel
-from qornn_hw.network import Activation, InputKind
-from sim.pauses import PATTERNS, pauses
-from sim.stimuli import corner_sequences, is_lively, random_network, random_sequences
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import Activation, InputKind
+from qornn_hw.sim.pauses import PATTERNS, pauses
+from qornn_hw.sim.stimuli import corner_sequences, is_lively, random_network, random_sequences
 
 
 @pytest.mark.parametrize("input_kind", list(InputKind))

@@ -31,7 +31,7 @@ def test_copy_task_is_the_same_work(speed):
 
 
 def test_rounds_end(speed, monkeypatch):
-    """As many rounds as the time is for, two at least; the first one does not count."""
+    """The rounds fill the time budget, at least two; the first one does not count."""
     clock = [0]
     calls = []
 

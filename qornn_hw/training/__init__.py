@@ -1,21 +1,20 @@
 """Training of quantized, approximately orthogonal recurrent networks.
 
-``config`` and ``tasks`` need NumPy only, so that evaluation and the command line's help work without torch;
-the rest needs the extra: ``pip install 'qornn-hw[train]'``.
+``config`` needs NumPy only, so that evaluation and the help of the command line work without torch. The rest
+needs the extra ``train``: ``pip install 'qornn-hw[train]'``.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qornn_hw.training.config import (
+from qornn_hw.training.config import Method, RunConfig
+from qornn_hw.training.task_configs import (
     AddingConfig,
     ArraysConfig,
     CharactersConfig,
     CopyConfig,
-    Method,
     MnistConfig,
     PermutedMnistConfig,
-    RunConfig,
     SequentialMnistConfig,
     SpeechConfig,
 )

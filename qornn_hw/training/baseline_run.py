@@ -1,6 +1,6 @@
-"""Training of the networks that ours are compared with, on the same tasks with the same loop.
+"""Training of the baseline networks, LSTM and FastRNN, on the same tasks and with the same loop as ours.
 
-They have no hardware here: what comes out is a row of figures, not a checkpoint.
+Baselines have no hardware, so the result is a row of figures and not a checkpoint.
 """
 
 from typing import Any
@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from qornn_hw.errors import FormatError
-from qornn_hw.evaluate import measure
+from qornn_hw.evaluation.evaluate import measure
+from qornn_hw.tasks import Examples, Task
 from qornn_hw.training.baselines import LSTM, Baseline, FastRNN
 from qornn_hw.training.config import RunConfig
 from qornn_hw.training.loop import one_thread
-from qornn_hw.training.tasks import Examples, Task
-from qornn_hw.training.trainer import Stage, Trainer, answers_loss, last_only, real_inputs
+from qornn_hw.training.objectives import answers_loss, last_only, real_inputs
+from qornn_hw.training.trainer import Stage, Trainer
 
 __all__ = ["BASELINES", "train_baseline"]
 
@@ -24,15 +25,15 @@ BASELINES: dict[str, type[Baseline]] = {"lstm": LSTM, "fastrnn": FastRNN}
 
 @one_thread()
 def train_baseline(config: RunConfig, kind: str, hidden: int, quiet: bool = False) -> dict[str, Any]:
-    """Train a float network on a configuration's task and return what was measured.
+    """Train a float baseline on a configuration's task, and return its results.
 
-    It has the configuration's batches, seed, iterations (those of its stages with real and with quantized
-    weights together), learning rate (that of the readout) and cosine schedule.
+    The baseline is trained with the batches, seed, learning rate (that of the readout), cosine schedule and
+    total number of iterations (real and quantized stages together) of the configuration.
 
     Args:
-        config: the configuration; what concerns quantization is not used.
-        kind: lstm or fastrnn.
-        hidden: hidden units of the baseline.
+        config: the configuration; its options of quantization are not used.
+        kind: "lstm" or "fastrnn".
+        hidden: number of hidden units of the baseline.
         quiet: print no progress.
 
     Returns:
@@ -40,7 +41,7 @@ def train_baseline(config: RunConfig, kind: str, hidden: int, quiet: bool = Fals
 
     Raises:
         FormatError: the kind is unknown.
-        DataError: the task's data are absent.
+        DataError: the task's data do not exist.
         TrainingError: the loss is not finite.
     """
     if kind not in BASELINES:

@@ -1,6 +1,6 @@
-"""The networks that quantized orthogonal ones are compared with: LSTM and FastRNN, in full precision.
+"""The baseline networks in full precision: LSTM and FastRNN.
 
-Sizes are those of what an inference has to store, ``kB = parameters * bits / 8 / 1024``.
+The size of a network is the memory for its parameters, ``kB = parameters * bits / 8 / 1024``.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from qornn_hw.errors import FormatError
 
-__all__ = ["LSTM", "Baseline", "FastRNN", "hidden_for_budget", "kilobytes"]
+__all__ = ["LSTM", "Baseline", "FastRNN", "kilobytes"]
 
 
 def kilobytes(parameters: int, bits: int = 32) -> float:
-    """Return the size of so many parameters of so many bits, in kB of 1024 bytes.
+    """Return the size of ``parameters`` numbers of ``bits`` bits, in kB of 1024 bytes.
 
     >>> kilobytes(256 * 256, 5)
     40.0
@@ -27,9 +27,9 @@ class Baseline(nn.Module):
     """A recurrent network with a linear readout, ``y_t = V h_t + c``.
 
     Args:
-        inputs: m, entries of an input vector, or symbols.
-        hidden: n.
-        outputs: p.
+        inputs: length m of an input vector, or number of symbols.
+        hidden: number n of hidden units.
+        outputs: number p of outputs.
 
     Raises:
         FormatError: a size is below 1.
@@ -50,11 +50,11 @@ class Baseline(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """The number of parameters that an inference has to store."""
+        """Number of parameters that inference has to store."""
         return self.count(self.inputs, self.hidden, self.outputs)
 
     def size_kb(self, bits: int = 32) -> float:
-        """Return the network's size in kB of 1024 bytes, at so many bits a parameter."""
+        """Return the network's size in kB of 1024 bytes at ``bits`` bits a parameter."""
         return kilobytes(self.parameter_count, bits)
 
     def _vectors(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Baseline(nn.Module):
 
         Args:
             x: indices (batch, steps), or real vectors (batch, steps, m).
-            state: where an earlier call ended; by default zero.
+            state: the final state of an earlier call; zero by default.
             last_only: answer after the last step only.
 
         Returns:
@@ -88,10 +88,10 @@ class Baseline(nn.Module):
 
 
 class LSTM(Baseline):
-    """The LSTM of Hochreiter and Schmidhuber with forget gates, by torch's own kernels.
+    """LSTM with forget gates (Hochreiter and Schmidhuber 1997; Gers et al. 2000), by torch's kernels.
 
-    Torch has two biases where one is enough; the second is held at zero and not counted. The forget gates'
-    bias begins at 1 (Jozefowicz et al. 2015).
+    Torch has two bias vectors; the second is fixed at zero and not counted. The bias of the forget gates is
+    initialized to 1 (Jozefowicz et al. 2015).
     """
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
@@ -118,7 +118,7 @@ class FastRNN(Baseline):
         c_t = sigma(U x_t + W h_{t-1} + b)
         h_t = sigmoid(a) c_t + sigmoid(r) h_{t-1}
 
-    The two scalars begin at ``sigmoid(-3) = 0.05`` and ``sigmoid(3) = 0.95``.
+    The two scalars are initialized to ``sigmoid(-3) = 0.05`` and ``sigmoid(3) = 0.95``.
 
     Args:
         inputs: m.
@@ -152,34 +152,3 @@ class FastRNN(Baseline):
             h = new * self.activation(torch.addmm(u, h, self.recurrent_weight.T)) + old * h
             states.append(h)
         return torch.stack(states, 1), h
-
-
-def hidden_for_budget(kind: type[Baseline], inputs: int, outputs: int, kb: float, bits: int = 32) -> int:
-    """Return the largest hidden size whose network fits ``kb`` kB of 1024 bytes.
-
-    Args:
-        kind: :class:`LSTM` or :class:`FastRNN`.
-        inputs: m.
-        outputs: p.
-        kb: the budget.
-        bits: bits of a parameter.
-
-    Raises:
-        FormatError: not even one unit fits.
-    """
-
-    def size(hidden: int) -> float:
-        return kilobytes(kind.count(inputs, hidden, outputs), bits)
-
-    if size(1) > kb:
-        raise FormatError(f"the budget must hold one unit, {size(1):.3g} kB, not {kb!r}")
-    low, high = 1, 2
-    while size(high) <= kb:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if size(middle) <= kb:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -1,14 +1,15 @@
-"""Björck's orthogonalization, through which training differentiates.
+"""Differentiable Björck orthogonalization.
 
-The unconstrained matrix is divided by its largest singular value, then
-``W <- (1 + beta) W - beta W W^T W`` drives every singular value s, by ``s <- 1.5 s - 0.5 s**3`` for
-beta = 0.5, to 1. (Björck and Bowie 1971; Anil, Lucas, Grosse 2019; 15 iterations as in deel-torchlip.)
+The unconstrained matrix is divided by its largest singular value. Then the iteration
+``W <- (1 + beta) W - beta W W^T W`` drives every singular value s to 1; for beta = 0.5 by
+``s <- 1.5 s - 0.5 s**3``. Sources: Björck and Bowie 1971; Anil, Lucas, Grosse 2019; 15 iterations as in
+deel-torchlip.
 
-How well: with ``r = s**2 - 1`` one iteration gives ``-r**2 (3 - r) / 4``, so that ``|r|`` shrinks where
-``0 < s < sqrt(3)`` and is squared, times 3/4, near 0. A small singular value grows by half in an iteration:
-after 15 iterations ``|r| < 1e-4`` where the condition number of the matrix was 120 or less. The unconstrained
-matrix drifts while it is trained (singular values of 0.7 to 2.3 after 1000 steps of Adam at 1e-3, n = 128),
-and takes 4 to 7 iterations to :data:`TOLERANCE` (in the same run).
+Convergence: with ``r = s**2 - 1`` one iteration gives ``-r**2 (3 - r) / 4``. So ``|r|`` shrinks for
+``0 < s < sqrt(3)``, and near 0 it becomes 3/4 of its square. A small singular value grows by half in an
+iteration: after 15 iterations ``|r| < 1e-4`` if the condition number of the matrix was at most 120. The
+unconstrained matrix drifts during training (singular values of 0.7 to 2.3 after 1000 steps of Adam at 1e-3,
+n = 128), and then takes 4 to 7 iterations to reach :data:`TOLERANCE` (in the same run).
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ from qornn_hw.errors import FormatError
 
 __all__ = ["TOLERANCE", "Bjorck", "orthogonalize"]
 
-# Of ||W W^T - I||_2 where the iteration ends before its last; the float32 round-off of a matrix of 1024 rows
+# Limit for ||W W^T - I||_2 at which the iteration stops early. The float32 round-off of a matrix of 1024 rows
 # is a tenth of it.
 TOLERANCE = 2e-5
 
@@ -36,7 +37,8 @@ def _unit(vector: Tensor) -> Tensor:
 def _is_last(gram: Tensor, tolerance: float) -> bool:
     """Return whether one more iteration brings ``gram = W W^T`` to within ``tolerance`` of I.
 
-    The iteration takes a residual r to ``3/4 r**2`` to first order; the Frobenius norm bounds the spectral.
+    The iteration maps a residual r to ``3/4 r**2`` to first order. The Frobenius norm is an upper bound for
+    the spectral norm.
     """
     if tolerance <= 0:
         return False
@@ -46,10 +48,10 @@ def _is_last(gram: Tensor, tolerance: float) -> bool:
 
 
 class _Iterate(torch.autograd.Function):
-    """Order 1 with its own backward pass: three products of matrices an iteration instead of four.
+    """The iteration of order 1 with its own backward pass: three matrix products a step instead of four.
 
-    With ``M = (1 + beta) I - beta W W^T`` and ``W' = M W``: ``dL/dW = M^T G - beta (K + K^T) W``,
-    ``K = G W^T``, for ``G = dL/dW'``.
+    With ``M = (1 + beta) I - beta W W^T``, ``W' = M W`` and ``G = dL/dW'``:
+    ``dL/dW = M^T G - beta (K + K^T) W``, ``K = G W^T``.
     """
 
     @staticmethod
@@ -65,7 +67,7 @@ class _Iterate(torch.autograd.Function):
                 break
         ctx.save_for_backward(*saved)
         ctx.beta = beta
-        # An output that is the input itself would upset autograd.
+        # Autograd does not allow an output that is the input itself.
         return w if saved else w.clone()
 
     @staticmethod
@@ -106,16 +108,17 @@ def orthogonalize(
     tolerance: float = 0.0,
     norm: Tensor | None = None,
 ) -> Tensor:
-    """Return the near-orthogonal matrix of a square ``weight``, (n, n); differentiable, once.
+    """Return the nearly orthogonal matrix of a square ``weight``, (n, n); once differentiable.
 
     Args:
-        weight: (n, n), of full rank; the result tends to its polar factor.
-        iterations: how many at most.
-        beta: of the iteration of order 1.
-        order: p of Björck's series: more products of matrices in an iteration, fewer iterations.
-        tolerance: stop once ``||W W^T - I||_2`` will be below it, :data:`TOLERANCE` in training; 0: never.
-        norm: the spectral norm, or an estimate of more than ``1 / sqrt(3)`` of it; by default the exact one,
-            by an SVD.
+        weight: (n, n), of full rank; the result converges to its polar factor.
+        iterations: the largest number of iterations.
+        beta: coefficient of the iteration of order 1.
+        order: order p of Björck's series: more matrix products an iteration, and fewer iterations.
+        tolerance: stop as soon as ``||W W^T - I||_2`` will be below it (:data:`TOLERANCE` in training);
+            0 for never.
+        norm: the spectral norm, or an estimate of more than ``1 / sqrt(3)`` of it; by default the exact norm
+            from an SVD.
 
     Raises:
         FormatError: the weight is not square, or ``order`` is below 1.

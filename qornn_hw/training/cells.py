@@ -1,4 +1,4 @@
-"""The trained module: a recurrent network that sees its quantized weights."""
+"""The trained module: an Elman network whose forward pass uses the quantized weights."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qornn_hw.fixed import Rounding
-from qornn_hw.grids import multipliers
-from qornn_hw.network import Activation
+from qornn_hw.cells.elman_network import Activation
+from qornn_hw.ir.formats import Rounding
+from qornn_hw.quantization.grids import multipliers
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.config import Method
 from qornn_hw.training.quantizer import norm_gain, quantize, round_state, snapped, step_of
@@ -22,11 +22,15 @@ __all__ = ["QORNN", "Quantized", "ratio"]
 
 @dataclass(frozen=True)
 class Quantized:
-    """Weights as the hardware has them, with the straight-through gradient, and their steps.
+    """The quantized weights of one forward pass, with straight-through gradients, and their steps.
 
-    recurrent (n, n), input (n, m), output (p, n); steps: the worth of a unit of the three, of the first two
-    (n, 1) where W has a step for each row; plain: W before quantization; grid: of the states, None if they
-    are not rounded.
+    Attributes:
+        recurrent: q(W), (n, n).
+        input: q(U), (n, m).
+        output: q(V), (p, n).
+        steps: the quantization steps of the three; those of W and U are (n, 1) if each row has its own.
+        plain: W before quantization.
+        grid: grid of the states; None if states are not rounded.
     """
 
     recurrent: Tensor
@@ -37,7 +41,7 @@ class Quantized:
     grid: Grid | None
 
     def cpu(self) -> "Quantized":
-        """Return the same in the computer's memory."""
+        """Return a copy in the memory of the CPU."""
         unit, d_u, d_v = (step.cpu() if isinstance(step, Tensor) else step for step in self.steps)
         return replace(
             self,
@@ -50,33 +54,36 @@ class Quantized:
 
 
 def ratio(input_step: float | Tensor, recurrent_step: float | Tensor) -> float:
-    """Return ``d_U / d_W``, one number also where both are steps by row."""
+    """Return ``d_U / d_W`` as a number, also if both are one step a row (their ratio is the same in each)."""
     found = input_step / recurrent_step
     return float(found.double().mean()) if isinstance(found, Tensor) else found
 
 
 class QORNN(nn.Module):
-    """``h' = act(q(O(W)) h + q(U) x + b)``, ``y = q(V) h' + c``; O is what the method makes of W.
+    """``h' = act(q(O(W)) h + q(U) x + b)``, ``y = q(V) h' + c``; the training method determines O.
 
     Args:
         inputs, hidden, outputs: m, n, p.
         activation: the activation.
         bits: bits of W and U.
         output_bits: bits of V.
-        method: bjorck and ptq: W goes through Björck's iteration; else it is what the optimizer makes of it.
-        norm_preserving: whether the step of W is scaled so that ``||q(W)||_F = ||W||_F``, which costs no
-            hardware and holds back the growth of the state.
-        per_row: a step for each row of W, and steps of U in the same ratio; costs a memory of multipliers.
-        multiplier_bits: the step of W is kept at a value that the requantizer holds exactly.
-        fixed_scales: for tanh and hardtanh with vector inputs: (bits of the state, scale of an input). The
-            step of U then follows that of W, as the shared accumulator demands.
-        learned_start: whether the first state is learned; else it is zero.
-        rounding: the tie rule where states are rounded.
+        method: with bjorck and ptq, O is Björck's iteration; else O is the identity, and the optimizer keeps
+            W orthogonal.
+        norm_preserving: scale the step of W so that ``||q(W)||_F = ||W||_F``. This needs no hardware, and
+            limits the growth of the state.
+        per_row: one step for each row of W, and steps of U in the same ratio. The hardware needs a memory of
+            multipliers.
+        multiplier_bits: bits of the requantizer's multiplier; the step of W is rounded to a value that the
+            requantizer represents exactly.
+        fixed_scales: for bounded activations with vector inputs: (bits of the state, scale of an input). The
+            step of U is then tied to that of W, because both share the accumulator.
+        learned_start: learn the initial state; otherwise it is zero.
+        rounding: the tie rule for rounded states.
 
-    States are real numbers until ``state_bits`` is set. Then they are rounded to that many bits, full scale 1
-    for tanh and hardtanh, else with the step ``d_U input_scale / (d_W 2**state_shift)``, which follows the
-    weights (see :mod:`qornn_hw.exporting`). With ``round_weights`` unset the weights stay real, too. All of
-    these are part of ``state_dict``.
+    States are real numbers until ``state_bits`` is set. Then they are rounded to that many bits, with full
+    scale 1 for bounded activations, else with the step ``d_U input_scale / (d_W 2**state_shift)``, which
+    follows the weights (see :mod:`qornn_hw.quantization.quantize`). With ``round_weights`` unset the weights
+    stay real, too. All of these are part of ``state_dict``.
     """
 
     def __init__(
@@ -109,27 +116,27 @@ class QORNN(nn.Module):
         self.recurrent_weight = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, hidden)))
         self.input_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(hidden, inputs)))
         self.output_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden)))
-        # A bias would only move the fixed point of a linear network.
+        # A linear network has no bias: it would only move the fixed point.
         small = torch.zeros(hidden)
-        if activation is Activation.MODRELU:
-            small = torch.empty(hidden).uniform_(-0.01, 0.01)
-        self.bias = nn.Parameter(small, requires_grad=activation is not Activation.IDENTITY)
+        if reach := activation.function.bias_reach:
+            small = torch.empty(hidden).uniform_(-reach, reach)
+        self.bias = nn.Parameter(small, requires_grad=not activation.function.linear)
         self.output_bias = nn.Parameter(torch.zeros(outputs))
         self.initial_state = nn.Parameter(torch.zeros(hidden), requires_grad=learned_start)
         self.round_weights = True
         self.state_bits: int | None = None
         self.state_shift = 0
         self.input_scale = 1.0
-        # The step of the grid whose rounding is put on as noise where there is no loop to round in.
+        # Step of the state grid; its rounding error is added as noise where there is no loop to round in.
         self.noise_step = 0.0
-        # The step of W, or (n, 1) one for each row, where it does not follow the weights.
+        # The fixed step of W, or (n, 1) steps by row; None if the step follows the weights.
         self.held_step: Tensor | float | None = None
-        # Use the processor's bfloat16 products in training; evaluation never does.
+        # Use bfloat16 matrix products in training; evaluation never uses them.
         self.bfloat16_products = False
         self._workspace = Workspace()
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what ``state_dict`` holds beside the weights."""
+        """Return the part of ``state_dict`` that is not a parameter or buffer (called by torch)."""
         return {
             "round_weights": self.round_weights,
             "state_bits": self.state_bits,
@@ -140,17 +147,17 @@ class QORNN(nn.Module):
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore what :meth:`get_extra_state` returned (called by torch)."""
         for name, value in state.items():
-            # load_state_dict moves the weights, not this.
+            # ``load_state_dict`` does not move these values to the module's device.
             setattr(self, name, value.to(self.bias.device) if isinstance(value, Tensor) else value)
 
     def quantized(self) -> Quantized:
-        """Return the weights of this forward pass."""
+        """Return the quantized weights of this forward pass."""
         w = self.recurrent_weight
         if self.bjorck is not None:
-            # While W stays as it is, so must the estimate of its norm: its last digits decide how entries
-            # half way between two levels are rounded.
+            # While W is frozen, the estimate of its norm must be frozen, too: its last digits decide how
+            # entries half way between two levels are rounded.
             self.bjorck.train(self.training and w.requires_grad)
             w = self.bjorck(w)
         u, v = self.input_weight, self.output_weight
@@ -163,7 +170,7 @@ class QORNN(nn.Module):
         grid = None
         if self.state_bits is not None:
             step = ratio(d_u, unit) * self.input_scale * 2.0**-self.state_shift
-            if self.activation in (Activation.TANH, Activation.HARDTANH):
+            if self.activation.function.bounded:
                 step = 2.0 ** (1 - self.state_bits)
             grid = Grid(step, self.state_bits, self.rounding)
         return Quantized(
@@ -176,7 +183,7 @@ class QORNN(nn.Module):
         )
 
     def _units(self, ideal: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
-        """Return the worth of a unit of W, which the requantizer holds exactly, and the step of U."""
+        """Return the step of W, which the requantizer represents exactly, and the step of U."""
         u = self.input_weight.detach()
         if isinstance(ideal, Tensor):
             found, shift = multipliers(ideal.double().cpu().numpy(), self.multiplier_bits)
@@ -189,16 +196,16 @@ class QORNN(nn.Module):
         return single, self._tied_step(single * 2.0 ** (1 - state_bits) / s_x)
 
     def _tied_step(self, unit: float) -> float:
-        """Return the step ``unit * 2**e``, e from 0 to 31, that loses least of U."""
+        """Return the step ``unit * 2**e`` of U, e from 0 to 31, with the smallest quantization error."""
         u = self.input_weight.detach()
         steps = [unit * 2.0**e for e in range(32)]
         return min(steps, key=lambda d: float((quantize(u, self.bits, d) - u).square().sum()))
 
     def round_orthogonally(self) -> None:
-        """Put integers whose rows are nearly orthogonal in the place of W, and hold its step from now on.
+        """Replace W by nearly orthogonal integers times its step, and hold the step from now on.
 
-        The integers stay, each half a step away from another one, until training moves W by that much.
-        See :mod:`qornn_hw.training.rounding`.
+        Each entry is then in the middle of its quantization interval, so the integers change only after
+        training has moved W by half a step. See :mod:`qornn_hw.training.rounding`.
         """
         with torch.no_grad():
             w = self.quantized().plain
@@ -216,15 +223,15 @@ class QORNN(nn.Module):
         """Return the states after all steps, (T, batch, n), or after the last, (batch, n).
 
         Args:
-            q: the weights.
+            q: the quantized weights.
             x: indices (batch, T), or vectors (batch, T, m).
-            state: the state before the first step, (batch, n); the network's own where absent.
-            last_only: whether only the last state is wanted.
+            state: the state before the first step, (batch, n); by default the network's initial state.
+            last_only: return the last state only.
         """
         if state is None:
             start: Tensor = self.initial_state
             if q.grid is not None:
-                # The hardware's first state is on the grid, too; the nearest, as the export has it.
+                # The initial state is rounded to the nearest point of the grid, as in the export.
                 state = round_state(start, q.grid.step, q.grid.bits).expand(len(x), -1)
             else:
                 state = start.expand(len(x), -1)
@@ -258,5 +265,5 @@ class QORNN(nn.Module):
         h = self.states(q, x, state, last_only)
         if last_only:
             return self.logits(q, h), h
-        # A copy, since the next pass overwrites what the workspace holds.
+        # A copy, because the next pass overwrites the workspace.
         return self.logits(q, h).transpose(0, 1), h[-1].clone()

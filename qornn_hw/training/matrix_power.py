@@ -1,32 +1,32 @@
-"""Constant inputs of a linear network without a loop over the steps.
+"""Constant inputs of a linear network by powers of a matrix, without a loop over the steps.
 
-A step with the input x is ``h' = W h + u``, u = U x, so with ``A = [[W, u], [0, 1]]`` the states of T equal
-inputs follow by doubling, ``[h_1 .. h_2L] = [h_1 .. h_L, A**L h_1 .. A**L h_L]``: log2(T) products of
-matrices instead of T of a matrix and a batch.
+A step with the constant input x is ``h' = W h + u``, u = U x. With ``A = [[W, u], [0, 1]]`` the states of T
+steps follow by doubling: ``[h_1 .. h_2L] = [h_1 .. h_L, A**L h_1 .. A**L h_L]``. This takes log2(T) products
+of two matrices instead of T products of a matrix and a batch.
 """
 
 import torch
 from torch import Tensor
 
+from qornn_hw.tasks import copy
 from qornn_hw.training.cells import QORNN, Quantized
 from qornn_hw.training.recurrence import recur
-from qornn_hw.training.tasks import copy
 
 __all__ = ["blank_states", "copy_logits"]
 
 
 def blank_states(q: Quantized, state: Tensor, steps: int, keep: int) -> tuple[Tensor, Tensor]:
-    """Return what ``steps`` inputs of index 0 make of the state of a linear network.
+    """Return the states of a linear network over ``steps`` inputs of index 0.
 
     Args:
-        q: the weights.
-        state: h, (batch, n).
-        steps: T, at least 1.
-        keep: sequences of which every state is wanted.
+        q: the quantized weights.
+        state: the state before, (batch, n).
+        steps: number of steps T, at least 1.
+        keep: number of sequences whose states are all returned.
 
     Returns:
-        The states after each step of the first ``keep`` sequences, (keep, steps, n), and the last state of
-        all, (batch, n).
+        The states after each step of the first ``keep`` sequences, (keep, steps, n), and the last states of
+        all sequences, (batch, n).
     """
     n = state.shape[1]
     last_row = state.new_zeros(1, n + 1)
@@ -50,16 +50,17 @@ def blank_states(q: Quantized, state: Tensor, steps: int, keep: int) -> tuple[Te
 def copy_logits(cell: QORNN, x: Tensor, keep: int) -> tuple[Tensor, Tensor]:
     """Return the logits of the copy task of a linear network.
 
-    The power has no place to round states in. Rounding them to multiples of a step adds up to a random error
-    of the standard deviation ``step sqrt(t / 12)`` after t steps, and such noise is put onto the states after
-    the blanks where the network's ``noise_step`` is set.
+    Matrix powers cannot round the states. Rounding to multiples of a step adds up to a random error with
+    the standard deviation ``step sqrt(t / 12)`` after t steps. If the network's ``noise_step`` is set, such
+    noise is added to the states after the blanks.
 
     Args:
         cell: the network.
         x: sequences (batch, blank + 20).
-        keep: sequences whose quiet steps are answered.
+        keep: number of sequences whose logits of the blank steps are returned.
 
     Returns:
+        The logits of the blank steps, (keep, blank + 10, 9), and of the recall steps, (batch, 10, 9).
         The logits of the quiet steps, (keep, blank + 10, 9), and those of the recall, (batch, 10, 9).
     """
     blank = x.shape[1] - 2 * copy.RECALL
@@ -71,6 +72,6 @@ def copy_logits(cell: QORNN, x: Tensor, keep: int) -> tuple[Tensor, Tensor]:
         blanks = blanks + sigma[:, None] * torch.randn_like(blanks)
         h = h + sigma[-1] * torch.randn_like(h)
     quiet = torch.cat([heard[:, :keep].transpose(0, 1), blanks], dim=1)
-    # Not in the cell's workspace, which holds what was heard.
+    # Not in the cell's workspace, which holds the states of the first steps.
     recalled = recur(cell.activation, q.recurrent, q.input, cell.bias, x[:, copy.RECALL + blank :], h)
     return cell.logits(q, quiet), cell.logits(q, recalled).transpose(0, 1)

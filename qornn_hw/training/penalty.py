@@ -1,8 +1,8 @@
 """The penalty method: orthogonality as a term of the loss instead of a constraint.
 
-The third of the training methods of the first version of Foucault, Mamalet, Malgouyres (arXiv 2402.04012):
-W is free, the forward pass uses q_k(W), and ``lambda ||q_k(W) q_k(W)^T - I||**2`` is added to the loss. The
-norm of the paper is not published; here it is Frobenius'.
+The third training method in the first version of Foucault, Mamalet, Malgouyres (arXiv 2402.04012): W is
+unconstrained, the forward pass uses q_k(W), and ``lambda ||q_k(W) q_k(W)^T - I||**2`` is added to the loss.
+The paper does not say which norm; here it is the Frobenius norm.
 """
 
 import torch

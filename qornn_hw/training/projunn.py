@@ -1,15 +1,15 @@
 """projUNN: low-rank updates that keep a square matrix orthogonal.
 
-An optimizer for recurrent matrices that are exactly orthogonal and full precision. A step turns the gradient
-into a direction D, takes a rank-r approximation ``D ~ a b^T``, and moves W to an orthogonal matrix near
-``W + a b^T`` in ``O(r n**2)`` operations. With q_k in the forward pass and the straight-through gradient it
-is STE-projUNN: W is trained, q_k(W) is used.
+The optimizer is for recurrent matrices that are exactly orthogonal, in full precision. A step turns the
+gradient into a direction D, takes a rank-r approximation ``D ~ a b^T``, and moves W to an orthogonal matrix
+near ``W + a b^T`` in ``O(r n**2)`` operations. STE-projUNN uses q_k(W) in the forward pass and passes the
+gradient straight through to W.
 
 Sources: Kiani, Balestriero, LeCun, Lloyd (arXiv 2203.05483) and their code for the updates and samplers;
 Foucault, Mamalet, Malgouyres (arXiv 2402.04012) for the use with q_k.
 
-Both updates need no n x n decomposition. With ``c = W^T a`` and W orthogonal, everything happens in the span
-of the 2 r columns ``[b, c]``; Q is an orthonormal basis of it:
+Neither update needs an n x n decomposition. With ``c = W^T a`` and W orthogonal, only the span of the 2 r
+columns ``[b, c]`` changes; Q is an orthonormal basis of it:
 
     D, the polar factor of M = W + a b^T, which is the nearest orthogonal matrix:
         M^T M = I + Q S Q^T,   S = Q^T (c b^T + b c^T + b a^T a b^T) Q
@@ -17,8 +17,8 @@ of the 2 r columns ``[b, c]``; Q is an orthonormal basis of it:
     T, the exponential map along the projection of a b^T on the tangent space:
         W+ = W exp((c b^T - b c^T) / 2) = W + W Q (exp(S) - I) Q^T,   S = Q^T (c b^T - b c^T) Q / 2
 
-Both rely on W being orthogonal, and their round-off adds up. An iteration of Björck every so many steps,
-``O(n**3)``, squares what has gathered.
+Both updates rely on W being orthogonal, and their round-off errors add up. One iteration of Björck every few
+hundred steps, ``O(n**3)``, squares the accumulated error.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,13 +39,13 @@ Sampler = Literal["lsi", "column"]
 def lsi_approximation(direction: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return ``a``, ``b``, (n, r) each, by sampling the row space of ``direction``, (n, n), at random.
 
-    LSI: R, (n, r), is random orthonormal, ``B = sqrt(n / r) R^T D``, ``B B^T = v e v^T``; the columns of
-    ``b = B^T v / sqrt(e)`` are an orthonormal basis of the rows of B, and ``a = D b``: a b^T is D projected
-    on them, never longer than D, and D itself where its rank is r or less. Directions of D with an e of
-    round-off are left out.
+    LSI: R, (n, r), is a random orthonormal matrix, ``B = sqrt(n / r) R^T D``, ``B B^T = v e v^T``. The
+    columns of ``b = B^T v / sqrt(e)`` are an orthonormal basis of the rows of B, and ``a = D b``. So a b^T is
+    the projection of D on them: its norm is at most that of D, and it is D itself if D has rank r or less.
+    Directions whose eigenvalue e is round-off are left out.
     """
     n = direction.shape[0]
-    # In float64 on the CPU, so that every device and dtype sees the same numbers.
+    # In float64 on the CPU, so that every device and dtype uses the same random numbers.
     start = torch.randn(n, min(rank, n), generator=generator, dtype=torch.float64)
     r = torch.linalg.qr(start)[0].to(direction)
     sampled = (n / r.shape[1]) ** 0.5 * (r.T @ direction)
@@ -57,9 +57,9 @@ def lsi_approximation(direction: Tensor, rank: int, generator: torch.Generator) 
 def column_approximation(direction: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return ``a``, ``b``, (n, r) each, by sampling columns of ``direction``, (n, n), by their norms.
 
-    r columns d_j, drawn with replacement with ``p_j = |d_j| / sum |d|``, are scaled by ``1 / sqrt(r p_j)``,
-    so that the matrix C of them has ``E[C C^T] = D D^T``. The columns of ``a = C v / sqrt(e)`` with
-    ``C^T C = v e v^T`` are an orthonormal basis of theirs, and ``b = D^T a``.
+    r columns d_j, drawn with replacement with probability ``p_j = |d_j| / sum |d|``, are scaled by
+    ``1 / sqrt(r p_j)``, so that their matrix C has ``E[C C^T] = D D^T``. With ``C^T C = v e v^T``, the
+    columns of ``a = C v / sqrt(e)`` are an orthonormal basis of its column space, and ``b = D^T a``.
     """
     norms = direction.norm(dim=0)
     total = norms.sum()
@@ -76,7 +76,7 @@ def column_approximation(direction: Tensor, rank: int, generator: torch.Generato
 
 
 def _inverse_root(e: Tensor) -> Tensor:
-    """Return ``1 / sqrt(e)`` of ascending eigenvalues, 0 where they are round-off of the largest."""
+    """Return ``1 / sqrt(e)`` of ascending eigenvalues, 0 where e is round-off of the largest."""
     floor = e[-1] * len(e) * 8 * torch.finfo(e.dtype).eps
     real = e > floor.clamp(min=torch.finfo(e.dtype).tiny)
     return torch.where(real, torch.where(real, e, 1.0).rsqrt(), 0.0)
@@ -85,8 +85,8 @@ def _inverse_root(e: Tensor) -> Tensor:
 def _basis(weight: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return Q, and ``W^T a`` and b in the basis Q, in float64.
 
-    What happens in the small basis costs little, and in float32 its errors would add up, step by step, in
-    the directions that are updated most.
+    Operations in the small basis are cheap. In float32 their errors would add up, step by step, in the
+    directions that are updated most.
     """
     c, b = (weight.T @ a).double(), b.double()
     q = torch.linalg.qr(torch.cat((b, c), dim=1))[0]
@@ -104,7 +104,7 @@ def project(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
     q, c, d = _basis(weight, a, b)
     cross = c @ d.T
     s, v = torch.linalg.eigh(cross + cross.T + d @ (a.T @ a).double() @ d.T)
-    # 1 + s are eigenvalues of M^T M; 0 would mean that M is singular and its polar factor not unique.
+    # 1 + s are the eigenvalues of M^T M; at 0, M is singular and its polar factor is not unique.
     factor = (1 + s).clamp(min=torch.finfo(s.dtype).eps).rsqrt() - 1
     moved = weight + a @ b.T
     u = q @ v
@@ -138,28 +138,28 @@ def _require(good: bool, text: str, value: object) -> None:
 
 
 class ProjUNN(Optimizer):
-    """The optimizer for square orthogonal parameters; all others belong to an optimizer of their own.
+    """Optimizer for square orthogonal parameters. All other parameters need an optimizer of their own.
 
-    The direction is RMSprop's, ``D = -(lr / lr_divider) G / (sqrt(v) + eps)`` with
+    The direction is that of RMSprop, ``D = -(lr / lr_divider) G / (sqrt(v) + eps)`` with
     ``v <- alpha v + (1 - alpha) G**2``, or plain, ``D = -(lr / lr_divider) G``.
 
     Args:
-        params: parameters (n, n), or groups of them, orthogonal when training begins; for a parametrized
+        params: parameters (n, n), or groups of them, orthogonal when training starts; for a parametrized
             weight ``module.parametrizations.<name>.original``.
-        lr: learning rate, that of the network's other weights.
-        rank: r of the approximation; n or more takes D whole.
-        projection: "D", nearest orthogonal matrix, or "T", exponential map.
+        lr: learning rate of the network's other weights.
+        rank: rank r of the approximation; from n on, D is used without approximation.
+        projection: "D" for the nearest orthogonal matrix, "T" for the exponential map.
         sampler: "lsi" or "column".
-        alpha: RMSprop's averaging; None: the plain direction.
-        eps: RMSprop's.
-        lr_divider: by how much slower the orthogonal matrix learns; 32 as in projUNN's copying and adding.
-        reorthogonalize: after so many updates one iteration of Björck removes what round-off has left,
-            which keeps ``||W W^T - I||`` below 1e-5 in float32; 0: never.
-        seed: of the sampler's own random numbers. ``state_dict`` holds the generator's state, and a resumed
-            run is the uninterrupted one bit for bit.
+        alpha: smoothing constant of RMSprop; None for the plain direction.
+        eps: RMSprop's eps.
+        lr_divider: divides the learning rate of the orthogonal matrix; 32 as in projUNN's copying and adding.
+        reorthogonalize: number of updates between two iterations of Björck, which remove round-off and keep
+            ``||W W^T - I||`` below 1e-5 in float32; 0 for never.
+        seed: seed of the sampler's own generator. ``state_dict`` holds the generator's state, so a resumed
+            run equals the uninterrupted run bit for bit.
 
     Raises:
-        FormatError: an argument cannot be, or a parameter is not a square matrix.
+        FormatError: an argument is out of range, or a parameter is not a square matrix.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class ProjUNN(Optimizer):
         )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group, as any optimizer does, if all its parameters are square."""
+        """Add a parameter group; all its parameters must be square."""
         super().add_param_group(param_group)
         for p in self.param_groups[-1]["params"]:
             if p.ndim != 2 or p.shape[0] != p.shape[1]:
@@ -208,11 +208,11 @@ class ProjUNN(Optimizer):
                 raise FormatError(f"a parameter of ProjUNN must be a square matrix, not of shape {shape}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return torch's state dictionary with the generator's state under ``generator``."""
+        """Return torch's state dictionary, with the generator's state under the key ``generator``."""
         return super().state_dict() | {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` returned."""
+        """Restore what :meth:`state_dict` returned."""
         self._generator.set_state(state_dict["generator"].cpu())
         super().load_state_dict(state_dict)
 
@@ -222,7 +222,7 @@ class ProjUNN(Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every parameter that has a gradient; return the closure's loss, if there is a closure."""
+        """Update every parameter that has a gradient; return the loss of ``closure``, None without one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

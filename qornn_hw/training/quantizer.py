@@ -1,17 +1,17 @@
 """The weight quantizer q_k and rounding with a straight-through gradient.
 
-q_k after Foucault, Mamalet, Malgouyres (arXiv 2402.04012) and their code: per tensor, recomputed at every
-forward pass, the gradient passed straight through without a mask:
+q_k as in Foucault, Mamalet, Malgouyres (arXiv 2402.04012) and their code: one step for a tensor, recomputed
+in every forward pass, and a straight-through gradient without a mask:
 
     alpha = max|W|,  d = alpha / 2**(k-1),  q_k(W) = d clip(round(W / d), -2**(k-1), 2**(k-1) - 1)
 
-round is to nearest, ties to even. The levels are 2**k and lopsided: -alpha is one of them, +alpha is not and
-loses a whole step. For k = 1 their code has three levels; the hardware has two, so here
+round is to nearest, ties to even. The 2**k levels are not symmetric: -alpha is a level, but +alpha is not and
+is clipped by one step. For k = 1 their code has three levels. The hardware has two, so here
 ``q_1(W) = mean|W| (W < 0 ? -1 : 1)``.
 
-Beyond the paper: a step for each row (the requantizer takes a factor for each unit, at the cost of a memory
-of n factors), steps that are powers of two (one for all makes the multiplier a shift), and a gain on the step
-that gives q_k(W) the norm of W (it disappears in the factor).
+Extensions: one step for each row (the requantizer then has a factor for each unit, from a memory of n
+factors); steps that are powers of two (one for all makes the multiplier a shift); and a gain on the step that
+gives q_k(W) the norm of W (it is merged into the requantizer's factor).
 """
 
 import math
@@ -20,9 +20,9 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
+from qornn_hw.cells.elman_network import SHIFT_MAX, WEIGHT_BITS
 from qornn_hw.errors import FormatError
-from qornn_hw.fixed import scale_to_multiplier
-from qornn_hw.network import SHIFT_MAX, WEIGHT_BITS
+from qornn_hw.ir.formats import scale_to_multiplier
 
 __all__ = ["Quantize", "norm_gain", "quantize", "round_state", "snapped", "step_of"]
 
@@ -38,18 +38,18 @@ def step_of(weight: Tensor, bits: int, *, per_row: bool, power_of_two: bool = Fa
 def step_of(
     weight: Tensor, bits: int, *, per_row: bool = False, power_of_two: bool = False
 ) -> float | Tensor:
-    """Return the step d of q_k; no gradient flows through it.
+    """Return the step d of q_k. No gradient flows through it.
 
     Args:
         weight: any shape; (n, m) for steps by row.
         bits: k, 1 to 8.
-        per_row: a step for each row, from that row's own ``alpha``.
-        power_of_two: of the powers of two on either side of d, the one whose q_k errs less in the square.
-            The smaller one clips the largest entries, which pays where these are rare.
+        per_row: return one step for each row, from the row's own ``alpha``.
+        power_of_two: return a power of two, the one next to d with the smaller squared error of q_k. The
+            lower one clips the largest entries, which is better if these are rare.
 
     Returns:
-        A float, or by row a tensor (n, 1) of the weight's dtype (float32 where it is narrower). alpha
-        counts as 1 where the weights are zero.
+        A float, or with ``per_row`` a tensor (n, 1) of the weight's dtype (at least float32). alpha is taken
+        as 1 where all weights are zero.
     """
     with torch.no_grad():
         w = weight.detach()
@@ -76,7 +76,7 @@ def step_of(
 
 
 def snapped(step: float, multiplier_bits: int) -> float:
-    """Return the step nearest to ``step`` that the requantizer's ``M / 2**s`` holds exactly."""
+    """Return the step nearest to ``step`` that the requantizer's ``M / 2**s`` represents exactly."""
     multiplier, shift = scale_to_multiplier(step, multiplier_bits, SHIFT_MAX)
     return multiplier / 2.0**shift
 
@@ -96,10 +96,10 @@ def norm_gain(weight: Tensor, bits: int, step: Tensor) -> Tensor: ...
 @overload
 def norm_gain(weight: Tensor, bits: int, step: float | Tensor) -> float | Tensor: ...
 def norm_gain(weight: Tensor, bits: int, step: float | Tensor) -> float | Tensor:
-    """Return ``||W||_F / ||q_k(W)||_F``, by row where ``step`` is (n, 1): the gain that keeps the norm.
+    """Return the gain that keeps the norm, ``||W||_F / ||q_k(W)||_F``; by row if ``step`` is (n, 1).
 
-    Rounding errors are nearly orthogonal to q_k's input where steps are fine, so that q_k(W) is longer than
-    W, and by that a recurrence with it expands. The gain is 1 where either norm is zero.
+    With fine steps the rounding errors are nearly orthogonal to W, so q_k(W) has a larger norm than W, and a
+    recurrence with q_k(W) expands. The gain is 1 where either norm is zero.
     """
     with torch.no_grad():
         w = weight.detach()
@@ -115,18 +115,18 @@ def norm_gain(weight: Tensor, bits: int, step: float | Tensor) -> float | Tensor
 def quantize(
     weight: Tensor, bits: int, step: float | Tensor | None = None, gain: float | Tensor = 1.0
 ) -> Tensor:
-    """Return ``gain q_k(W)`` with the gradient of the identity.
+    """Return ``gain q_k(W)``; its gradient is that of the identity.
 
     Args:
         weight: any shape.
         bits: k, 1 to 8.
-        step: d, or steps by row, (n, 1); by default that of :func:`step_of`.
-        gain: a factor on the result, not on the rounding: the integers are those of ``step``, and each is
-            worth ``gain * step``.
+        step: step d, or steps by row, (n, 1); by default that of :func:`step_of`.
+        gain: factor on the result after rounding: the integers are those of ``step``, and each unit is worth
+            ``gain * step``.
     """
     with torch.no_grad():
         d = step_of(weight, bits) if step is None else step
-        # The worth of a unit is one number, as it is in a checkpoint.
+        # The value of a unit is a single number, as in a checkpoint.
         q = (d * gain) * _levels(weight, bits, d)
         change = q - weight
     return weight + change
@@ -137,10 +137,10 @@ class Quantize(nn.Module):
 
     Args:
         bits: k, 1 to 8.
-        per_row: a step for each row instead of one.
-        power_of_two: steps that are powers of two.
-        norm_preserving: multiply the result by :func:`norm_gain`, by row where the steps are. Not with
-            powers of two, which a gain would leave.
+        per_row: one step for each row instead of one for all.
+        power_of_two: use steps that are powers of two.
+        norm_preserving: multiply the result by :func:`norm_gain`, by row if the steps are by row. It
+            excludes ``power_of_two``.
 
     Raises:
         FormatError: ``bits`` is not 1 to 8, or both of the last two are set.
@@ -153,7 +153,7 @@ class Quantize(nn.Module):
         if bits not in WEIGHT_BITS:
             raise FormatError(f"bits must be 1 to 8, not {bits!r}")
         if power_of_two and norm_preserving:
-            raise FormatError("norm_preserving must be unset where power_of_two is set, not set as well")
+            raise FormatError("norm_preserving must be False if power_of_two is True, not True")
         self.bits = bits
         self.per_row = per_row
         self.power_of_two = power_of_two
@@ -164,7 +164,7 @@ class Quantize(nn.Module):
         return step, norm_gain(weight, self.bits, step) if self.norm_preserving else 1.0
 
     def worth(self, weight: Tensor) -> float | Tensor:
-        """Return what one unit of the integers of q_k is worth: a float, or (n, 1) by row."""
+        """Return the real value of one unit of q_k's integers: a float, or (n, 1) by row."""
         step, gain = self._step_and_gain(weight)
         return step * gain
 
@@ -174,17 +174,17 @@ class Quantize(nn.Module):
         return quantize(weight, self.bits, step, gain)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """Return the matrix that is stored when the parametrized one is assigned: the same."""
+        """Return the matrix to store when the parametrized weight is assigned (the same matrix)."""
         return weight
 
     def extra_repr(self) -> str:
-        """Return what ``print`` shows of the options."""
+        """Return the options for ``print``."""
         names = ("per_row", "power_of_two", "norm_preserving")
         return ", ".join([f"bits={self.bits}", *(name for name in names if getattr(self, name))])
 
 
 def round_state(state: Tensor, step: float, bits: int) -> Tensor:
-    """Return the state on its grid, rounded half up and saturated; straight-through where not saturated."""
+    """Round the state half up to its grid and saturate it; the gradient is 0 where it saturates, else 1."""
     c = 2 ** (bits - 1)
     inside = torch.clamp(state, -c * step, (c - 1) * step)
     with torch.no_grad():

@@ -1,17 +1,17 @@
-"""The recurrence over time, forward and backward, with little besides its matrix products.
+"""The recurrence over time, forward and backward, with little work besides its matrix products.
 
     h_t = act(W h_{t-1} + U x_t, b)        t = 1 .. T
 
-A plain autograd loop records some six operations a step and adds up the gradient of W step by step. Here the
-element-wise parts work in place in the cache, the backward pass (back-propagation through time) is written
-out, and the gradients of W and U are one product each over all steps:
+A plain autograd loop records about six operations a step and adds up the gradient of W step by step. Here the
+element-wise operations work in place in the cache, back-propagation through time is written out, and the
+gradients of W and U are one matrix product each over all steps:
 
     d_t = act'(h_t) (g_t + W^T d_{t+1})        dW = sum_t d_t h_{t-1}^T        dU = sum_t d_t x_t^T
 
-with g_t what comes from the outputs. Where the processor multiplies bfloat16 numbers (AMX, AVX-512 BF16),
-``bfloat16`` lets it: the states are rounded to 8 significant bits on their way into a product, sums stay
-float32. Weights of up to 8 bits are integers times a common unit and lose nothing on the way forward; on the
-way back they, too, are rounded to 8 significant bits, as the gradients are.
+with g_t the gradient from the outputs. If the processor multiplies bfloat16 numbers (AMX, AVX-512 BF16),
+``bfloat16`` uses that: the states are rounded to 8 significant bits before a product, and sums stay float32.
+Weights of up to 8 bits are integers times a common unit, and are exact in the forward pass; in the backward
+pass they are rounded to 8 significant bits, like the gradients.
 
 On a CUDA device all steps are one kernel (:mod:`recurrence_gpu`), for up to 256 units whose weights are
 quantized, or with ``bfloat16``.
@@ -29,24 +29,24 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from qornn_hw.fixed import Rounding
-from qornn_hw.network import Activation
+from qornn_hw.cells.elman_network import Activation
+from qornn_hw.ir.formats import Rounding
 
 __all__ = ["Grid", "Workspace", "recur"]
 
 
 class Workspace:
-    """Memory for the states and gradients of all steps that is used again in each iteration.
+    """Memory for the states and gradients of all steps, reused in each iteration.
 
-    To fetch these hundred megabytes from the system takes as long as to fill them. What :func:`recur`
-    returned is overwritten by the next call with the same workspace; autograd then refuses a backward pass.
+    Allocating these hundreds of megabytes takes as long as filling them. The next call of :func:`recur` with
+    the same workspace overwrites the result of the last one; autograd then refuses a backward pass.
     """
 
     def __init__(self) -> None:
         self._tensors: dict[str, Tensor] = {}
 
     def tensor(self, name: str, like: Tensor, *shape: int) -> Tensor:
-        """Return the tensor of that name, uninitialized, of the type of ``like``."""
+        """Return the tensor of this name, uninitialized, with the dtype and device of ``like``."""
         found = self._tensors.get(name)
         count = prod(shape)
         if found is None or found.numel() < count or (found.dtype, found.device) != (like.dtype, like.device):
@@ -56,7 +56,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Grid:
-    """The states' grid: they are rounded to multiples of ``step`` and saturate at ``bits`` bits."""
+    """The grid of the states: they are rounded to multiples of ``step`` and saturate at ``bits`` bits."""
 
     step: float
     bits: int
@@ -64,7 +64,7 @@ class Grid:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The least and the largest state."""
+        """The smallest and the largest state."""
         c = 2 ** (self.bits - 1)
         return -c * self.step, (c - 1) * self.step
 
@@ -95,8 +95,8 @@ def recur(
 ) -> Tensor:
     """Return the states of all steps, (T, batch, n), or of the last one, (batch, n).
 
-    Differentiable in everything but x. With a grid the gradient passes the rounding straight through, except
-    where a state saturates.
+    Differentiable with respect to all arguments but x. With a grid the gradient is passed straight through
+    the rounding, and is 0 where a state saturates.
 
     Args:
         activation: the activation; modrelu is ``sgn(z) max(|z| + b, 0)``.
@@ -105,12 +105,12 @@ def recur(
         bias: b, (n,).
         x: indices (batch, T) of columns of U, or vectors (batch, T, m).
         state: h_0, (batch, n).
-        unit: what the integers in W are multiples of, or (n, 1) one for each row; only for exactness with
-            bfloat16.
+        unit: the unit of which W holds integer multiples, or (n, 1) one for each row; needed only for exact
+            products in bfloat16.
         grid: the grid of the states, if they are rounded.
-        last_only: whether only the last state is wanted, which saves the gradients of the others.
-        bfloat16: whether products may round their operands to bfloat16.
-        workspace: memory to use again; None takes new memory.
+        last_only: return the last state only, which saves the gradients of the others.
+        bfloat16: allow products to round their operands to bfloat16.
+        workspace: memory to reuse; None allocates new memory.
     """
     options = _Options(
         activation, unit, grid, last_only, bfloat16, workspace or Workspace(), torch.is_grad_enabled()
@@ -141,7 +141,9 @@ def _products(bfloat16: bool) -> Iterator[None]:
 
 
 def _in_one_kernel(state: Tensor, o: _Options) -> bool:
-    """Return whether all steps are one kernel: on a CUDA device, where bfloat16 holds W or may round it."""
+    """Return whether one kernel runs all steps: on a CUDA device, if bfloat16 holds W or may round it."""
+    if o.activation.function.kernel is None:
+        return False
     if not state.is_cuda or state.dtype != torch.float32 or find_spec("triton") is None:
         return False
     from qornn_hw.training.recurrence_gpu import UNITS_MAX
@@ -151,7 +153,7 @@ def _in_one_kernel(state: Tensor, o: _Options) -> bool:
 
 
 def _drives(input: Tensor, x: Tensor, out: Tensor) -> None:
-    """Write ``U x_t`` of all steps: x (T, batch) or (T, batch, m), out (T, batch, n)."""
+    """Write ``U x_t`` for all steps: x (T, batch) or (T, batch, m), out (T, batch, n)."""
     steps, batch, n = out.shape
     flat = out.view(steps * batch, n)
     if x.ndim == 2:
@@ -165,6 +167,8 @@ def _forward_in_one_kernel(
 ) -> None:
     from qornn_hw.training import recurrence_gpu
 
+    form = o.activation.function.kernel
+    assert form is not None
     with _products(False):
         _drives(input, x, exact[1:])
     grid = None if o.grid is None else (o.grid.step, o.grid.bits, str(o.grid.rounding))
@@ -174,7 +178,7 @@ def _forward_in_one_kernel(
         recurrent,
         o.unit,
         bias,
-        activation=str(o.activation),
+        form=form,
         grid=grid,
         bfloat16=o.bfloat16,
     )
@@ -189,11 +193,11 @@ class _Recurrence(Function):
         steps = x.shape[1]
         x = x.transpose(0, 1).contiguous()
         one_kernel = _in_one_kernel(state, o)
-        # Only a backward pass, the caller, or the kernel needs all states.
+        # All states are needed only for a backward pass, for the caller, or for the kernel.
         kept = steps + 1 if o.differentiable or one_kernel or not o.last_only else 2
         states = o.workspace.tensor("states", state, kept, batch, n)
         states[0] = state
-        # What the activation gave before it was rounded.
+        # The result of the activation before rounding.
         exact = states if o.grid is None else o.workspace.tensor("exact", state, kept, batch, n)
         if one_kernel:
             _forward_in_one_kernel(recurrent, input, bias, x, states, exact, o)
@@ -215,13 +219,15 @@ class _Recurrence(Function):
         if _in_one_kernel(states[0], o):
             from qornn_hw.training import recurrence_gpu
 
+            form = o.activation.function.kernel
+            assert form is not None
             d_bias = recurrence_gpu.backward(
                 deltas,
                 outer,
                 exact,
                 recurrent,
                 o.unit,
-                activation=str(o.activation),
+                form=form,
                 limits=None if o.grid is None else o.grid.limits,
                 last_only=o.last_only,
                 bfloat16=o.bfloat16,
@@ -246,11 +252,11 @@ class _Recurrence(Function):
 def _forward_step_by_step(
     recurrent: Tensor, input: Tensor, bias: Tensor, x: Tensor, states: Tensor, exact: Tensor, o: _Options
 ) -> None:
-    """Write the states after index 0 of ``states``; where it is shorter than the steps, in turns."""
+    """Write the states after index 0 of ``states``, in turns if it is shorter than the steps."""
     kept, batch, n = states.shape
     by_row = isinstance(o.unit, Tensor)
     factor = 1.0 if isinstance(o.unit, Tensor) else o.unit
-    # W^T in units, and U^T; a unit for each row multiplies the columns of what comes out.
+    # W^T in units, and U^T; units by row multiply the columns of the product.
     w = (recurrent / o.unit).T.contiguous()
     u = (input / o.unit if by_row else input).T.contiguous()
     column = o.unit.T if isinstance(o.unit, Tensor) else None
@@ -267,7 +273,7 @@ def _forward_step_by_step(
             z.addmm_(states[t % kept], w, alpha=factor)
             if column is not None:
                 z.mul_(column)
-            _activate(o.activation, z, bias, scratch)
+            o.activation.function.activate(z, bias, scratch)
             if o.grid is not None:
                 o.grid.put(z, states[(t + 1) % kept])
 
@@ -275,7 +281,7 @@ def _forward_step_by_step(
 def _backward_step_by_step(
     deltas: Tensor, outer: Tensor, recurrent: Tensor, exact: Tensor, o: _Options
 ) -> Tensor:
-    """Write d_t of all steps to ``deltas`` and return the gradient by the bias, (n,)."""
+    """Write d_t of all steps to ``deltas``, and return the gradient with respect to the bias, (n,)."""
     steps, batch, n = deltas.shape
     scratch = deltas.new_empty(batch, n)
     bias_sum = deltas.new_zeros(batch, n)
@@ -291,44 +297,5 @@ def _backward_step_by_step(
                 torch.addmm(outer[t], deltas[t + 1], recurrent, out=d)
             if o.grid is not None:
                 d.mul_((exact[t + 1] >= low) & (exact[t + 1] <= high))
-            _differentiate(o.activation, d, exact[t + 1], bias_sum, scratch)
+            o.activation.function.differentiate(d, exact[t + 1], bias_sum, scratch)
     return bias_sum.sum(0)
-
-
-def _activate(activation: Activation, z: Tensor, bias: Tensor, scratch: Tensor) -> None:
-    """Put ``act(z, b)`` in the place of z."""
-    match activation:
-        case Activation.IDENTITY:
-            pass
-        case Activation.RELU:
-            z.add_(bias).clamp_min_(0.0)
-        case Activation.MODRELU:
-            torch.sign(z, out=scratch)
-            z.abs_().add_(bias).clamp_min_(0.0).mul_(scratch)
-        case Activation.HARDTANH:
-            z.add_(bias).clamp_(-1.0, 1.0)
-        case Activation.TANH:
-            z.add_(bias).tanh_()
-
-
-def _differentiate(activation: Activation, d: Tensor, h: Tensor, bias_sum: Tensor, scratch: Tensor) -> None:
-    """Put the gradient by z in the place of that by ``h = act(z, b)``, and add that by b to ``bias_sum``."""
-    match activation:
-        case Activation.IDENTITY:
-            return
-        case Activation.MODRELU:
-            torch.sign(h, out=scratch)
-            d.mul_(scratch)
-            bias_sum.add_(d)
-            d.mul_(scratch)
-            return
-        case Activation.RELU:
-            torch.sign(h, out=scratch)
-            d.mul_(scratch)
-        case Activation.HARDTANH:
-            torch.abs(h, out=scratch)
-            d.mul_(scratch.neg_().add_(1.0).sign_())
-        case Activation.TANH:
-            torch.mul(h, h, out=scratch)
-            d.mul_(scratch.neg_().add_(1.0))
-    bias_sum.add_(d)

@@ -1,14 +1,14 @@
-"""The recurrence of :mod:`recurrence` on a CUDA device: all steps in one kernel, forward and one backward.
+"""The recurrence of :mod:`recurrence` on a CUDA device: one kernel forward and one backward for all steps.
 
     forward    z_t = unit (N h_{t-1}) + drive_t        h_t = act(z_t, b), rounded to the grid
     backward   d_t = act'(h_t) (g_t + W^T d_{t+1})     W = unit N
 
-A step of a small network is a microsecond of arithmetic, and ten kernels a step would be nothing but
-launches. Here a program takes :data:`SEQUENCES` sequences through all steps and keeps N, in bfloat16, and
-the states to itself. Integers of up to 8 bits lose nothing in bfloat16. The other operand is rounded to it,
-or, where that is not wanted, split into three bfloat16 parts, which hold all of a float32.
+A step of a small network takes a microsecond of arithmetic; ten kernels a step would spend all time on
+launches. Here each program runs :data:`SEQUENCES` sequences through all steps, and keeps N (in bfloat16) and
+the states in registers. Integers of up to 8 bits are exact in bfloat16. The other operand is rounded to
+bfloat16, or split into three bfloat16 parts, which represent a float32 exactly.
 
-Triton compiles the kernels when they are first called; it comes with torch where torch has CUDA.
+Triton compiles the kernels on the first call; it is part of torch's builds for CUDA.
 """
 
 from typing import Any
@@ -18,9 +18,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from qornn_hw.cells.activations.kernel_form import KernelForm
+
 __all__ = ["SEQUENCES", "UNITS_MAX", "backward", "forward"]
 
-# The least that a product of the tensor cores takes; more programs are worth more than fuller ones.
+# The smallest tile of a tensor-core product: more programs are faster than larger ones.
 SEQUENCES = 16
 # N, padded to a power of two, must fit into the registers of a multiprocessor.
 UNITS_MAX = 256
@@ -29,7 +31,7 @@ _WARPS = 16
 
 @triton.jit
 def _product(a, matrix, PARTS: tl.constexpr):
-    """Return ``a @ matrix`` with a in as many bfloat16 parts."""
+    """Return ``a @ matrix`` with a split into PARTS bfloat16 parts."""
     part = a.to(tl.bfloat16)
     total = tl.dot(part, matrix)
     for _ in tl.static_range(1, PARTS):
@@ -52,7 +54,11 @@ def _forward_kernel(
     grid_step,
     low,
     high,
-    ACTIVATION: tl.constexpr,
+    BIASED: tl.constexpr,
+    RECTIFIED: tl.constexpr,
+    SHRUNK: tl.constexpr,
+    CLIPPED: tl.constexpr,
+    TANH: tl.constexpr,
     ROUNDING: tl.constexpr,
     PARTS: tl.constexpr,
     M: tl.constexpr,
@@ -64,7 +70,7 @@ def _forward_kernel(
     place = rows[:, None] * n + units[None, :]
     stride = (batch * n).to(tl.int64)
     square = (units[:, None] < n) & (units[None, :] < n)
-    # Transposed: (j, i) holds what unit j gives to unit i.
+    # Transposed: (j, i) is the weight from unit j to unit i.
     w = tl.load(matrix + units[None, :] * n + units[:, None], mask=square, other=0.0)
     worth = tl.load(unit + units, mask=units < n, other=0.0)[None, :]
     b = tl.load(bias + units, mask=units < n, other=0.0)[None, :]
@@ -72,18 +78,20 @@ def _forward_kernel(
     drive = tl.load(exact + stride + place, mask=inside, other=0.0)
     for t in range(1, steps + 1):
         z = drive
-        # Fetched a step ahead: memory is slower than the product.
+        # Prefetched one step ahead: memory is slower than the product.
         drive = tl.load(exact + (t + 1) * stride + place, mask=inside & (t < steps), other=0.0)
         z += worth * _product(h, w, PARTS)
-        if ACTIVATION == "relu":
+        if RECTIFIED:
             h = tl.maximum(z + b, 0.0)
-        elif ACTIVATION == "modrelu":
+        elif SHRUNK:
             size = tl.maximum(tl.abs(z) + b, 0.0)
             h = tl.where(z > 0.0, size, tl.where(z < 0.0, -size, 0.0))
-        elif ACTIVATION == "hardtanh":
+        elif CLIPPED:
             h = tl.minimum(tl.maximum(z + b, -1.0), 1.0)
-        elif ACTIVATION == "tanh":
+        elif TANH:
             h = 2.0 * tl.sigmoid(2.0 * (z + b)) - 1.0
+        elif BIASED:
+            h = z + b
         else:
             h = z
         tl.store(exact + t * stride + place, h, mask=inside)
@@ -109,7 +117,10 @@ def _backward_kernel(
     n,
     low,
     high,
-    ACTIVATION: tl.constexpr,
+    RECTIFIED: tl.constexpr,
+    SHRUNK: tl.constexpr,
+    CLIPPED: tl.constexpr,
+    TANH: tl.constexpr,
     ROUNDED: tl.constexpr,
     LAST_ONLY: tl.constexpr,
     PARTS: tl.constexpr,
@@ -142,11 +153,11 @@ def _backward_kernel(
         d = g + _product(d * worth, w, PARTS)
         if ROUNDED:
             d = tl.where((h >= low) & (h <= high), d, 0.0)
-        if (ACTIVATION == "relu") or (ACTIVATION == "modrelu"):
+        if RECTIFIED or SHRUNK:
             d = tl.where(h != 0.0, d, 0.0)
-        elif ACTIVATION == "hardtanh":
+        elif CLIPPED:
             d = tl.where(tl.abs(h) < 1.0, d, 0.0)
-        elif ACTIVATION == "tanh":
+        elif TANH:
             d = d * (1.0 - h * h)
         tl.store(deltas + (t - 1) * stride + place, d, mask=inside)
 
@@ -157,8 +168,18 @@ def _launch(kernel: Any, batch: int, n: int, *arguments: Any, **options: Any) ->
     kernel[programs](*arguments, **options, M=SEQUENCES, N=padded, num_warps=min(_WARPS, padded // 8))
 
 
+def _flags(form: KernelForm) -> dict[str, bool]:
+    """Return the activation as compile-time flags of both kernels."""
+    return {
+        "RECTIFIED": form.rectified,
+        "SHRUNK": form.shrunk,
+        "CLIPPED": form.clipped,
+        "TANH": form.tanh,
+    }
+
+
 def _in_units(recurrent: Tensor, unit: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Return N, W in its units, and the worth of the unit of each row, (n,)."""
+    """Return N, which is W in its units, and the unit of each row, (n,)."""
     n = len(recurrent)
     if isinstance(unit, Tensor):
         worth = unit.reshape(n).to(recurrent).contiguous()
@@ -174,22 +195,22 @@ def forward(
     unit: Tensor | float,
     bias: Tensor,
     *,
-    activation: str,
+    form: KernelForm,
     grid: tuple[float, int, str] | None,
     bfloat16: bool,
 ) -> None:
     """Write the states of all steps.
 
     Args:
-        exact: (T + 1, batch, n), float32, contiguous as all are. From index 1 on it holds what the inputs
-            give to the steps, ``U x_t``, and is overwritten by what the activation gave.
-        states: (T + 1, batch, n), index 0 the first state; without a grid the same tensor as ``exact``.
+        exact: (T + 1, batch, n), float32, contiguous like all arrays. On entry, indices 1 and up hold
+            ``U x_t``; they are overwritten by the result of the activation before rounding.
+        states: (T + 1, batch, n), index 0 is the initial state; without a grid the same tensor as ``exact``.
         recurrent: W, (n, n), n up to :data:`UNITS_MAX`.
-        unit: what the integers in W are multiples of, or (n, 1) one for each row.
+        unit: the unit of which W holds integer multiples, or (n, 1) one for each row.
         bias: b, (n,).
-        activation: its name.
+        form: the activation.
         grid: step, bits, and tie rule of the states' grid, if they are rounded.
-        bfloat16: whether a state is rounded to bfloat16 on its way into the product.
+        bfloat16: round the states to bfloat16 before the product.
     """
     steps, batch, n = exact.shape[0] - 1, exact.shape[1], exact.shape[2]
     step, bits, rounding = grid or (1.0, 1, "none")
@@ -197,7 +218,7 @@ def forward(
     matrix, worth = _in_units(recurrent, unit)
     _launch(
         _forward_kernel, batch, n, exact, states, matrix, worth, bias, steps, batch, n, step, -c, c - 1.0,
-        ACTIVATION=activation, ROUNDING=rounding, PARTS=1 if bfloat16 else 3,
+        BIASED=form.biased, **_flags(form), ROUNDING=rounding, PARTS=1 if bfloat16 else 3,
     )  # fmt: skip
 
 
@@ -208,33 +229,33 @@ def backward(
     recurrent: Tensor,
     unit: Tensor | float,
     *,
-    activation: str,
+    form: KernelForm,
     limits: tuple[float, float] | None,
     last_only: bool,
     bfloat16: bool,
 ) -> Tensor:
-    """Write the gradients by what goes into the activation, and return that by the bias, (n,).
+    """Write the gradients with respect to the activation's inputs; return that of the bias, (n,).
 
     Args:
-        deltas: (T, batch, n), what is written.
-        outer: g, the gradient from outside, (T, batch, n), or by the last state alone (batch, n).
-        exact: what the activation gave, as :func:`forward` left it.
+        deltas: (T, batch, n), the result.
+        outer: g, the gradient from outside, (T, batch, n), or (batch, n) for the last state only.
+        exact: the results of the activation, from :func:`forward`.
         recurrent: W.
-        unit: as there.
-        activation: its name.
-        limits: the least and the largest state of the grid, beyond which no gradient passes; None: no grid.
-        last_only: which of the two ``outer`` is.
-        bfloat16: whether a gradient is rounded to bfloat16 on its way into the product.
+        unit: as for :func:`forward`.
+        form: the activation.
+        limits: the smallest and the largest state of the grid, where the gradient is 0 beyond; None: no grid.
+        last_only: ``outer`` is the gradient of the last state only.
+        bfloat16: round the gradients to bfloat16 before the product.
     """
     steps, batch, n = deltas.shape
     low, high = limits or (0.0, 0.0)
     matrix, worth = _in_units(recurrent, unit)
     _launch(
         _backward_kernel, batch, n, deltas, outer.contiguous(), exact, matrix, worth, steps, batch, n, low,
-        high, ACTIVATION=activation, ROUNDED=limits is not None, LAST_ONLY=last_only,
+        high, **_flags(form), ROUNDED=limits is not None, LAST_ONLY=last_only,
         PARTS=1 if bfloat16 else 3,
     )  # fmt: skip
-    if activation == "identity":
+    if not form.biased:
         return deltas.new_zeros(n)
-    by_bias = deltas * torch.sign(exact[1:]) if activation == "modrelu" else deltas
+    by_bias = deltas * torch.sign(exact[1:]) if form.shrunk else deltas
     return by_bias.sum(dim=(0, 1))

@@ -1,20 +1,20 @@
-"""The results of many runs: one JSON object a line, a row, for each run, in a file that is only appended to.
+"""The results of many runs: an append-only file with one JSON object (a row) a line for each run.
 
-A row holds nothing of the machine but the seconds that the run took there:
+The only machine-dependent entry of a row is its time in seconds:
 
     task, metric                  the task's command, and the metric by which its networks are compared
-    command, version, config      what was run: the command, :data:`VERSION`, all options
-    seed, hidden, bits, state_bits, method     of the options, those that tables are made of
-    metrics                       the checkpoint's, as `qornn-hw eval` prints them
-    requantized                   where asked for: other bits of the state, to metrics of the integers
+    command, version, config      the run: its command, :data:`VERSION`, all options
+    seed, hidden, bits, state_bits, method     copies of options that tables need
+    metrics                       metrics of the checkpoint, as `qornn-hw eval` prints them
+    requantized                   optional: metrics of the integers at other bits of the state
     kilobytes                     :func:`kilobytes`
     seconds                       wall time of training and measuring
     orthogonality                 of the quantized W
     singular_values               of the quantized W, 65 quantiles, ascending
     curve                         of the training, some points of each stage
-    model                         the checkpoint's file name, where checkpoints were kept
+    model                         file name of the checkpoint, if checkpoints are kept
 
-A run that failed has ``error`` instead of what it would have been measured as.
+A failed run has ``error`` instead of results.
 """
 
 import hashlib
@@ -27,17 +27,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.errors import FormatError, OutputError
-from qornn_hw.network import IntegerNetwork
-from qornn_hw.training.config import RunConfig, command_line
+from qornn_hw.training.command_line import command_line
+from qornn_hw.training.config import RunConfig
 
 __all__ = ["VERSION", "Job", "Results", "Row", "kilobytes", "latest", "read_rows"]
 
-# Raised when training makes other networks of the same command than before; rows of other versions are not
-# counted as runs that are done.
+# Incremented when the same command trains other networks than before; rows of other versions do not count as
+# runs that are done.
 VERSION = 1
 
-# Options that change nothing in a result, or are places of one machine.
+# Options that do not influence the result, or that are paths of one machine.
 _NOT_OF_THE_RUN = ("data", "checkpoint_minutes")
 
 Row = dict[str, Any]
@@ -48,11 +49,12 @@ class Job:
     """One run of a sweep.
 
     Attributes:
-        config: its configuration.
-        baseline: the kind of full-precision network, ``lstm`` or ``fastrnn``, that is trained in place of a
-            quantized one; None: a quantized one.
-        widths: bits of states with which the network is measured, too, quantized after training. They are
-            no part of what names the run.
+        config: the configuration.
+        baseline: kind of full-precision network, ``lstm`` or ``fastrnn``, that is trained instead of a
+            quantized one; None for a quantized network.
+        widths: further bits of states at which the network is measured, quantized after training. They are
+            not part of the run's identity.
+        device: device for training a quantized network, cpu or cuda.
         device: where a quantized network is trained, cpu or cuda.
     """
 
@@ -68,9 +70,9 @@ class Job:
 
     @property
     def command(self) -> str:
-        """The command that repeats the run; of a baseline, the one whose task and settings it has.
+        """The command that repeats the run (for a baseline: the command with its task and settings).
 
-        How often the run is saved is no part of it.
+        The interval between saves is left out.
         """
         config = replace(self.config, checkpoint_minutes=RunConfig.checkpoint_minutes)
         command = command_line(config, self.device)
@@ -80,7 +82,7 @@ class Job:
 
     @property
     def options(self) -> dict[str, Any]:
-        """All options that change the result, as they stand in a row."""
+        """All options that influence the result, as in a row."""
         options = {k: v for k, v in asdict(self.config).items() if k not in _NOT_OF_THE_RUN}
         for name in ("task_file", "warm_start"):
             if options.get(name):
@@ -92,12 +94,12 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that name the run."""
+        """The 16 hexadecimal digits that identify the run."""
         content = json.dumps([VERSION, self.command, self.options], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def head(self) -> Row:
-        """Return the part of the row that is known before the run."""
+        """Return the entries of the row that are known before the run."""
         config = self.config
         return {
             "task": config.command,
@@ -112,10 +114,10 @@ class Job:
         }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row is of this run.
+        """Return whether a row belongs to this run.
 
-        Command and version must be the same. Options of the row must be, too, which they are not where a
-        default has changed since; an option that only one of the two has is no difference.
+        Command and version must be equal, and so must all options that both have. The options differ if a
+        default has changed since.
         """
         options = self.options
         return (
@@ -126,17 +128,17 @@ class Job:
 
 
 def latest(rows: Iterable[Row], job: Job) -> Row | None:
-    """Return the last row of a run, or None."""
+    """Return the last row of a run; None if there is none."""
     return next((row for row in reversed(list(rows)) if job.matches(row)), None)
 
 
 def kilobytes(network: IntegerNetwork) -> float:
-    """Return what the parameters of a network take, in kB of 1024 bytes.
+    """Return the size of a network's parameters, in kB of 1024 bytes.
 
-    W, U and V at their bits; the n biases of the activation, whatever it is, and the p of the output in 32
-    bits, and so the n initial states where they are not all zero. Where the units' multipliers differ, as
-    with a step for each row of W, all n of them at the bits of the largest one. The hardware's own numbers
-    are those of `qornn-hw info`.
+    W, U and V count at their bits; the n biases of the activation (whatever it is) and the p of the output at
+    32 bits, and so the n initial states if any is not zero. If the units' multipliers differ, as with one
+    step a row of W, all n of them count at the bits of the largest. `qornn-hw info` shows the memories of the
+    hardware.
     """
     n, m, p = network.hidden_size, network.input_size, network.output_size
     bits = network.weight_bits
@@ -148,7 +150,7 @@ def kilobytes(network: IntegerNetwork) -> float:
 
 
 def _row_of(path: Path, number: int, line: bytes) -> Row:
-    """Return the row of a line; raise a FormatError if it is none."""
+    """Return the row in a line; raise a FormatError if it is not a row."""
     try:
         row = json.loads(line)
         for name, kind in (("command", str), ("version", int), ("config", dict)):
@@ -165,17 +167,17 @@ def _row_of(path: Path, number: int, line: bytes) -> Row:
 
 
 def _parsed(path: Path, content: bytes) -> tuple[list[Row], int]:
-    """Return the rows, and how many bytes of them; what follows is the torn end of a write that was cut."""
+    """Return the rows, and their length in bytes; an incomplete last line of an interrupted write follows."""
     whole = content.rfind(b"\n") + 1
     lines = content[:whole].split(b"\n")
     return [_row_of(path, i + 1, line) for i, line in enumerate(lines) if line.strip()], whole
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a file; none if it is not there. A torn last line is left out.
+    """Return the rows of a file, without an incomplete last line; no rows if the file does not exist.
 
     Raises:
-        FormatError: a line is no row.
+        FormatError: a line is not a row.
         OutputError: the file cannot be read.
     """
     try:
@@ -183,7 +185,7 @@ def read_rows(path: Path) -> list[Row]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise OutputError(f"{path} must be a file that can be read: {error.strerror}") from error
+        raise OutputError(f"{path} must be readable: {error.strerror}") from error
     return _parsed(path, content)[0]
 
 
@@ -192,8 +194,8 @@ class Results:
 
     Attributes:
         path: the file.
-        rows: all of its rows, those appended too.
-        torn: whether it ended in a line that a crash had cut; that line is dropped.
+        rows: all of its rows, including appended ones.
+        torn: True if the file ended in an incomplete line, which is dropped.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -208,15 +210,15 @@ class Results:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator["Results"]:
-        """Open a file, or make it, for this process alone.
+        """Open or create a file, locked for this process.
 
         Raises:
-            FormatError: a line is no row.
-            OutputError: the file cannot be written, or another sweep has it.
+            FormatError: a line is not a row.
+            OutputError: the file cannot be written, or another sweep holds its lock.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab"):  # makes it, and asks whether it may be written
+            with path.open("ab"):  # creates the file, and checks that it is writable
                 pass
             file = path.open("r+b", buffering=0)
         except OSError as error:
@@ -234,10 +236,10 @@ class Results:
             yield cls(path, file)
 
     def append(self, row: Row) -> None:
-        """Add a row and see to it that it is on the disk.
+        """Append a row, and wait until it is on the disk.
 
         Raises:
-            OutputError: it cannot be written; the file has all rows before it.
+            OutputError: the row cannot be written; the file keeps all earlier rows.
         """
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         before = self._file.seek(0, os.SEEK_END)
@@ -254,4 +256,4 @@ class Results:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} must be a file that can be written: {error.strerror}")
+    return OutputError(f"{path} must be writable: {error.strerror}")

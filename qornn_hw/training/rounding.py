@@ -1,21 +1,21 @@
-"""Rounding an orthogonal matrix so that it stays nearly orthogonal, whatever the bits.
+"""Rounding of an orthogonal matrix to k bits so that it stays nearly orthogonal.
 
-To the nearest level, every entry errs by up to half a step, independently of all others, and at 4 bits
-``Q Q^T`` is far from a multiple of I (docs/theory.md). But of the two levels beside an entry, or of all near
-it, one may take another one than the nearest: n**2 such choices stand against the n (n - 1) / 2 products of
-rows that should vanish. Here single entries move by one level for as long as that brings the rows nearer to
-orthogonal. (Beyond the paper. The idea of choosing levels by what the whole matrix does is that of AdaRound,
-Nagel et al., arXiv 2004.10568; the objective and the search are ours.)
+Rounding to the nearest level gives each entry an independent error of up to half a step. At 4 bits ``Q Q^T``
+is then far from a multiple of I (docs/theory.md). But an entry can also take another level near it: n**2
+such choices stand against n (n - 1) / 2 products of rows that should vanish. This module moves single
+entries by one level as long as that makes the rows more orthogonal. (Not in the paper. Choosing levels by
+their effect on the whole matrix is the idea of AdaRound, Nagel et al., arXiv 2004.10568; the objective and
+the search are ours.)
 
 With the integers Q, their Gram matrix ``G = Q Q^T`` and s_i = G_ii, the objective is
 
-    by row:     F = sum_(i != k) G_ik^2 / (s_i s_k)       rows may have any length, each has a step
-    one step:   F = sum_(i, k) (G_ik / s - [i = k])^2     s the mean of s_i of the nearest levels
+    by row:     F = sum_(i != k) G_ik^2 / (s_i s_k)       each row has its own step, so any norm
+    one step:   F = sum_(i, k) (G_ik / s - [i = k])^2     s: the mean of s_i at the nearest levels
 
-the squared Frobenius error ``||N N^T - I||^2`` of the rows N in their units. The move of entry (i, j) by
-delta = +-1 gives G_ik the value ``G_ik + delta Q_kj`` and s_i the value ``s_i + 2 delta Q_ij + 1``; what this
-does to F takes ``sum_k w_k G_ik Q_kj`` and ``sum_k w_k Q_kj^2`` over k != i, w_k = 1 / s_k by row and 1 / s
-else: one product of matrices for all 2 n**2 moves.
+This is the squared Frobenius error ``||N N^T - I||^2`` of the normalized rows N. The move of entry (i, j) by
+delta = +-1 changes G_ik to ``G_ik + delta Q_kj`` and s_i to ``s_i + 2 delta Q_ij + 1``. Its effect on F needs
+``sum_k w_k G_ik Q_kj`` and ``sum_k w_k Q_kj^2`` over k != i, with w_k = 1 / s_k by row and 1 / s otherwise:
+one matrix product for all 2 n**2 moves.
 """
 
 import numpy as np
@@ -25,10 +25,10 @@ __all__ = ["orthogonal_levels", "steps_of"]
 
 FloatArray = NDArray[np.float64]
 
-# Moves at a time, as a part of the rows that would move: the best of them, in columns of their own, since
-# what they gain is computed for one at a time.
+# The number of moves made at once is this fraction of the rows that have a move: the best ones, in different
+# columns, because gains are computed for single moves.
 _AT_ONCE = 8
-# A gain that is worth a move; smaller ones are rounding errors of the sums.
+# The least gain of a move; smaller gains are rounding errors of the sums.
 _LEAST = 1e-9
 _MOVES = np.array([-1.0, 1.0])[:, None, None]
 
@@ -38,14 +38,16 @@ def orthogonal_levels(
 ) -> FloatArray:
     """Return integers near ``weight / step`` whose rows are nearly orthogonal.
 
+    The search uses no random numbers.
+
     Args:
         weight: an orthogonal matrix, (n, n).
         bits: k, 2 to 8; the integers are ``-2**(k-1)`` to ``2**(k-1) - 1``.
-        step: the step of the levels, or (n, 1) one for each row.
-        reach: an integer is less than ``reach`` away from ``weight / step``, or the nearest one.
+        step: the quantization step, or (n, 1) one for each row.
+        reach: an integer differs from ``weight / step`` by less than ``reach``, or is the nearest one.
 
     Returns:
-        Integers as float64, (n, n): a minimum of the objective for single moves. No random numbers.
+        Integers as float64, (n, n): a local minimum of the objective for single moves.
     """
     low, high = -float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)
     exact = weight / step
@@ -57,7 +59,7 @@ def orthogonal_levels(
         new = levels + _MOVES
         allowed = (new >= low) & (new <= high) & (np.abs(new - exact) < reach)
         gain = np.where(allowed, gain, np.inf)
-        # The better move of an entry, then the best entry of each row.
+        # The better of the two moves of each entry, then the best entry of each row.
         way = gain.argmin(axis=0)
         best = np.take_along_axis(gain, way[None], axis=0)[0]
         columns = best.argmin(axis=1)
@@ -65,7 +67,7 @@ def orthogonal_levels(
         rows = np.flatnonzero(gains < -_LEAST)
         rows = rows[np.argsort(gains[rows], kind="stable")][: -(-len(rows) // _AT_ONCE)]
         _, first = np.unique(columns[rows], return_index=True)
-        # Together they may undo each other: then the best one alone.
+        # Simultaneous moves can cancel each other: then make only the best one.
         for chosen in (rows[first], rows[:1]):
             moved = levels.copy()
             moved[chosen, columns[chosen]] += 2.0 * way[chosen, columns[chosen]] - 1.0
@@ -78,7 +80,7 @@ def orthogonal_levels(
 
 
 def _objective(levels: FloatArray, scale: float | None) -> float:
-    """Return F: by row where ``scale`` is None, else with s = ``scale``."""
+    """Return F: by row if ``scale`` is None, else with s = ``scale``."""
     gram = levels @ levels.T
     if scale is not None:
         return float(np.square(gram / scale - np.eye(len(gram))).sum())
@@ -88,13 +90,13 @@ def _objective(levels: FloatArray, scale: float | None) -> float:
 
 
 def _lengths(gram: FloatArray) -> FloatArray:
-    """Return s_i; a row of zeros, which has no direction, counts as one of length 1."""
+    """Return s_i; a row of zeros counts as a row of norm 1."""
     lengths = gram.diagonal()
     return np.where(lengths > 0, lengths, 1.0)
 
 
 def _gains(levels: FloatArray, scale: float | None) -> FloatArray:
-    """Return how F changes by each move of each entry, (2, n, n)."""
+    """Return the change of F for each move of each entry, (2, n, n)."""
     gram = levels @ levels.T
     squares = levels * levels
     lengths = gram.diagonal()[:, None].copy()
@@ -111,22 +113,22 @@ def _gains(levels: FloatArray, scale: float | None) -> FloatArray:
 
 
 def steps_of(weight: FloatArray, levels: FloatArray, bits: int, per_row: bool) -> FloatArray | None:
-    """Return steps with which ``weight`` is rounded to just these ``levels``; None if there are none.
+    """Return steps with which ``weight`` is rounded exactly to ``levels``; None if there are none.
 
-    Of an entry w and its level l, ``(l - 1/2) / w <= 1 / step <= (l + 1/2) / w`` for w > 0; at the ends of
-    the range one of the two holds whatever the step. The step is in the middle of what all entries allow.
+    An entry w > 0 with level l needs ``(l - 1/2) / w <= 1 / step <= (l + 1/2) / w``; at the ends of the range
+    only one of the two bounds applies. The step is in the middle of the interval that all entries allow.
 
     Args:
         weight: (n, n).
         levels: integers of the same shape.
-        bits: k, of the levels.
-        per_row: a step for each row, else one for all.
+        bits: bits k of the levels.
+        per_row: return one step for each row; otherwise one for all.
 
     Returns:
         (n, 1) by row, else (1, 1).
     """
     low, high = -float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)
-    # Of size and sign: only a level's distance from zero matters from here on.
+    # From here on, a level's distance from zero is enough.
     size, level = np.abs(weight), levels * np.where(weight < 0, -1.0, 1.0)
     last = (levels == low) | (levels == high)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -137,7 +139,7 @@ def steps_of(weight: FloatArray, levels: FloatArray, bits: int, per_row: bool) -
         np.maximum(least.max(axis=axis, keepdims=True), 0.0),
         most.min(axis=axis, keepdims=True),
     )
-    # Where all but zeros are at the ends of the range, any smaller step would do, too.
+    # If all entries but zeros are at the ends of the range, any smaller step is valid, too.
     most = np.where(np.isinf(most), 2.0 * least, most)
     if not (most > least).all():
         return None

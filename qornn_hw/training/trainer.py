@@ -1,54 +1,39 @@
-"""One loop for every task: stages, validation, the best network kept, a run that can be taken up again."""
+"""The training loop of all tasks: stages, validation, the best network, saving and resuming a run."""
 
 import copy
 import math
-import os
-import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
-from qornn_hw.errors import CheckpointError, FormatError, OutputError, TrainingError
-from qornn_hw.network import OutputMode
+from qornn_hw.errors import CheckpointError, FormatError, TrainingError
+from qornn_hw.tasks import Examples, Task
 from qornn_hw.training.cells import QORNN
 from qornn_hw.training.config import RunConfig
 from qornn_hw.training.loop import Best, Reporter, cosine
-from qornn_hw.training.tasks import CopyTask, Examples, Task
-from qornn_hw.training.tasks.copy import RECALL
+from qornn_hw.training.objectives import Objective, device_of, real_inputs, score
+from qornn_hw.training.run_file import RunFile, comparable
 
-__all__ = ["Objective", "RunFile", "Stage", "Trainer", "answers_loss", "check_run_file", "last_only", "score"]
+__all__ = ["Stage", "Trainer"]
 
-# States that a validation may hold at once, in numbers.
-_HELD = 40_000_000
 _VALIDATIONS = 20
-# Of the run file; another one cannot be resumed.
-_RUN_VERSION = 2
-_RUN_KEYS = {
-    "config", "data", "stage", "iteration", "cell", "optimizers", "random", "state", "best", "best_score",
-    "unchanged", "curve", "seconds",
-}  # fmt: skip
-# That are looked at at once, for the checksum of the data.
+_EPOCHS_VALIDATED = 200
+# Number of sequences that the checksum of the data covers at a time.
 _FINGERPRINT_SEQUENCES = 1000
-# Epochs, or generated batches, of a stage at most.
+# Upper limit for the epochs, or generated batches, of a stage.
 _STAGE = 100_000_000
-# Points of the training curve that a checkpoint keeps for each stage.
+# Number of points of the training curve that a checkpoint keeps for each stage.
 _CURVE = 60
-
-# Of (network, inputs, targets, state): the loss, what is shown beside it, and the last state.
-Objective = Callable[[Any, Tensor, Tensor, Any], tuple[Tensor, dict[str, float], Any]]
 
 
 @dataclass(frozen=True)
@@ -56,12 +41,12 @@ class Stage:
     """A part of a run with its own objective.
 
     Attributes:
-        title: shown with the progress.
-        iterations: steps of the optimizers.
-        objective: the loss of a batch; the state is None where the task's batches do not continue.
-        optimizers: whose parameter groups have "rate", the learning rate at its height, and "hold", the part
-            of the stage after which the group stays as it is.
-        keep_start: whether the network that the stage begins with may be the best one.
+        title: name for the progress display.
+        iterations: number of optimizer steps.
+        objective: the loss of a batch; its state is None unless batches continue the sequences before.
+        optimizers: the optimizers. Each parameter group has "rate", the peak learning rate, and "hold", the
+            fraction of the stage after which the group is frozen.
+        keep_start: the network at the start of the stage competes for the best one.
     """
 
     title: str
@@ -71,165 +56,20 @@ class Stage:
     keep_start: bool = False
 
 
-class RunFile:
-    """Where a run is saved so that it can be taken up again.
-
-    Args:
-        path: the file.
-        minutes: how often, at most; 0: never.
-    """
-
-    def __init__(self, path: Path, minutes: float) -> None:
-        self.path = path
-        self.seconds = 60 * minutes
-        self._saved = time.monotonic()
-        self._warned = False
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        return self.seconds > 0 and time.monotonic() - self._saved >= self.seconds
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Write the file, whole or not at all; a disk that is full ends no training, it is only said."""
-        self._saved = time.monotonic()
-        temporary = None
-        try:
-            with tempfile.NamedTemporaryFile(
-                dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
-            ) as file:
-                temporary = Path(file.name)
-                torch.save({"version": _RUN_VERSION, **state}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except (OSError, RuntimeError) as error:
-            if not self._warned:
-                reason = getattr(error, "strerror", None) or error
-                print(
-                    f"{self.path}: the run cannot be saved for --resume: {reason}; training goes on",
-                    file=sys.stderr,
-                )
-            self._warned = True
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
-
-    def load(self, config: RunConfig) -> dict[str, Any]:
-        """Return what was saved of a run with this configuration.
-
-        Raises:
-            CheckpointError: there is no such file, or it is of another run.
-        """
-        try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-            found, version = state["config"], state["version"]
-        except FileNotFoundError:
-            raise CheckpointError(
-                f"{self.path}: no run was saved there to resume; leave out --resume to begin one"
-            ) from None
-        except Exception as error:  # whatever torch makes of a damaged file
-            reason = " ".join(str(error).split())[:120]
-            raise CheckpointError(
-                f"{self.path}: must be a run that qornn-hw train saved: {reason}; begin anew without --resume"
-            ) from None
-        if version != _RUN_VERSION:
-            raise CheckpointError(
-                f"{self.path}: must be a run of this release, format {_RUN_VERSION}, not {version!r}; "
-                "begin anew without --resume"
-            )
-        if not isinstance(found, dict) or not set(state) >= _RUN_KEYS:
-            raise CheckpointError(
-                f"{self.path}: must be a run that qornn-hw train saved, it lacks some of its parts; begin "
-                "anew without --resume"
-            )
-        wanted = comparable(config)
-        for name in wanted:
-            if found.get(name) != wanted[name]:
-                raise CheckpointError(
-                    f"{self.path}: --{name.replace('_', '-')} must be as in the run that is resumed, "
-                    f"{found.get(name)!r}, not {wanted[name]!r}"
-                )
-        return state
-
-
-def comparable(config: RunConfig) -> dict[str, Any]:
-    """Return the command and all options that change the result of a run; where its data lie does not."""
-    options = asdict(config) | {"command": config.command}
-    for name in ("data", "task_file", "checkpoint_minutes"):
-        options.pop(name, None)
-    options["warm_start"] = Path(config.warm_start).name
-    return options
-
-
-def last_only(task: Task) -> bool:
-    """Return whether only the answer after the last step counts."""
-    return task.output_mode is OutputMode.LAST_STEP
-
-
-def answers_loss(task: Task) -> Objective:
-    """Return the mean loss over all answers of a batch: cross-entropy in nats, or square error.
-
-    That of the copy task is multiplied by (blank + 20) / 10, so that a symbol's share does not fall with the
-    number of blanks.
-    """
-    last = last_only(task)
-    scale = (task.blank + 2 * RECALL) / RECALL if isinstance(task, CopyTask) else 1.0
-
-    def objective(
-        cell: nn.Module, x: Tensor, targets: Tensor, state: Any
-    ) -> tuple[Tensor, dict[str, float], Any]:
-        logits, state = cell(x, state, last_only=last)
-        if targets.is_floating_point():
-            return functional.mse_loss(logits, targets.float()), {}, state
-        loss = functional.cross_entropy(logits.flatten(0, -2), targets.flatten()) * scale
-        return loss, {}, state
-
-    return objective
-
-
-def score(cell: nn.Module, task: Task, examples: Examples, hidden: int) -> float:
-    """Return the task's metric of a network with the weights and states as they are, in float32.
-
-    Args:
-        cell: the network.
-        task: its task.
-        examples: on what.
-        hidden: n, by which the sequences that are run at once are chosen.
-    """
-    count, steps = examples.inputs.shape[:2]
-    chunk = max(1, min(count, _HELD // (hidden * (4 if last_only(task) else steps))))
-    total = 0.0
-    device = device_of(cell)
-    cell.eval()
-    with torch.no_grad():
-        for start in range(0, count, chunk):
-            x = real_inputs(task, examples.inputs[start : start + chunk]).to(device)
-            logits, _ = cell(x, last_only=last_only(task))
-            answers = (logits[:, None] if last_only(task) else logits).double().cpu().numpy()
-            with np.errstate(all="ignore"):
-                total += task.totals(answers, examples.targets[start : start + chunk])[task.metric]
-    cell.train()
-    return float(total / count)
-
-
-def real_inputs(task: Task, inputs: np.ndarray[Any, Any]) -> Tensor:
-    """Return integer inputs as what a network is trained with: indices, or real vectors."""
-    x = torch.from_numpy(np.ascontiguousarray(inputs))
-    return x if x.ndim == 2 else x.float() * task.input_scale
-
-
-def device_of(cell: nn.Module) -> torch.device:
-    """Return where a network's weights are."""
-    return next(cell.parameters()).device
-
-
 def _parameters(stage: Stage) -> list[Tensor]:
     return [p for optimizer in stage.optimizers for g in optimizer.param_groups for p in g["params"]]
 
 
+def _validation_interval(stage: Stage, epoch: int | None) -> int:
+    """Return the number of iterations between two validations; ``epoch`` is the iterations of an epoch."""
+    if epoch is None:
+        return math.ceil(stage.iterations / _VALIDATIONS)
+    # Validate after each epoch; with very many epochs, after several.
+    return epoch * math.ceil(stage.iterations / epoch / _EPOCHS_VALIDATED)
+
+
 def _each(change: Callable[[Tensor], Tensor], state: Any) -> Any:
-    """Return a state, a tensor or some of them or none, with each one changed."""
+    """Apply a function to each tensor of a state (a tensor, a tuple of tensors, or None)."""
     if isinstance(state, tuple):
         return tuple(_each(change, part) for part in state)
     return None if state is None else change(state)
@@ -243,12 +83,12 @@ class Trainer:
         task: its task.
         config: the run's configuration.
         quiet: print no progress.
-        run_file: where the run is saved now and then; None: nowhere.
+        run_file: the file in which the run is saved; None for no saving.
 
     Attributes:
-        curve: of the training so far, some points of each stage: title, iteration, loss, and where it was
-            validated the metric, ``residual``, the spectral norm of ``W W^T - I`` before quantization, and
-            the extreme singular values after it.
+        curve: points of the training curve, for each stage: title, iteration, loss, and at validations the
+            metric, ``residual`` (the spectral norm of ``W W^T - I`` before quantization), and the extreme
+            singular values after quantization.
     """
 
     def __init__(
@@ -264,45 +104,46 @@ class Trainer:
         self._validation: Examples | None = None
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take up a run that was saved.
+        """Restore a saved run.
 
         Raises:
-            CheckpointError: it was of other data.
+            CheckpointError: the run was trained on other data.
         """
         if state["data"] != self._fingerprint:
-            raise CheckpointError("the run that is resumed must have the data that it began with, not others")
+            raise CheckpointError("the run that is resumed must have the data of its start, not other data")
         self._resumed = state
         self.curve, self.seconds = state["curve"], state["seconds"]
         self.cell.load_state_dict(state["cell"])
 
     @cached_property
     def _fingerprint(self) -> int:
-        """A checksum of the data: validation, an epoch of a fixed set, a batch where they are generated."""
+        """Return a checksum of the validation data and of training data (one epoch, or one batch)."""
         task, seed = self.task, self.config.seed
         count = self.config.batch
         if (most := task.most_sequences()) is not None:
-            # As equal parts as leave the fewest over.
+            # Equal parts with the smallest remainder.
             count = most // -(-most // _FINGERPRINT_SEQUENCES)
         batches = task.batches_per_epoch(count) or 1
         checksum = 0
-        # One at a time: an epoch may be more than fits memory.
+        # One part at a time: an epoch may exceed the memory.
         parts = (task.training_batch(i, count, seed) for i in range(batches))
         for examples in chain((task.validation(),), parts):
-            for part in () if examples is None else (examples.inputs, examples.targets):
-                checksum = zlib.crc32(part.tobytes(), checksum)
+            parts_of = () if examples is None else (examples.inputs, examples.targets, examples.lengths)
+            for part in parts_of:
+                checksum = checksum if part is None else zlib.crc32(part.tobytes(), checksum)
         return checksum
 
     def run(self, stage: Stage, prepare: Callable[[], None] | None = None) -> None:
-        """Run a stage, or the rest of it; the network then has its best weights.
+        """Run a stage, or the rest of a resumed one; the network then has its best weights.
 
         Args:
             stage: the stage.
-            prepare: what makes the network ready when the stage begins; not called in a run taken up, whose
-                network was ready when it was saved.
+            prepare: prepares the network at the start of the stage; not called for a resumed stage, because
+                the saved network is prepared.
 
         Raises:
-            TrainingError: the loss or the gradient is not finite. The network has the best weights so far,
-                of this stage or, before its first validation, those that it began with.
+            TrainingError: the loss or the gradient is not finite. The network then has the best weights so
+                far: those of this stage or, before its first validation, those of its start.
         """
         self._stage += 1
         resumed, best, first = self._resumed, Best(), 0
@@ -332,11 +173,11 @@ class Trainer:
 
     @contextmanager
     def _weights_in(self, stage: Stage, iteration: int) -> Iterator[None]:
-        """Say where it was that weights that are not finite have no step."""
+        """Raise a TrainingError with the iteration if a step fails because weights are not finite."""
         try:
             yield
         except FormatError as error:
-            # Their squares, too: what has no norm has no step.
+            # The squares, too, because a step needs the norm.
             if all(bool(p.detach().square().sum().isfinite()) for p in self.cell.parameters()):
                 raise
             raise TrainingError(
@@ -347,45 +188,28 @@ class Trainer:
     def _iterate(
         self, stage: Stage, best: Best, first: int, resumed: dict[str, Any] | None, started: float
     ) -> None:
+        """Run the iterations of a stage from ``first`` on."""
         task, config, cell = self.task, self.config, self.cell
         epoch = task.batches_per_epoch(config.batch)
-        interval = epoch or math.ceil(stage.iterations / _VALIDATIONS)
+        interval = _validation_interval(stage, epoch)
         state = None if resumed is None else _each(lambda part: part.to(self.device), resumed["state"])
         unchanged = 0 if resumed is None else resumed["unchanged"]
         metric: float | None = None
         every = max(1, stage.iterations // _CURVE)
-        # Each stage has batches of its own.
+        # Each stage uses batches of its own.
         offset = self._stage * _STAGE * (epoch or 1)
         if stage.keep_start and first == 0:
             at_first = self._validate()
             if at_first is not None:
                 best.offer(self._signed(at_first), cell)
         cell.train()
-        with Reporter(stage.title, stage.iterations, self.quiet, done=first) as reporter:
+        with Reporter(stage.title, stage.iterations, self.quiet, done=first, epoch=epoch) as reporter:
             for i in range(first, stage.iterations):
                 if self.run_file is not None and self.run_file.due:
                     self._save(stage, i, state, best, unchanged, started)
                 self._set_rates(stage, i)
                 examples = task.training_batch(offset + i, config.batch, config.seed)
-                if not examples.continues:
-                    state = None
-                x = real_inputs(task, examples.inputs).to(self.device)
-                targets = torch.from_numpy(np.ascontiguousarray(examples.targets)).to(self.device)
-                for optimizer in stage.optimizers:
-                    optimizer.zero_grad()
-                with self._weights_in(stage, i):
-                    loss, shown, state = stage.objective(cell, x, targets, state)
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"the loss must be finite, but is {value} in iteration {i + 1} of {stage.title!r}; "
-                        "lower the learning rates"
-                    )
-                loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
-                self._clip(stage, i)
-                for optimizer in stage.optimizers:
-                    optimizer.step()
-                state = _each(Tensor.detach, state)
+                value, shown, state = self._update(stage, i, examples, state)
                 done = i + 1
                 measured: dict[str, float] = {}
                 if done % interval == 0 or done == stage.iterations:
@@ -405,9 +229,40 @@ class Trainer:
                 if config.patience and unchanged >= config.patience:
                     break
 
+    def _update(
+        self, stage: Stage, iteration: int, examples: Examples, state: Any
+    ) -> tuple[float, dict[str, float], Any]:
+        """Update the weights with one batch; return the loss, values to show, and the detached last state.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite.
+        """
+        if not examples.continues:
+            state = None
+        x = real_inputs(self.task, examples.inputs).to(self.device)
+        targets = torch.from_numpy(np.ascontiguousarray(examples.targets)).to(self.device)
+        lengths = None
+        if examples.lengths is not None:
+            lengths = torch.from_numpy(examples.lengths).to(self.device)
+        for optimizer in stage.optimizers:
+            optimizer.zero_grad()
+        with self._weights_in(stage, iteration):
+            loss, shown, state = stage.objective(self.cell, x, targets, state, lengths)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss must be finite, but is {value} in iteration {iteration + 1} of {stage.title!r}; "
+                "lower the learning rates"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+        self._clip(stage, iteration)
+        for optimizer in stage.optimizers:
+            optimizer.step()
+        return value, shown, _each(Tensor.detach, state)
+
     @staticmethod
     def _clip(stage: Stage, iteration: int) -> None:
-        """Bring the gradients of each group to norm 1 at most, before any weight is touched."""
+        """Clip the gradient norm of each group to 1, before any weight is updated."""
         for optimizer in stage.optimizers:
             for group in optimizer.param_groups:
                 norm = float(torch.nn.utils.clip_grad_norm_(group["params"], 1.0))
@@ -423,11 +278,11 @@ class Trainer:
                 end = group["hold"] * stage.iterations
                 group["lr"] = group["rate"] * cosine(iteration, math.ceil(end))
                 for parameter in group["params"]:
-                    # What stays as it is needs no gradient; that saves time.
+                    # A frozen parameter needs no gradient; that saves time.
                     parameter.requires_grad_(iteration < end)
 
     def _validate(self) -> float | None:
-        """Return the metric on the validation set, None where the task has none."""
+        """Return the metric on the validation set; None if the task has no validation set."""
         if self._validation is None:
             self._validation = self.task.validation()
             if self._validation is None:
@@ -435,7 +290,7 @@ class Trainer:
         return score(self.cell, self.task, self._validation, self.config.hidden)
 
     def _matrix(self) -> dict[str, float]:
-        """Return how far W is from orthogonal before quantization, and the singular values after it."""
+        """Return the orthogonality residual of W before quantization, and the singular values after it."""
         if not isinstance(self.cell, QORNN):
             return {}
         self.cell.eval()
@@ -451,7 +306,7 @@ class Trainer:
         }
 
     def _signed(self, metric: float) -> float:
-        """Return a score of which more is better."""
+        """Return a score of which a larger value is better."""
         return metric if self.task.larger_is_better else -metric
 
     def _device_random(self) -> dict[str, Tensor]:
@@ -481,16 +336,3 @@ class Trainer:
                 "seconds": time.monotonic() - started,
             }
         )
-
-
-def check_run_file(path: Path) -> None:
-    """Raise an OutputError unless the run can be saved at ``path``."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{path} must be a file that can be written: {error.strerror}; free some space, choose another "
-            "place with -o, or set --checkpoint-minutes 0"
-        ) from error

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.engine import MacSettings
+from qornn_hw.compiler.mac_settings import MacSettings
 
 __all__ = ["Mac16"]
 

@@ -1,6 +1,7 @@
 """The large memory of the iCE40 UltraPlus: SB_SPRAM256KA, 16384 words of 16 bits, one port."""
 
 from collections.abc import Iterable
+from itertools import chain, repeat
 from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module
@@ -8,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from qornn_hw.device import SPRAM_ADDR_BITS, SPRAM_WORD_BITS
+from qornn_hw.compiler.family import SPRAM_ADDR_BITS, SPRAM_WORD_BITS
 
 __all__ = ["Spram", "weight_write_signature"]
 
@@ -29,7 +30,7 @@ class Spram(wiring.Component):
     """A memory of 16-bit words that is written by bytes and that no bitstream initializes.
 
     Parameters:
-        depth: words that are used, at most 16384; only the twin is as small.
+        depth: words that are used, at most 16384; only the twin is smaller, by bits of the address.
         init: words that the twin starts with. The cell starts undefined, whatever is here.
 
     Members:
@@ -56,8 +57,13 @@ class Spram(wiring.Component):
 
     def _twin(self) -> Module:
         m = Module()
+        # Every word that the bits of an address reach, as the cell has them: those that are not used hold
+        # what nobody can know, here bits that are easy to tell from zeros.
+        depth = 1 << max(1, (self._depth - 1).bit_length())
+        unused = (0xA5A5 ^ word for word in range(self._depth, depth))
+        used = chain(self._init, repeat(0, self._depth - len(self._init)))
         m.submodules.memory = memory = Memory(
-            shape=SPRAM_WORD_BITS, depth=max(2, self._depth), init=self._init
+            shape=SPRAM_WORD_BITS, depth=depth, init=list(chain(used, unused))
         )
         write, read = memory.write_port(granularity=8), memory.read_port()
         m.d.comb += [

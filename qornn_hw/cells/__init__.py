@@ -1,0 +1,1 @@
+"""Recurrent cells: their parameters, their integers and their ranges."""

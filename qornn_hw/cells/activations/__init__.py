@@ -1,0 +1,1 @@
+"""The activations of an Elman layer: one file each, and the registry."""

@@ -1,0 +1,93 @@
+"""Chooses the engine and its schedule for a network and a device."""
+
+from dataclasses import replace
+
+from qornn_hw.compiler.design import Design, compile_schedule
+from qornn_hw.compiler.engine import Engine
+from qornn_hw.compiler.engines import engine_named, engines
+from qornn_hw.compiler.family import Family, Resources
+from qornn_hw.compiler.request import Considered, Request
+from qornn_hw.errors import CapacityError, FormatError
+
+__all__ = ["considered", "estimate_design", "plan"]
+
+
+def plan(request: Request) -> Design:
+    """Return the design with the fewest cycles a step that fits.
+
+    With ``request.engine`` the best of that engine. Without, the best of the first engine in the list of
+    engines if its weights are part of the bitstream. Where it has none, or one whose weights are loaded
+    after start-up, the next engine is looked at, and the one with fewer cycles is taken; of equals the later.
+
+    Raises:
+        CapacityError: nothing fits, or the device lacks what the engine needs; says what would fit. Without
+            ``request.engine`` the error is that of the first engine.
+        FormatError: the engine cannot compute the network.
+    """
+    if request.lanes is not None and request.lanes < 1:
+        raise FormatError(f"lanes must be at least 1, not {request.lanes!r}")
+    if request.engine is not None:
+        engine = engine_named(request.engine)
+        if (reason := engine.refuses(request.network, request.family)) is not None:
+            raise CapacityError(reason)
+        return _best_of(engine, request) or _refuse(engine, request)
+    considered = [
+        engine
+        for engine in engines()
+        if engine.chosen_unasked and engine.refuses(request.network, request.family) is None
+    ]
+    best: Design | None = None
+    for engine in considered:
+        try:
+            found = _best_of(engine, request)
+        except FormatError:
+            continue
+        if found is not None and (best is None or _cycles(found, request) <= _cycles(best, request)):
+            best = found
+        if best is not None and not best.weight_banks:
+            break
+    return best or _refuse(considered[0], request)
+
+
+def _best_of(engine: Engine, request: Request) -> Design | None:
+    """Return the best design of an engine that fits, None where none does.
+
+    Raises:
+        FormatError: what fits cannot be compiled, or the engine has no schedule.
+    """
+    limit = replace(request.available, lut=int(engine.fill_limit * request.available.lut))
+    wrong: FormatError | None = None
+    for schedule in engine.plans(request):
+        if engine.cost(schedule, request.family).excess(limit):
+            continue
+        try:
+            return compile_schedule(schedule)
+        except FormatError as error:
+            wrong = error
+    if wrong is not None:
+        raise wrong
+    return None
+
+
+def _refuse(engine: Engine, request: Request) -> Design:
+    raise CapacityError(engine.too_large(request))
+
+
+def _cycles(design: Design, request: Request) -> int:
+    return max(design.schedule.cycles_per_step, request.cycles)
+
+
+def estimate_design(design: Design, family: Family) -> Resources:
+    """Return what the core of a design takes; ``bram`` counts what synthesis leaves of each memory."""
+    blocks = design.engine.memory_blocks(design, family)
+    return replace(design.engine.cost(design.schedule, family), bram=sum(blocks.values()))
+
+
+def considered(request: Request, design: Design) -> list[Considered]:
+    """Return the schedules that stood beside a design when it was chosen, engine by engine."""
+    found: list[Considered] = []
+    for engine in engines():
+        chosen = engine is design.engine
+        if chosen or engine.chosen_unasked:
+            found += engine.considered(request, chosen=chosen)
+    return found

@@ -1,0 +1,1 @@
+"""Model files: an integer network with what is known of its training."""

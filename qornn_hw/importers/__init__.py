@@ -1,0 +1,1 @@
+"""Import of networks from other programs as float networks."""

@@ -1,0 +1,1 @@
+"""Files, folders and archives from untrusted sources. This package knows nothing of networks."""

@@ -1,0 +1,345 @@
+"""Fine-tuning: quantization-aware training that starts from the weights of a float network.
+
+The float weights are trained further and rounded in every forward pass, first with real states, then with
+states on the hardware's grid. The integers of the network at the start and of the best network of the
+training are compared on validation sequences, and the better network is returned.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from qornn_hw.cells.activations.registry import BOUNDED
+from qornn_hw.cells.elman_model import IntegerModel
+from qornn_hw.cells.elman_network import InputKind, IntegerNetwork
+from qornn_hw.data.real_inputs import quantize_inputs
+from qornn_hw.errors import DataError, FormatError
+from qornn_hw.evaluation.evaluate import Answer, evaluate_on, measure
+from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.importers.torch_import import export_torch_rnn
+from qornn_hw.importers.torch_tracing import export_torch_module
+from qornn_hw.quantization.float_model import RealNetwork, run_real
+from qornn_hw.quantization.quality import Quality, quality_of, real_reference, reference_of
+from qornn_hw.tasks import ArraysTask, Examples, Task
+from qornn_hw.tasks.array_files import checked, read_arrays
+from qornn_hw.tasks.input_grids import input_grid_of
+from qornn_hw.terminal.text import say
+from qornn_hw.training.command_line import option_words
+from qornn_hw.training.initialization import make_cell
+from qornn_hw.training.loop import one_thread
+from qornn_hw.training.stages import run_stages
+from qornn_hw.training.task_configs import ArraysConfig
+from qornn_hw.training.trained_checkpoint import trained_checkpoint
+from qornn_hw.training.trainer import Trainer
+from qornn_hw.training.warm_start import inherited
+
+__all__ = ["FinetuneConfig", "finetune"]
+
+# For data (inputs, targets): one of this number of sequences is for the test, and one for the validation.
+_TENTH = 10
+# Number of calibration sequences for the first rounding of a torch module.
+_CALIBRATION = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(ArraysConfig):
+    """Fine-tuning of a network on your own arrays.
+
+    Attributes:
+        epochs: passes over the training sequences with quantized weights; by default about 1200 optimizer
+            steps, at least 6 passes.
+        finetune_epochs: further passes with rounded states; by default about 600 steps, at least 3 passes.
+    """
+
+    command: ClassVar[str] = "finetune"
+
+    task_file: str = ""
+    float_epochs: int | None = 0
+    learning_rate_recurrent: float = 1e-3
+    learning_rate_input: float = 1e-3
+    learning_rate_output: float = 1e-3
+    quantized_rate: float = 1.0
+    finetune_rate: float = 0.5
+
+
+@one_thread()
+def finetune(
+    model: Any,
+    data: Any,
+    *,
+    bits: int = 4,
+    output_bits: int = 8,
+    state_bits: int | None = None,
+    input_bits: int | None = None,
+    quiet: bool = True,
+    **options: Any,
+) -> Checkpoint:
+    """Return a network with quantized weights and states, trained further from a float network's weights.
+
+    On the validation sequences the result is at least as good as the network with rounded weights, and as
+    the checkpoint's own integers if they have the requested bits: if training finds nothing better, the best
+    of these is returned. ``provenance["kept"]`` names it.
+
+    Args:
+        model: a checkpoint or its path; a pair of torch modules as for :func:`qornn_hw.quantize`, a
+            ``torch.nn.RNN`` and its ``torch.nn.Linear`` readout; or one module as for
+            :func:`qornn_hw.quantize`.
+        data: the .npz file, or the arrays by name, of the arrays task (docs/tasks.md); or ``(inputs,
+            targets)`` or ``(inputs, targets, lengths)``, also as a file or by name, of which one tenth is
+            for validation and one for the test. Real inputs are in the units of the float network.
+        bits: bits of W and U, 1 to 8.
+        output_bits: bits of V, 1 to 8.
+        state_bits: bits of the states, 4 to 16; by default the checkpoint's, 8 for a module.
+        input_bits: bits of an entry of a vector, 1 to 16; by default the checkpoint's, for a module those
+            that :func:`qornn_hw.quantize` finds best for states of that width. A checkpoint's scales and
+            offsets of the input are kept if its bits are kept.
+        quiet: print no progress.
+        options: further fields of :class:`FinetuneConfig`: epochs, finetune_epochs, batch, seed, per_row (by
+            default set except for tanh and hardtanh, which do not allow it), learning_rate_recurrent and so
+            on; the default of other options is the network's.
+
+    Returns:
+        A checkpoint with the metrics of :func:`qornn_hw.evaluation.evaluate.evaluate` on the test sequences,
+        and of two more networks: ``start``, the given network (its integers if it has no float network), and
+        ``rounded``, its integers without training. ``quality`` compares the result with the given network on
+        the test sequences (docs/quality.md).
+
+    Raises:
+        FormatError: an option is out of range, or the module is not supported.
+        DataError: the data are malformed, or do not fit the network.
+        TrainingError: the loss is not finite.
+    """
+    arrays = _arrays(data)
+    before = _checkpoint(model, arrays, state_bits or 8, input_bits)
+    net = before.network
+    if input_bits is None:
+        input_bits = net.input_format.bits if net.vector_input else 8
+    task = _task(net, arrays, input_bits)
+    wanted = {"bits": bits, "output_bits": output_bits, "input_bits": input_bits, **options}
+    if state_bits is not None:
+        wanted["state_bits"] = state_bits
+    config = _config(before, wanted)
+    task.load()
+    if not quiet:
+        say("\n".join([f"finetune: {task.summary()}", *task.clipped_text()]), file=sys.stderr, flush=True)
+    rounded, tuned = _tuned(config, task, before, quiet)
+    same = _same_formats(net, rounded.network)
+    found = {"rounded": rounded} | ({"given": before} if same else {}) | {"tuned": tuned}
+    # ``max`` over the reversed names prefers the last of equally good networks.
+    kept = max(reversed(found), key=lambda name: _validated(found[name].network, task))
+    provenance = (
+        found[kept].provenance
+        | ({} if kept == "given" else {"float_weights": _KIND[kept]})
+        | {
+            "command": _command(wanted),
+            "kept": kept,
+            "finetuned_from": {k: v for k, v in before.provenance.items() if k != "curve"},
+        }
+    )
+    made = replace(found[kept], task=task.description(), provenance=provenance, metrics={})
+    return replace(made, metrics=_metrics(made, before, rounded, task, arrays))
+
+
+def _tuned(
+    config: FinetuneConfig, task: ArraysTask, before: Checkpoint, quiet: bool
+) -> tuple[Checkpoint, Checkpoint]:
+    """Return the network with rounded weights before training, and the trained network."""
+    torch.manual_seed(config.seed)
+    cell = make_cell(config, task, before)
+    trainer = Trainer(cell, task, config, quiet, None)
+    cell.round_weights = False
+    rounded = trained_checkpoint(cell, config, task, trainer)
+    cell.round_weights = True
+    return rounded, run_stages(config, task, cell, trainer)
+
+
+def _metrics(
+    made: Checkpoint, before: Checkpoint, rounded: Checkpoint, task: ArraysTask, arrays: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the metrics of the result, the given and the rounded network, and the quality report."""
+    test, net = task.test(), before.network
+    # The user's own numbers: the given network gets unrounded inputs, and clipped entries are counted.
+    inputs = checked(arrays, "")["test"].inputs
+    given = replace(test, inputs=inputs.astype(np.float64) if net.vector_input else inputs)
+    metrics = evaluate_on(made, task) | {
+        "start": _measured(task, given, _start_answers(before, task), net.hidden_size),
+        "rounded": _measured(task, test, _integer_answers(rounded.network), net.hidden_size),
+    }
+    return metrics | {"quality": _report(_quality(made.network, before, given), metrics, task)}
+
+
+# Tolerance of the metric before a warning: absolute for an accuracy, relative for an error.
+_LOST = 0.02
+_KIND = {"rounded": "fitted", "tuned": "latent"}
+
+
+def _config(before: Checkpoint, wanted: dict[str, Any]) -> FinetuneConfig:
+    """Return the configuration: the requested options, and the network's own for the others."""
+    known = {f.name for f in fields(FinetuneConfig)} - {"task_file", "warm_start", "one_output"}
+    for name in wanted:
+        if name not in known:
+            raise FormatError(f"finetune has no option {name!r}; it has {', '.join(sorted(known))}")
+    options = inherited(FinetuneConfig, before, wanted)
+    if options["activation"] not in BOUNDED:
+        # These states are not bounded: with few bits, one step a row preserves W better than keeping its
+        # norm does.
+        if "per_row" not in wanted:
+            options["per_row"] = True
+        options.setdefault("norm_preserving", False)
+    return FinetuneConfig(**options)
+
+
+def _arrays(data: Any) -> dict[str, Any]:
+    """Return the data as the arrays of the arrays task by name."""
+    if isinstance(data, (str, Path)):
+        data = read_arrays(data)
+    if isinstance(data, Mapping):
+        if {"inputs", "targets"} <= set(data) <= {"inputs", "targets", "lengths"}:
+            return _three_sets(**data)
+        return dict(data)
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        return _three_sets(*data)
+    raise DataError(
+        "data must be a .npz file, arrays by name, (inputs, targets) or (inputs, targets, lengths), "
+        f"not {type(data).__name__}"
+    )
+
+
+def _three_sets(inputs: Any, targets: Any, lengths: Any = None) -> dict[str, Any]:
+    """Return arrays by name: of each ten sequences one for the validation and one for the test."""
+    parts = {"inputs": inputs, "targets": targets} | ({} if lengths is None else {"lengths": lengths})
+    found = {k: v.detach().cpu().numpy() if hasattr(v, "detach") else v for k, v in parts.items()}
+    count = len(found["inputs"])
+    for name, values in found.items():
+        if len(values) != count:
+            raise DataError(f"{name} must be those of {count} sequences, not of {len(values)}")
+    if count < _TENTH:
+        raise DataError(
+            f"inputs must hold at least {_TENTH} sequences to train, validate and test with, not {count}"
+        )
+    place = np.arange(count) % _TENTH
+    sets = {"test": place == _TENTH // 2, "validation": place == _TENTH - 1}
+    sets["train"] = ~(sets["test"] | sets["validation"])
+    return {f"{name}_{part}": _some(v, chosen) for part, chosen in sets.items() for name, v in found.items()}
+
+
+def _some(values: Any, chosen: NDArray[np.bool_]) -> Any:
+    if isinstance(values, (list, tuple)):
+        return [one for one, wanted in zip(values, chosen, strict=True) if wanted]
+    return np.asarray(values)[chosen]
+
+
+def _checkpoint(model: Any, arrays: dict[str, Any], state_bits: int, input_bits: int | None) -> Checkpoint:
+    """Return the initial network; the input grid of a module's network is chosen by its states' width."""
+    if isinstance(model, Checkpoint):
+        return model
+    if isinstance(model, (str, Path)):
+        return load_checkpoint(Path(model))
+    task = ArraysTask(None, 16, arrays=arrays)
+    examples = task.training_batch(0, _CALIBRATION, 0)
+    inputs: Any = examples.inputs
+    if task.input_kind is InputKind.VECTOR:
+        inputs = inputs * np.asarray(task.input_scale) + np.asarray(task.input_offset)
+    parts = model if isinstance(model, (tuple, list)) else (model,)
+    options: dict[str, Any] = {"weight_bits": 8, "state_bits": state_bits, "input_bits": input_bits}
+    # The quality is measured at the end, on the result, so no report here.
+    convert: Any = export_torch_rnn if len(parts) == 2 else export_torch_module
+    made: Checkpoint = convert(*parts, inputs, output_mode=str(task.output_mode), quality=False, **options)
+    return made
+
+
+def _task(net: IntegerNetwork, arrays: dict[str, Any], input_bits: int) -> ArraysTask:
+    """Return the task of the data, with the network's sizes and, for equal bits, its input grid."""
+    task = ArraysTask(
+        None,
+        input_bits,
+        inputs=net.input_size,
+        outputs=net.output_size,
+        offsets=not net.activation.shape.unit_bias,
+        grid=input_grid_of(net, input_bits),
+        arrays=arrays,
+    )
+    if task.input_kind is not net.input_kind:
+        raise DataError(f"inputs must be {net.input_kind}, as the network's, not {task.input_kind}")
+    return task
+
+
+def _same_formats(one: IntegerNetwork, other: IntegerNetwork) -> bool:
+    """Return whether two networks answer at the same steps with integers of the same formats."""
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("weight_bits", "state_bits", "input_format", "output_mode")
+    ) and np.array_equal(one.scales.input_steps(one.input_size), other.scales.input_steps(one.input_size))
+
+
+def _validated(network: IntegerNetwork, task: Task) -> float:
+    """Return the score of the integers on the validation sequences; larger is better."""
+    examples = task.validation()
+    assert examples is not None  # the arrays task always has some
+    metric = _measured(task, examples, _integer_answers(network), network.hidden_size)[task.metric]
+    return metric if task.larger_is_better else -metric
+
+
+def _measured(task: Task, examples: Examples, answer: Answer, hidden_size: int) -> dict[str, float]:
+    with threadpool_limits(1, user_api="blas"):
+        return measure(task, examples, answer, hidden_size)
+
+
+def _integer_answers(network: IntegerNetwork) -> Answer:
+    model = IntegerModel(network)
+    return lambda x: model.answers(x) * network.scales.output
+
+
+def _start_answers(before: Checkpoint, task: ArraysTask) -> Answer:
+    """Return the given network's answers to user inputs: of its float network, or else its integers."""
+    network = replace(before.network, output_mode=task.output_mode)
+    real = RealNetwork.trained(before)
+    if real is None:
+        answers = _integer_answers(network)
+        return lambda x: answers(quantize_inputs(network, x).integers)
+    float_network = replace(real, output_mode=task.output_mode)
+    return lambda x: run_real(float_network, x)[1]
+
+
+def _quality(network: IntegerNetwork, before: Checkpoint, test: Examples) -> Quality:
+    """Return the quality report of the result against the given network on user inputs."""
+    reference, name = reference_of(before)
+    return quality_of(
+        network,
+        test.inputs,
+        real_reference(replace(reference, output_mode=network.output_mode)),
+        lengths=test.lengths,
+        reference_name=name,
+    )
+
+
+def _report(quality: Quality, metrics: dict[str, Any], task: ArraysTask) -> dict[str, Any]:
+    """Return the report in its stored form.
+
+    A fine-tuned network can answer well and still differ from the given one. So a difference is a warning
+    only if the task's metric on the test sequences became worse.
+    """
+    found, start = metrics["integer"][task.metric], metrics["start"][task.metric]
+    # A difference of one test sequence is not significant.
+    least = start - _LOST - 1 / metrics["sequences"]
+    worse = found < least if task.larger_is_better else found > (1 + _LOST) * start
+    report = replace(quality, judged=worse).to_metrics()
+    if worse:
+        report["warnings"].append(
+            f"{task.metric} on the test sequences is {found:.4g}, {start:.4g} before; cure: more bits of the "
+            "weights (bits) or of the states (state_bits), or more passes (epochs, finetune_epochs)"
+        )
+    return report
+
+
+def _command(wanted: Mapping[str, Any]) -> str:
+    """Return the command line with these options, with placeholders for the paths of model and data."""
+    words = [word for name, value in sorted(wanted.items()) for word in option_words(name, value)]
+    return " ".join(["qornn-hw finetune MODEL --data FILE", *words])
