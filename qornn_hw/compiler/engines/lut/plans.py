@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from qornn_hw.cells.elman_network import IntegerNetwork
@@ -81,8 +81,7 @@ class LutPlans:
     def too_large(self) -> str:
         """Return the message where no chain fits."""
         r = self.request
-        schedule = min(chain.from_iterable(self.by_store()), key=lambda s: self._load(self.cost(s)))
-        need = self.cost(schedule)
+        schedule, need = self._smallest()
         parts = [
             f"{getattr(need, name)} {RESOURCE_NAMES[name]} where the core may use "
             f"{getattr(self.limit, name)} ({over} too many)"
@@ -99,30 +98,58 @@ class LutPlans:
 
         Those with weights in SPRAM only where none fits without.
         """
-        available, limit = self.request.available, self.limit
-        nearest: dict[int, tuple[float, ChainSchedule, Resources]] = {}
+        groups: dict[int, list[ChainSchedule]] = {}
+        rows: list[Considered] = []
         for candidates in self.by_store():
-            for schedule in candidates:
-                need = self.cost(schedule)
-                if need.dsp > available.dsp:
-                    continue
-                load, cycles = self._load(need), schedule.cycles_per_step
-                if cycles not in nearest or load < nearest[cycles][0]:
-                    nearest[cycles] = (load, schedule, need)
-            if any(load <= 1 for load, _, _ in nearest.values()):
+            _group(candidates, groups)
+            nearest = (self._nearest(groups[cycles]) for cycles in sorted(groups))
+            rows = [row for row in nearest if row is not None]
+            if not all(row.excess for row in rows):
                 break
-        return [
-            Considered(schedule, need, need.excess(limit))
-            for _, (_, schedule, need) in sorted(nearest.items())
-        ]
+        return rows
 
     def explained(self) -> list[Considered]:
-        """Return the chains around the fastest that fits; where none fits, those that lack least."""
-        chains = self.considered()
-        fits = [i for i, row in enumerate(chains) if not row.excess]
-        if fits:
-            return chains[max(0, fits[0] - EXPLAINED) : fits[0] + EXPLAINED + 1]
-        return sorted(chains, key=lambda row: sum(row.excess.values()))[:EXPLAINED]
+        """Return of :meth:`considered` those around the fastest that fits; else those that lack least.
+
+        The exact costs of the chains that are farther away are not computed.
+        """
+        groups: dict[int, list[ChainSchedule]] = {}
+        for candidates in self.by_store():
+            _group(candidates, groups)
+            if rows := self._around_the_fastest([groups[cycles] for cycles in sorted(groups)]):
+                return rows
+        return sorted(self.considered(), key=lambda row: sum(row.excess.values()))[:EXPLAINED]
+
+    def _around_the_fastest(self, groups: list[list[ChainSchedule]]) -> list[Considered]:
+        """Return the nearest chains of the first group of which one fits, and of its neighbours, in order."""
+        seen: dict[int, Considered | None] = {}
+
+        def nearest(place: int) -> Considered | None:
+            if place not in seen:
+                seen[place] = self._nearest(groups[place])
+            return seen[place]
+
+        for place, group in enumerate(groups):
+            if min(map(self._least_load, group)) > 1:
+                continue
+            found = nearest(place)
+            if found is None or found.excess:
+                continue
+            before = (row for other in range(place - 1, -1, -1) if (row := nearest(other)) is not None)
+            behind = (row for other in range(place + 1, len(groups)) if (row := nearest(other)) is not None)
+            return [*reversed([*islice(before, EXPLAINED)]), found, *islice(behind, EXPLAINED)]
+        return []
+
+    def _nearest(self, group: list[ChainSchedule]) -> Considered | None:
+        """Return the first chain of the least load; None where all have too many multipliers."""
+        best: tuple[float, ChainSchedule, Resources] | None = None
+        for schedule in group:
+            if best is not None and self._least_load(schedule) >= best[0]:
+                continue
+            need = self.cost(schedule)
+            if need.dsp <= self.request.available.dsp and (best is None or self._load(need) < best[0]):
+                best = self._load(need), schedule, need
+        return best and Considered(best[1], best[2], best[2].excess(self.limit))
 
     def check_lanes(self, planned: ChainSchedule) -> None:
         """Raise a CapacityError if a chain of more lanes than planned is faster, and does not fit."""
@@ -142,6 +169,30 @@ class LutPlans:
             f"{fastest.lanes}, with {over} too many; take {planned.lanes}, or leave it out"
         )
 
+    def _smallest(self) -> tuple[ChainSchedule, Resources]:
+        """Return the first chain of the least load, and its cost.
+
+        The exact cost of a chain takes a proof of its widths. So the chains are looked at in the order of the
+        load of their memories alone, and the rest is passed over once that is above the least load so far.
+        """
+        bounds = [
+            (self._least_load(schedule), place, schedule)
+            for place, schedule in enumerate(chain.from_iterable(self.by_store()))
+        ]
+        best: tuple[float, int, ChainSchedule, Resources] | None = None
+        for bound, place, schedule in sorted(bounds, key=lambda item: item[:2]):
+            if best is not None and bound > best[0]:
+                break
+            need = self.cost(schedule)
+            if best is None or (self._load(need), place) < best[:2]:
+                best = self._load(need), place, schedule, need
+        assert best is not None, "every device has room for the plan of one element"
+        return best[2:]
+
+    def _least_load(self, schedule: ChainSchedule) -> float:
+        """Return a lower bound of :meth:`_load`, without a proof of the widths."""
+        return least_blocks(schedule, self.request.family) / self.limit.bram
+
     def _load(self, need: Resources) -> float:
         """Return the share of the cells or of the memories that a design takes, whichever is more."""
         return max(need.lut / self.limit.lut, need.bram / self.limit.bram)
@@ -151,7 +202,9 @@ class LutPlans:
         r = self.request
         for spram in sorted({0, r.available.spram}):
             for schedule in device_chains(self.engine, network, 0, r.family, spram):
-                if schedule.lanes <= SMALL_CHAIN_LANES and not self.cost(schedule).excess(self.limit):
+                small = schedule.lanes <= SMALL_CHAIN_LANES
+                possible = small and least_blocks(schedule, r.family) <= self.limit.bram
+                if possible and not self.cost(schedule).excess(self.limit):
                     return True
         return False
 
@@ -174,3 +227,9 @@ class LutPlans:
             if hints
             else f"no network of this kind fits {self.request.name}"
         )
+
+
+def _group(candidates: Iterator[ChainSchedule], groups: dict[int, list[ChainSchedule]]) -> None:
+    """Add chains to those of the same number of cycles a step."""
+    for schedule in candidates:
+        groups.setdefault(schedule.cycles_per_step, []).append(schedule)
