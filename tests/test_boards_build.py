@@ -218,7 +218,16 @@ def test_gowin_build(tmp_path):
     assert 100 < report["clock_mhz"] <= report["fmax_mhz"] < report["clock_mhz"] * 1.03
 
 
-@pytest.mark.parametrize("name", ["icebreaker", "upduino-internal", "ulx3s-12f", "tang-nano-9k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "icebreaker",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("upduino-internal", "ulx3s-12f", "tang-nano-9k")
+        ),
+    ],
+)
 def test_clock_is_written_into_the_placed_design(name, tmp_path):
     """A clock that is found is where placing with it would have put it, without a second placement."""
     board = find_board(name)

@@ -116,7 +116,7 @@ def test_unwritable_folder_is_refused(code, fake, tmp_path, monkeypatch):
 
     monkeypatch.setattr(output_folder.tempfile, "mkdtemp", refuse)
     reason = "the disk is full" if code == errno.ENOSPC else os.strerror(code)
-    with pytest.raises(OutputError, match=f"{reason}.*choose another$"):
+    with pytest.raises(OutputError, match=f"{reason}.*choose another folder$"):
         build_core(PART, BOARD, tmp_path / "out")
 
 
