@@ -7,7 +7,7 @@ from qornn_hw.compiler.widths import Widths
 
 __all__ = ["accumulator_latency", "activation_cells", "state_latency"]
 
-# Bits of straight pieces, fitted to synthesis for iCE40 (142 to 420 cells for 7 to 31 pieces of indices of 8
+# Bits of straight pieces, fitted to synthesis for LUT4s (142 to 420 cells for 7 to 31 pieces of indices of 8
 # to 14 bits): for each bit of the sum, and for each bit of the index and each piece.
 _PIECES_CELLS_PER_BIT = 6.5
 _PIECES_CELLS_PER_INDEX_BIT = 0.6
