@@ -17,11 +17,13 @@ from qornn_hw.compiler.weight_store import WeightStore
 from qornn_hw.ir.formats import IntFormat, Rounding
 from qornn_hw.sim.stimuli import random_network
 
+ATTEMPTS = 1000
+
 
 def draw(seed: int, *, units: int = 64) -> Design:
     """Return a design of at most ``units`` units; what leaves no room for the rest is drawn again."""
     choose = random.Random(seed)
-    while True:
+    for _ in range(ATTEMPTS):
         try:
             network = _network(choose, seed, units)
             design = _dsp(choose, network) if choose.random() < 0.25 else _lut(choose, network)
@@ -31,6 +33,7 @@ def draw(seed: int, *, units: int = 64) -> Design:
             return design
         except ValueError:  # a FormatError, or the shape leaves no room for a lively network
             continue
+    raise AssertionError(f"no design in {ATTEMPTS} attempts for seed {seed}")
 
 
 def _network(choose: random.Random, seed: int, units: int) -> IntegerNetwork:
@@ -38,7 +41,7 @@ def _network(choose: random.Random, seed: int, units: int) -> IntegerNetwork:
     tanh = activation is Activation.TANH
     return random_network(
         seed=seed,
-        hidden_size=choose.choice((1, 2, 3, choose.randint(4, 16), choose.randint(17, units))),
+        hidden_size=choose.choice((1, 2, 3, choose.randint(4, min(16, units)), choose.randint(min(17, units), units))),
         input_size=choose.choice((1, 1, choose.randint(2, 6))),
         output_size=choose.randint(1, 8),
         activation=activation,
