@@ -41,8 +41,8 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
 
     Args:
         design: a compiled network.
-        steps: of the sequence.
-        seed: of its random inputs.
+        steps: of a sequence; a sequence of one step follows it, whose answer an engine may give later.
+        seed: of the random inputs.
 
     Returns:
         The longest of the latencies of all answers.
@@ -50,12 +50,14 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
     Raises:
         MismatchError: an answer is not the integer model's, or does not come.
     """
-    (sequence,) = random_sequences(design.network, batch=1, steps=steps, seed=seed)
-    words = Play.of(design, [sequence], "none", "none", None, 0).plan["segments"][0]["words"]
+    lengths = (steps, 1)
+    sequences = [random_sequences(design.network, batch=1, steps=n, seed=seed)[0] for n in lengths]
+    words = Play.of(design, sequences, "none", "none", None, 0).plan["segments"][0]["words"]
     schedule = design.schedule
     # Far more than a step and its answer take.
     quiet = 2 * (schedule.longest_step + schedule.answer_end_latency) + 100
-    each = len(words) // steps
+    each = len(words) // sum(lengths)
+    lasts = set(np.cumsum(lengths) - 1)
     every = design.network.output_mode is OutputMode.EVERY_STEP
     core = make_core(design, preloaded=True)
     reset = Signal()
@@ -67,9 +69,9 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
         await ctx.tick()
         ctx.set(reset, 0)
         ctx.set(core.o.ready, 1)
-        for step in range(steps):
+        for step in range(sum(lengths)):
             await _send(ctx, core, words[step * each : (step + 1) * each])
-            if every or step == steps - 1:
+            if every or step in lasts:
                 got, latency = await _receive(ctx, core, design.answer_words, quiet)
                 answers.append(got)
                 found.append(latency)
@@ -80,7 +82,7 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
-    if not np.array_equal(answers, answer_words(design.network, [sequence])[0]):
+    if not np.array_equal(answers, np.concatenate(answer_words(design.network, sequences))):
         raise MismatchError(
             "the core must give the integer model's answers when each is awaited, and does not"
         )

@@ -41,7 +41,9 @@ def _network(choose: random.Random, seed: int, units: int) -> IntegerNetwork:
     tanh = activation is Activation.TANH
     return random_network(
         seed=seed,
-        hidden_size=choose.choice((1, 2, 3, choose.randint(4, min(16, units)), choose.randint(min(17, units), units))),
+        hidden_size=choose.choice(
+            (1, 2, 3, choose.randint(4, min(16, units)), choose.randint(min(17, units), units))
+        ),
         input_size=choose.choice((1, 1, choose.randint(2, 6))),
         output_size=choose.randint(1, 8),
         activation=activation,

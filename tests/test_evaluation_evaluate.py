@@ -288,7 +288,7 @@ def test_mnist_in_an_empty_folder(tmp_path):
         ),
         (
             mnist_checkpoint(input_signed=True),
-            "network.input_format of the mnist task must be unsigned and of 4 bits, not signed and of 4",
+            "network.input_format of the mnist task must be unsigned with 4 bits, not signed with 4",
         ),
         (
             copy_checkpoint(task={"name": "mnist", "order": "columns"}),

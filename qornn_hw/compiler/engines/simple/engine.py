@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINE", "SimpleEngine"]
 
-# Fitted to placed designs of LUT4s with flip-flops: sequencer and ports; each bit of the accumulator with its shift,
-# its rounding and its saturation; each bit of a word of the program.
+# Fitted to placed designs of LUT4s with flip-flops: sequencer and ports; each bit of the accumulator with its
+# shift, its rounding and its saturation; each bit of a word of the program.
 CONTROL_CELLS = 210
 CELLS_PER_ACCUMULATOR_BIT = 9
 CELLS_PER_INSTRUCTION_BIT = 6
