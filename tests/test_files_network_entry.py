@@ -95,7 +95,7 @@ def test_integers_of_64_bits(value, fits):
         assert entry_of({"shift": value}, "shift", int, "network.") == value
         return
     bits = value.bit_length() + 1
-    with pytest.raises(CheckpointError, match=rf"^network.shift must fit 64 bits, not take {bits}$"):
+    with pytest.raises(CheckpointError, match=rf"^network.shift must fit into 64 bits, but needs {bits}$"):
         entry_of({"shift": value}, "shift", int, "network.")
 
 

@@ -142,7 +142,7 @@ IN_TAIL = "network.layers[0].groups[0].tail"
         (put("layers", 0, "states", 0, "format", "bits", value=0),
          "network.layers[0].states[0].format.bits must be at least 1, not 0"),
         (put("layers", 0, "states", 0, "format", "bits", value=1 << 70),
-         "network.layers[0].states[0].format.bits must fit 64 bits, not take 72"),
+         "network.layers[0].states[0].format.bits must fit into 64 bits, but needs 72"),
         (put(*TAIL, 0, "op", value="os.system"),
          f"{IN_TAIL}[0].op must be one of {ALL}, not 'os.system'"),
         (drop(*TAIL, 0, "op"), f"entry '{IN_TAIL}[0].op' is missing"),
