@@ -10,6 +10,7 @@ import sys
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,17 @@ from qornn_hw.quantization.quantize import export
 TENSORS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias", "multiplier")
 
 
-def make(activation="relu", input="vector", seed=0, **options):
-    """Return a checkpoint of a small random network."""
+def make(activation="relu", input="vector", **options):
+    """Return a checkpoint of a small random network; that without options is made once."""
+    return _made(activation, input) if not options else _make(activation, input, **options)
+
+
+@cache
+def _made(activation, input):
+    return _make(activation, input)
+
+
+def _make(activation, input, seed=0, **options):
     rng = np.random.default_rng(seed)
     n, m, p = 5, 3, 2
     x = rng.integers(0, m, (4, 9)) if input == "one_hot" else rng.normal(size=(4, 9, m))
@@ -304,7 +314,10 @@ BROKEN = [
     ({"header_network__scales__state": float("nan")}, "scales.state must be positive and finite, not nan"),
     ({"header_network__scales__input": float("inf")}, "scales.input must be positive and finite, not inf"),
     ({"header_network__scales__output": 0}, "scales.output must be positive and finite, not 0.0"),
-    ({"header_network__scales__state": 10**400}, "network.scales.state must fit into 64 bits, but needs 1330"),
+    (
+        {"header_network__scales__state": 10**400},
+        "network.scales.state must fit into 64 bits, but needs 1330",
+    ),
     ({"header_network__shift": -(10**400)}, "network.shift must fit into 64 bits, but needs 1330"),
     ({"header_network__scales__output": "1"}, "network.scales.output must be a number, not '1'"),
     ({"header_metrics": [1]}, r"metrics must be a dictionary, not \[1\]"),

@@ -5,6 +5,8 @@ requantizer, and the activation's part behind it (tanh's table). ``lower`` makes
 :class:`IntegerNetwork`.
 """
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from qornn_hw.cells.elman_network import IntegerNetwork
@@ -35,8 +37,12 @@ INPUT, STATE, LOGITS = "x", "state", "logits"
 ACCUMULATOR, ACTIVATED, REQUANTIZED, NEW_STATE = "accumulator", "activated", "requantized", "new_state"
 
 
+# A network never changes, and a quantizer asks for the same operations several times.
+_LOWERED: WeakKeyDictionary[IntegerNetwork, Network] = WeakKeyDictionary()
+
+
 def lower(network: IntegerNetwork) -> Network:
-    """Return an Elman network as operations.
+    """Return an Elman network as operations, made once for each network object.
 
     The values' names are the constants of this module; ``ACTIVATED`` is there where the activation
     has an operation in front of the requantizer, ``NEW_STATE`` where it has one behind it.
@@ -47,6 +53,12 @@ def lower(network: IntegerNetwork) -> Network:
     >>> lower(qornn_hw.quantize((w, u, v), x, activation="relu").network)
     Network(vector input of 2, 1 layer: state 3 x 8 bits; 1 outputs, every_step)
     """
+    if (operations := _LOWERED.get(network)) is None:
+        operations = _LOWERED[network] = _network(network)
+    return operations
+
+
+def _network(network: IntegerNetwork) -> Network:
     scales = network.scales
     readout = Readout(
         logits=MatVec(

@@ -351,7 +351,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if type(value) not in kinds:
         raise FormatError(f"{where} must be {' or '.join(_NAMES[k] for k in kinds)}, not {_shown(value)}")
     if type(value) is int and value.bit_length() > 63:
-        raise FormatError(f"{where} must fit 64 bits, not take {value.bit_length() + 1}")
+        raise FormatError(f"{where} must fit into 64 bits, but needs {value.bit_length() + 1}")
     return value
 
 
