@@ -133,7 +133,7 @@ def test_too_slow_a_design_is_refused_with_both_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "clock_mhz"),
     [
-        ("icebreaker", {"activation": Activation.RELU}, 37.5),
+        pytest.param("icebreaker", {"activation": Activation.RELU}, 37.5, marks=pytest.mark.slow),
         # The table is a large memory, the products go to a multiplier.
         pytest.param("ulx3s-25f", {"activation": Activation.TANH}, 75, marks=pytest.mark.slow),
         pytest.param("tang-nano-9k", {"activation": Activation.TANH}, 54, marks=pytest.mark.slow),
@@ -218,16 +218,8 @@ def test_gowin_build(tmp_path):
     assert 100 < report["clock_mhz"] <= report["fmax_mhz"] < report["clock_mhz"] * 1.03
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "icebreaker",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("upduino-internal", "ulx3s-12f", "tang-nano-9k")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["icebreaker", "upduino-internal", "ulx3s-12f", "tang-nano-9k"])
 def test_clock_is_written_into_the_placed_design(name, tmp_path):
     """A clock that is found is where placing with it would have put it, without a second placement."""
     board = find_board(name)

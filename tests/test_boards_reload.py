@@ -86,6 +86,7 @@ def answers_of(folder, board, report, network, tmp_path):
     return ReplyDecoder(form).feed(got), expected
 
 
+@pytest.mark.slow
 def test_the_netlist_computes_the_other_network(built, tmp_path):
     """Reloaded, the board gives every logit of the other network; the build that was there is as it was."""
     before = {p.name: p.read_bytes() for p in built.iterdir() if p.is_file()}
@@ -101,6 +102,7 @@ def test_the_netlist_computes_the_other_network(built, tmp_path):
     assert got == expected
 
 
+@pytest.mark.slow
 def test_there_and_back_gives_the_same_bytes(built, tmp_path):
     """The first network again, into the reloaded bitstream in its own folder: the bytes of the build."""
     reload(built, OTHER, BOARD, tmp_path / "out")

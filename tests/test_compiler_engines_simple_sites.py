@@ -14,7 +14,9 @@ NAMES = {"recurrent_weight", "input_weight", "output_weight", "bias", "output_bi
 NAMES |= {"multiplier", "digit", "rounding"}
 
 
-@pytest.mark.parametrize("activation", [Activation.RELU, Activation.TANH])
+@pytest.mark.parametrize(
+    "activation", [Activation.RELU, pytest.param(Activation.TANH, marks=pytest.mark.slow)]
+)
 def test_every_fault_is_seen(activation):
     """One of each number of the network, of the digits' alignment, and of the rounding."""
     network = random_network(seed=1, hidden_size=5, input_size=3, output_size=3, activation=activation)

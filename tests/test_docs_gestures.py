@@ -100,6 +100,7 @@ def test_the_page_has_every_stage():
     assert all(line.startswith(beginning) for line, beginning in zip(lines, SHORT, strict=True))
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(tmp_path):
     """The page's commands run in order, each on what is there; the board answers as the model does."""
     folder = tmp_path / "gestures"

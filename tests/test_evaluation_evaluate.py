@@ -3,6 +3,7 @@
 import gzip
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,7 +17,13 @@ from qornn_hw.tasks import TASKS, copy, mnist
 
 
 def copy_checkpoint(task=None, outputs=9, **options):
-    """Return an untrained network of the copy task's shape."""
+    """Return an untrained network of the copy task's shape; each is made once."""
+    made = _copy_checkpoint(outputs, tuple(options.items()))
+    return made if task is None else replace(made, task=task)
+
+
+@cache
+def _copy_checkpoint(outputs, options):
     rng = np.random.default_rng(0)
     w = np.linalg.qr(rng.normal(size=(8, 8)))[0]
     inputs, _ = copy.sequences(rng, 5, 6)
@@ -26,13 +33,18 @@ def copy_checkpoint(task=None, outputs=9, **options):
         rng.normal(size=(outputs, 8)),
         activation="identity",
         calibration_inputs=inputs,
-        task={"name": "copy", "blank": 6} if task is None else task,
-        **options,
+        task={"name": "copy", "blank": 6},
+        **dict(options),
     )
 
 
 def mnist_checkpoint(**options):
-    """Return an untrained network of the MNIST task's shape."""
+    """Return an untrained network of the MNIST task's shape; each is made once."""
+    return _mnist_checkpoint(tuple(options.items()))
+
+
+@cache
+def _mnist_checkpoint(options):
     rng = np.random.default_rng(0)
     return export(
         np.linalg.qr(rng.normal(size=(8, 8)))[0],
@@ -43,7 +55,7 @@ def mnist_checkpoint(**options):
         input="vector",
         output_mode="last_step",
         task={"name": "mnist", "order": "rows"},
-        **({"input_bits": 4, "input_scale": 1 / 16} | options),
+        **({"input_bits": 4, "input_scale": 1 / 16} | dict(options)),
     )
 
 
@@ -329,7 +341,7 @@ def test_evaluate_errors(checkpoint, message):
 
 def test_info():
     """Shapes, memory, proven widths and orthogonality are those of the network."""
-    found = info(copy_checkpoint(weight_bits=5, metrics={"x": 1}, provenance={"command": "c"}))
+    found = info(replace(copy_checkpoint(weight_bits=5), metrics={"x": 1}, provenance={"command": "c"}))
     assert (found["hidden_size"], found["input_size"], found["output_size"]) == (8, 10, 9)
     assert found["memory_bits"] == {
         "recurrent": 320,

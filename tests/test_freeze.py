@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+RECORD = {}
+
 
 @pytest.fixture
 def freeze(monkeypatch):
@@ -18,9 +20,11 @@ def freeze(monkeypatch):
 
 
 @pytest.fixture
-def few(freeze, capsys):
-    """A record of the first designs, with either engine."""
-    return freeze.record(["designs"], first=8)
+def few(freeze):
+    """A record of the first designs, with either engine; made once."""
+    if not RECORD:
+        RECORD.update(freeze.record(["designs"], first=8))
+    return copy.deepcopy(RECORD)
 
 
 def test_two_records_of_the_same_code_are_equal(freeze, few):

@@ -56,6 +56,7 @@ def test_every_answer_comes_right_through_the_pins(tmp_path, options, clocks_per
     assert result.integers_compared >= answers * design.answer_words
 
 
+@pytest.mark.slow
 def test_the_synthesized_link_answers_through_its_pins(tmp_path):
     """Core, frames and SPI as a netlist of iCE40 cells: every answer equals the model's."""
     network = random_network(seed=1, hidden_size=3, input_size=2, output_size=2)

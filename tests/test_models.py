@@ -81,8 +81,8 @@ def test_copy_real_rungs():
     [
         ("mnist_rows", 10000, 0.975),
         ("mnist_rows_tanh", 10000, 0.8),
-        ("pmnist", 10000, 0.89),
-        ("pmnist_8", 10000, 0.96),
+        pytest.param("pmnist", 10000, 0.89, marks=pytest.mark.slow),
+        pytest.param("pmnist_8", 10000, 0.96, marks=pytest.mark.slow),
         ("speech", 300, 0.92),
     ],
 )
