@@ -341,7 +341,8 @@ def test_evaluate_errors(checkpoint, message):
 
 def test_info():
     """Shapes, memory, proven widths and orthogonality are those of the network."""
-    found = info(replace(copy_checkpoint(weight_bits=5), metrics={"x": 1}, provenance={"command": "c"}))
+    made = copy_checkpoint(weight_bits=5)
+    found = info(replace(made, metrics=made.metrics | {"x": 1}, provenance={"command": "c"}))
     assert (found["hidden_size"], found["input_size"], found["output_size"]) == (8, 10, 9)
     assert found["memory_bits"] == {
         "recurrent": 320,
