@@ -4,8 +4,15 @@ import sys
 
 import pytest
 from fake_tools import fake  # noqa: F401
+from sampling import mark_unsampled
 
 from qornn_hw.cli import main as cli
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the cases of sampled tests that are slow, before slow tests are left out."""
+    mark_unsampled(items)
 
 
 @pytest.fixture

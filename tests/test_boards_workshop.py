@@ -72,6 +72,7 @@ def stopping(fake, tmp_path):
     return start
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_build(stage, stopping, fake, tmp_path):
     """SIGKILL at any stage: the tool ends, the earlier build is whole, and the next one tidies up."""

@@ -149,6 +149,7 @@ def design_of(seed, engine, **options):
     return design, random_sequences(network, batch=3, steps=6, seed=seed)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", range(8))
 def test_random_cores(seed, engine):
@@ -160,6 +161,7 @@ def test_random_cores(seed, engine):
     assert found.integers_compared > 60 and found.mismatches == 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.skipif("icarus" not in INSTALLED, reason="Icarus Verilog is not installed")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", range(20, 22))

@@ -31,6 +31,7 @@ def roomy(network, engine="lut"):
     return with_room(schedule).plan
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("engine", ["lut", "lut, SPRAM", "dsp"])
 @pytest.mark.parametrize(
     "settings",

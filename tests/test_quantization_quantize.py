@@ -32,6 +32,7 @@ ACTIVATIONS = [str(a) for a in Activation]
 HOMOGENEOUS = ["identity", "relu", "modrelu"]
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("input", ["one_hot", "vector"])
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def rows_apart(n=12, seed=0):
     return w * np.linspace(0.08, 0.35, n)[:, None]
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("input", ["one_hot", "vector"])
 @pytest.mark.parametrize(

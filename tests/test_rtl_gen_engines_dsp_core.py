@@ -25,6 +25,7 @@ def check(elements=3, store=WeightStore.SPRAM, pauses=("none", "none"), **settin
     return simulate_core_in_python(design, sequences, idle=idle, back_pressure=back_pressure), design
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("activation", list(Activation))
@@ -34,6 +35,7 @@ def test_every_activation_and_input(activation, input_kind, output_mode):
     assert result.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("store", list(WeightStore))
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_every_width_of_weights(bits, store):
@@ -55,6 +57,7 @@ def test_every_width_of_states(state_bits, shared_multiplier):
     )
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize(
     ("hidden_size", "elements"), [(1, 1), (3, 3), (5, 1), (5, 4), (7, 2), (7, 7), (17, 8), (26, 5)]

@@ -36,6 +36,7 @@ def check(columns=2, elements=2, readout=0, spram=0, **settings):
     return simulate_core_in_python(design, sequences), design
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("activation", list(Activation))
@@ -101,6 +102,7 @@ def test_every_shape_of_readout(hidden_size, output_size, columns, elements, rea
         assert result.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("form", [IntFormat(8, signed=True), IntFormat(8, signed=False), IntFormat(1, False)])
 @pytest.mark.parametrize(
@@ -135,6 +137,7 @@ def test_single_input_behind_the_chain(
         simulate_core_in_python(design, sequences, idle=pattern, back_pressure=pattern, reset_after=2)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("register", [False, True])
 @pytest.mark.parametrize("readout", [0, 2])
 @pytest.mark.parametrize("passes", [3, 4])
@@ -165,6 +168,7 @@ def test_no_cycle_between_steps(inputs, passes, readout, register):
     assert result.cycles_per_step == s.cycles_per_step == s.placement.passes * network.hidden_size
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("columns", [1, 4])
@@ -185,6 +189,7 @@ def test_register_behind_the_memories(hidden_size, passes, columns, bits, input_
     simulate_core_in_python(design, sequences, idle="random", back_pressure="random", reset_after=3)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize(
@@ -340,6 +345,7 @@ def test_answers_of_one_word():
         check(output_size=1, output_mode=mode)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("output_kind", list(OutputKind))
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize(
@@ -404,6 +410,7 @@ def test_reset_in_every_cycle_of_two_steps(input_kind):
         assert answers_after_reset(design, first, second, cycle, len(wanted)) == wanted, cycle
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("changes", "slow"),
     [({"readout_lanes": 2}, False), ({"readout_lanes": 2}, True), ({"answer_registers": True}, True)],

@@ -36,6 +36,7 @@ def cycles_to_answer(design):
     return counted[0]
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("output_kind", list(OutputKind))
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def changed(program, choice, **changes):
     return replace(program, instructions=tuple(code))
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(
     "choice, changes",
     [

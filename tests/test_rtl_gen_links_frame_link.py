@@ -200,6 +200,7 @@ def test_overflow_is_reported_and_breaks_the_sequence():
     assert not faulty
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("bit", range(8, 8 * FORM.step_frame_bytes, 5))
 def test_flipped_bit_never_reaches_the_core(bit):
     """A frame with a flipped bit is a fault, steps are refused up to a reset, and all is well after it."""
@@ -397,6 +398,7 @@ def test_reset_meets_a_reply_that_waits(acknowledge):
         got = got[at + 3 :]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("bits", [4, 14, 20])
 def test_reset_meets_a_word_for_the_core(bits):
     """Whatever the link does with words of 1 to 3 bytes when a reset comes, the core gets new ones alone."""
@@ -445,6 +447,7 @@ async def next_byte(ctx, tx, clocks_per_bit):
     return byte
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("cycles", [2, 3])
 @pytest.mark.parametrize("after", [130, 475, 500, 520, 600, 1000])
 def test_start_of_the_board_resets_everything(after, cycles):

@@ -36,6 +36,7 @@ def network(shift, rounding, multiplier, activation):
     )
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("activation", [Activation.IDENTITY, Activation.RELU])
 @pytest.mark.parametrize("multiplier", [[1, 1, 1], [1, 2, 3]])

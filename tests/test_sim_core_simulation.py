@@ -78,6 +78,7 @@ def test_waves_are_written_when_asked_for(build, tmp_path):
     assert not [*(tmp_path / "run").glob("*.fst"), *(tmp_path / "run").glob("*.vcd")]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("output_kind", list(OutputKind))
 @pytest.mark.parametrize("output_mode", list(OutputMode))
