@@ -26,7 +26,7 @@ def test_the_shortest_period():
         weight_bits=WeightBits(1, 2, 1),
         input_kind=InputKind.ONE_HOT,
     )
-    assert check(network, columns_per_element=2, elements=1).joint_period == 5
+    assert check(network, columns_per_element=2, elements=1).timing.joint_period == 5
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])

@@ -128,6 +128,7 @@ def test_without_a_fault_every_rung_is_content_with_vectors(rung, tmp_path):
     RUNGS[rung](VECTOR_DESIGN, VECTOR_DESIGN, VECTOR_SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("rung", RUNGS)
 def test_every_rung_notices_every_fault(rung, name, tmp_path):
@@ -176,6 +177,7 @@ def test_faults_are_noticed_with_the_dsp_engine(name, tmp_path):
         in_python(DSP_FAULTS[name].design, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["recurrent_weight", "weight_sign", "carry"])
 def test_faults_of_the_dsp_engine_are_noticed_in_the_netlist(name, tmp_path):
     """The same in the vendor's models of memory and multiplier."""
@@ -189,6 +191,7 @@ def test_without_a_fault_every_rung_is_content_with_weights_in_spram(rung, tmp_p
     RUNGS[rung](SPRAM_DESIGN, SPRAM_DESIGN, SPRAM_SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("element", range(3))
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_a_wrong_bit_of_a_weight_in_spram_is_noticed(rung, element, tmp_path):
