@@ -36,6 +36,7 @@ def act(activation, z, b):
         Activation.MODRELU: lambda: torch.sign(z) * torch.relu(z.abs() + b),
         Activation.HARDTANH: lambda: torch.clamp(z + b, -1, 1),
         Activation.TANH: lambda: torch.tanh(z + b),
+        Activation.PWL_SIGMOID: lambda: torch.sigmoid(z + b),
     }[activation]()
 
 
