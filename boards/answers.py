@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.data.inference import answer_words
 from qornn_hw.errors import MismatchError
 
@@ -15,7 +15,7 @@ __all__ = ["check_answers", "model_answers"]
 IntArray: TypeAlias = NDArray[np.int64]
 
 
-def model_answers(network: IntegerNetwork, sequences: Sequence[IntArray]) -> list[IntArray]:
+def model_answers(network: AnyNetwork, sequences: Sequence[IntArray]) -> list[IntArray]:
     """Return the answers that a board must give; see :func:`qornn_hw.data.inference.answer_words`."""
     return answer_words(network, [np.asarray(sequence) for sequence in sequences])
 

@@ -9,7 +9,7 @@ from qornn_hw.boards.estimation import plan_for
 from qornn_hw.boards.kept import built_design
 from qornn_hw.boards.registry import find_board, listed_board
 from qornn_hw.boards.report import read_file_of
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.weight_image import MOST_IMAGE_BYTES
 from qornn_hw.errors import BoardError, FormatError
@@ -47,7 +47,7 @@ def board_of_build(folder: Path, report: dict[str, Any], named: str | None = Non
     return board_as_built(board, report)
 
 
-def design_of_build(folder: Path, report: dict[str, Any], board: Board, network: IntegerNetwork) -> Design:
+def design_of_build(folder: Path, report: dict[str, Any], board: Board, network: AnyNetwork) -> Design:
     """Return the design of a network on the hardware of a build.
 
     A build that was reloaded, or made to be, has a plan of its own; that of another one is planned again.

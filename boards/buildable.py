@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from qornn_hw.boards.report import ModelFacts
+from qornn_hw.cells.any_network import macs_per_step
 from qornn_hw.compiler.boot import Boot
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.family import Resources
+from qornn_hw.compiler.network_facts import model_facts
 from qornn_hw.compiler.weight_image import encode_image
 from qornn_hw.link.latency import StepTimes
 from qornn_hw.link.protocol import LinkFormat
@@ -55,20 +57,15 @@ def buildable(
     boot: Boot = Boot.LINK,
 ) -> Buildable:
     """Return what is built of a compiled network; for the cycles see :func:`qornn_hw.boards.build.build`."""
-    net, form = design.network, LinkFormat.of(design)
+    form = LinkFormat.of(design)
     return Buildable(
         core=lambda: make_core(design),
         form=form,
         facts=ModelFacts(
-            hidden_size=net.hidden_size,
-            input_size=net.input_size,
-            output_size=net.output_size,
-            weight_bits=net.weight_bits.recurrent,
-            state_bits=net.state_bits,
-            activation=str(net.activation),
+            **model_facts(design.network),
             engine=design.engine.name,
             lanes=design.lanes,
-            macs_per_step=net.macs_per_step,
+            macs_per_step=macs_per_step(design.network),
             cycles_per_step=cycles_per_step,
             accumulator_bits=design.schedule.accumulator_bits,
             digest=design.digest,

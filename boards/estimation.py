@@ -10,9 +10,10 @@ from rich.table import Table
 
 from qornn_hw.boards.board import Board
 from qornn_hw.boards.tables import design_tables
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork, macs_per_step
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.family import Resources
+from qornn_hw.compiler.network_facts import model_facts
 from qornn_hw.compiler.planner import considered, estimate_design, plan
 from qornn_hw.compiler.request import Request
 from qornn_hw.errors import CapacityError
@@ -34,12 +35,12 @@ __all__ = [
 _COUNTED = {"lut": "cells", "bram": "RAMs", "spram": "SPRAMs", "dsp": "mults"}
 
 
-def _request(network: IntegerNetwork, board: Board, **asked: Any) -> Request:
+def _request(network: AnyNetwork, board: Board, **asked: Any) -> Request:
     return Request(network=network, available=board.for_core, family=board.family, name=board.name, **asked)
 
 
 def plan_for(
-    network: IntegerNetwork,
+    network: AnyNetwork,
     board: Board,
     lanes: int | None = None,
     engine: str | None = None,
@@ -102,7 +103,7 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
         clock_mhz: the clock that times are computed for; where None ``board.planned_mhz``, which is counted
             on and not measured: ``clock_basis`` is "planned" then, else "requested".
     """
-    net, s = design.network, design.schedule
+    s, macs = design.schedule, macs_per_step(design.network)
     cycles = s.cycles_per_step
     mhz = clock_mhz or board.planned_mhz
     baud = board.link_rate(round(mhz * 1e6))
@@ -114,17 +115,10 @@ def estimate_report(design: Design, board: Board, *, clock_mhz: float | None = N
         "family": board.family.name,
         "engine": design.engine.name,
         "lanes": design.lanes,
-        "model": {
-            "hidden_size": net.hidden_size,
-            "input_size": net.input_size,
-            "output_size": net.output_size,
-            "weight_bits": net.weight_bits.recurrent,
-            "state_bits": net.state_bits,
-            "activation": str(net.activation),
-        },
-        "macs_per_step": net.macs_per_step,
+        "model": model_facts(design.network),
+        "macs_per_step": macs,
         "cycles_per_step": cycles,
-        "utilisation": round(net.macs_per_step / (design.lanes * cycles), 4),
+        "utilisation": round(macs / (design.lanes * cycles), 4),
         "clock_mhz": round(mhz, 6),
         "clock_source": board.clock_source.value,
         "clock_basis": "planned" if clock_mhz is None else "requested",
@@ -184,7 +178,7 @@ def explanation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def board_facts(board: Board, network: IntegerNetwork | None = None) -> dict[str, Any]:
+def board_facts(board: Board, network: AnyNetwork | None = None) -> dict[str, Any]:
     """Return what a user asks of a board, and with a network what of it fits."""
     facts: dict[str, Any] = {
         "board": board.name,

@@ -23,11 +23,13 @@ from qornn_hw.boards.connection import BrokenError, Connection, HostStatistics
 from qornn_hw.boards.exchange import Exchange, Segment
 from qornn_hw.boards.ports import find_port
 from qornn_hw.boards.stream import HISTORY_STEPS, Stream
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
-from qornn_hw.compiler.design import Design, compile_network
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
+from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.ports import answer_bits, answer_words, input_words_per_step
 from qornn_hw.compiler.weight_image import LoadStatus
 from qornn_hw.errors import BoardError, FormatError, LinkError
+from qornn_hw.ir.interpreter import check_inputs
+from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.link.physical import Transport
 from qornn_hw.link.protocol import (
     NUMBERS,
@@ -78,9 +80,16 @@ def _why_no_weights(image: int) -> str:
     return f", the image in its flash is bad ({bad[image]}, write it anew: qornn-hw program)"
 
 
-def network_format(network: IntegerNetwork) -> LinkFormat:
+def network_format(network: AnyNetwork) -> LinkFormat:
     """Return the format of the link of a network, of whichever design; its digest is zeros."""
-    return LinkFormat.of(compile_network(network, elements=1))
+    operations = operations_of(network)
+    return LinkFormat(
+        words_per_step=input_words_per_step(network),
+        word_format=operations.input.format,
+        words_per_answer=answer_words(network),
+        answer_bits=answer_bits(network),
+        every_step=operations.readout.mode is OutputMode.EVERY_STEP,
+    )
 
 
 class Host:
@@ -120,7 +129,7 @@ class Host:
 
     def __init__(
         self,
-        network: IntegerNetwork,
+        network: AnyNetwork,
         transport: Transport,
         *,
         design: Design | None = None,
@@ -142,8 +151,7 @@ class Host:
         self._connection = Connection(
             transport, self._form, tag=tag, timeout=timeout, retries=retries, image=image
         )
-        self._model = IntegerModel(network)
-        self._every = network.output_mode is OutputMode.EVERY_STEP
+        self._every = self._form.every_step
         self._limit = self._in_flight(step_seconds, baud, bits_per_byte)
         self._stream = Stream(self._connection, self._limit, history)
         self.baud = baud
@@ -166,7 +174,7 @@ class Host:
         self.close()
 
     @property
-    def network(self) -> IntegerNetwork:
+    def network(self) -> AnyNetwork:
         """The network that the board computes."""
         return self._network
 
@@ -292,7 +300,7 @@ class Host:
             StreamLostError: the stream's state was lost and cannot be restored.
         """
         start = time.monotonic()
-        checked = [self._model.check_inputs(np.asarray(s)[np.newaxis])[0] for s in sequences]
+        checked = [self._checked(np.asarray(s)[np.newaxis]) for s in sequences]
         answers: list[IntArray] = []
 
         def accept(words: IntArray) -> None:
@@ -361,7 +369,7 @@ class Host:
             StreamLostError: the stream's state was lost and cannot be restored.
         """
         start = time.monotonic()
-        inputs = self._model.check_inputs(np.asarray(x)[np.newaxis, np.newaxis])[0]
+        inputs = self._checked(np.asarray(x)[np.newaxis, np.newaxis])
         if first:
             self._stream.restart()
         try:
@@ -369,6 +377,10 @@ class Host:
         finally:
             self.statistics.seconds += time.monotonic() - start
         return words[0] if len(words) else None
+
+    def _checked(self, inputs: IntArray) -> IntArray:
+        """Return one sequence of inputs, (1, steps, ...), as int64 if it is one of the network."""
+        return check_inputs(operations_of(self._network).input, inputs)[0]
 
     def reset_state(self) -> None:
         """Begin the stream anew: its next step computes with the initial state."""
@@ -384,12 +396,12 @@ class Host:
             MismatchError: the first one that differs.
         """
         rng = np.random.default_rng(seed)
-        net, form = self._network, self._network.input_format
-        if net.vector_input:
-            inputs = rng.integers(form.min, form.max + 1, (count, steps, net.input_size))
+        source = operations_of(self._network).input
+        if source.one_hot:
+            inputs = rng.integers(0, source.size, (count, steps))
         else:
-            inputs = rng.integers(0, net.input_size, (count, steps))
-        expected = model_answers(net, list(inputs))
+            inputs = rng.integers(source.format.min, source.format.max + 1, (count, steps, source.size))
+        expected = model_answers(self._network, list(inputs))
         compared = 0
         for index, (got, due) in enumerate(zip(self.run(list(inputs)), expected, strict=True)):
             check_answers(index, got, due)

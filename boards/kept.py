@@ -14,12 +14,14 @@ from qornn_hw.boards.memory_cells import BlockRam
 from qornn_hw.boards.netlist import NETLIST_TOP
 from qornn_hw.boards.report import file_of, read_report
 from qornn_hw.boards.report_schema import FILE_NAMES, Entries, Number, Text
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.plan import Plan
 from qornn_hw.compiler.refit import check_plan, read_plan, refit
 from qornn_hw.errors import BoardError, DataError, FormatError, QornnError, ToolError
-from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from qornn_hw.files.checkpoint import Checkpoint, load_any, save_any
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
+from qornn_hw.ir.network import Network
 from qornn_hw.storage.strict_json import parse_json
 
 __all__ = ["KEPT_FILE", "Kept", "block_rams_of", "built_design", "read_kept"]
@@ -57,7 +59,7 @@ class Kept:
     """
 
     plan: Plan
-    network: IntegerNetwork
+    network: AnyNetwork
     digest: str
     hz: int
     rtlil: str
@@ -68,7 +70,8 @@ class Kept:
     def write(self, path: Path, scratch: Path) -> None:
         """Write the file; ``scratch`` is a folder for a moment."""
         model = scratch / "kept_network.npz"
-        save_checkpoint(model, Checkpoint(self.network))
+        net = self.network
+        save_any(model, NetworkCheckpoint(net) if isinstance(net, Network) else Checkpoint(net))
         facts = {
             "version": VERSION,
             "digest": self.digest,
@@ -106,7 +109,7 @@ class Kept:
             facts = _facts(parse_json(members["facts.json"]))
             model = scratch / "kept_network.npz"
             model.write_bytes(members["network.npz"])
-            network = load_checkpoint(model).network
+            network = load_any(model).network
             model.unlink()
             plan = read_plan(facts["plan"])
             check_plan(plan, network)
@@ -253,7 +256,7 @@ def read_kept(build_dir: Path, report: Mapping[str, Any], scratch: Path) -> Kept
     return Kept.read(path, scratch)
 
 
-def built_design(build_dir: Path, network: IntegerNetwork) -> Design | None:
+def built_design(build_dir: Path, network: AnyNetwork) -> Design | None:
     """Return the design of ``network`` on the hardware of a build, None where the build is of another one."""
     report = read_report(build_dir)
     with tempfile.TemporaryDirectory() as scratch:

@@ -23,7 +23,7 @@ from qornn_hw.boards.stages import Stage
 from qornn_hw.boards.toolchain import YOSYS, amaranth_environment, find_tool
 from qornn_hw.boards.top import BoardTop
 from qornn_hw.boards.workshop import LOG_FOLDER, Workshop, work_folder
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.boot import Boot
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.refit import refit
@@ -75,7 +75,7 @@ def _is_reloadable(family: DeviceFamily) -> bool:
 
 def reload(
     build_dir: Path,
-    network: IntegerNetwork,
+    network: AnyNetwork,
     board: Board,
     out_dir: Path,
     *,

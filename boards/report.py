@@ -48,7 +48,7 @@ class ModelFacts:
         output_size: logits.
         weight_bits: bits of the recurrent weights.
         state_bits: bits of the state.
-        activation: name of the activation.
+        activation: name of the activation; None for a network of other cells than Elman's.
         engine: name of the engine.
         lanes: multiply-accumulates that the core can do in a cycle.
         macs_per_step: multiply-accumulates that a step needs.
@@ -56,6 +56,7 @@ class ModelFacts:
         accumulator_bits: width of the accumulator.
         times: cycles of a step and of its answer, counted in simulation; None where nobody counted.
         link: sizes of the link's frames; None where they are not known.
+        states: entries and bits of each state of a network of other cells than Elman's; else None.
         estimated: what it was expected to take, the board's own logic included; None where nobody asked.
         digest: of the design (:attr:`qornn_hw.compiler.design.Design.digest`), "" where there is none.
     """
@@ -65,7 +66,7 @@ class ModelFacts:
     output_size: int
     weight_bits: int
     state_bits: int
-    activation: str
+    activation: str | None
     engine: str
     lanes: int
     macs_per_step: int
@@ -75,6 +76,7 @@ class ModelFacts:
     estimated: Resources | None = None
     times: StepTimes | None = None
     link: LinkFormat | None = None
+    states: dict[str, dict[str, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def make_report(
             "weight_bits": facts.weight_bits,
             "state_bits": facts.state_bits,
             "activation": facts.activation,
+            **({} if facts.states is None else {"states": facts.states}),
         },
         "macs_per_step": facts.macs_per_step,
         "cycles_per_step": cycles,

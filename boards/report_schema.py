@@ -147,6 +147,7 @@ _REQUIRED_COUNTS = Entries(_COUNTS.keys, required=tuple(_COUNTS.keys))
 _DIGEST = Text("64 hexadecimal digits, or empty", r"([0-9a-f]{64})?")
 _WORD = Text("letters, digits, '_', '-' and '.'", NAME)
 _SECONDS = Number(0, 1e9)
+_STATES = Entries({}, others=Entries({"units": _COUNT, "bits": _COUNT}, closed=True))
 _MHZ = Number(0.001, 100_000)
 
 FILES = Entries(
@@ -166,7 +167,7 @@ REPORT = Entries(
         "family": Choice(tuple(dict.fromkeys(family.name for family in FAMILIES))),
         "engine": Choice(NAMES),
         "lanes": Number(1, 10**6, whole=True),
-        "model": Entries({"activation": _WORD}, others=_COUNT),
+        "model": Entries({"activation": OrNull(_WORD), "states": _STATES}, others=_COUNT),
         "macs_per_step": _COUNT,
         "cycles_per_step": OrNull(Number(0, _MOST)),
         "utilisation": OrNull(Number(0, 1000)),

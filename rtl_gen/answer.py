@@ -52,7 +52,7 @@ class Answer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        s, net = ChainSchedule.of(self._design.schedule), self._design.network
+        s, net = ChainSchedule.of(self._design.schedule), self._design.elman
         kind, words = net.output_kind, answer_words(net)
         held, width = s.timing.answers_held, s.widths.answer_bits + 1
         queue: Queue | RegisterQueue = (

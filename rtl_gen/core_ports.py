@@ -15,11 +15,11 @@ __all__ = ["core_members"]
 
 def core_members(design: Design) -> dict[str, Any]:
     """Return the members of every core: i, o, state, and write where weights are loaded."""
-    net, banks = design.network, design.schedule.weight_banks
+    banks = design.schedule.weight_banks
     members = {
-        "i": In(stream.Signature(input_word_layout(net.input_format))),
+        "i": In(stream.Signature(input_word_layout(design.input_format))),
         "o": Out(stream.Signature(answer_word_layout(design.answer_bits))),
-        "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(net.state_bits))})),
+        "state": Out(wiring.Signature({"valid": Out(1), "data": Out(signed(design.state_bits))})),
     }
     if banks:
         members["write"] = In(weight_write_signature(banks))

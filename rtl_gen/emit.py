@@ -168,11 +168,11 @@ def port_table(design: Design) -> str:
 
 
 def _port_meanings(design: Design) -> dict[str, str]:
-    net = design.network
-    i_data = net.input_format
+    source = design.operations.input
+    i_data = source.format
     in_bits, out_bits = i_data.bits, design.answer_bits
     words, answers = design.input_words_per_step, design.answer_words
-    entry = "entry of the input vector" if net.vector_input else "index of the symbol"
+    entry = "index of the symbol" if source.one_hot else "entry of the input vector"
     sign = "signed" if i_data.signed else "unsigned"
     i_payload = (
         f"`[{in_bits - 1}:0]` data, {sign}: an {entry}; `[{in_bits}]` first word of a sequence (read with a "
@@ -192,7 +192,7 @@ def _port_meanings(design: Design) -> dict[str, str]:
         "o__valid": f"there is an answer word; {answers} make an answer",
         "o__ready": "the reader takes the word in this cycle",
         "state__valid": "a new hidden unit is written in this cycle; may be left open",
-        "state__data": "that hidden unit, in the order of the units",
+        "state__data": "that hidden unit, in the order of the units, state by state",
     }
     if WeightFormat.of(design) is not None:
         meanings |= {
@@ -205,7 +205,7 @@ def _port_meanings(design: Design) -> dict[str, str]:
 
 
 def _answer_meaning(design: Design) -> str:
-    kind, p = design.network.output_kind, design.network.output_size
+    kind, p = design.operations.readout.answer.kind, design.operations.output_size
     logits = f"logits 0 to {p - 1}" if p > 1 else "the logit"
     index = "the index of the largest logit"
     if kind.has_logits and kind.has_argmax:

@@ -78,7 +78,7 @@ class OperandMemory(wiring.Component):
     def __init__(self, design: Design) -> None:
         self._design = design
         self._schedule = s = ChainSchedule.of(design.schedule)
-        net = design.network
+        net = design.elman
         super().__init__(
             {
                 "i": In(stream.Signature(input_word_layout(net.input_format))),
@@ -184,7 +184,7 @@ class OperandMemory(wiring.Component):
         self, m: Module, memory: Ram, upper: Signal, banks: _Banks, state: _Cursor
     ) -> tuple[Any, Any]:
         """Write inputs and states into the memory; return the operand and the enables of its columns."""
-        s, net = self._schedule, self._design.network
+        s, net = self._schedule, self._design.elman
         inputs = self._cursor(m, "input", 0, net.input_size, banks.accept)
         at_zero = Signal(init=1)
         with m.If(banks.accept):
@@ -208,7 +208,7 @@ class OperandMemory(wiring.Component):
     ) -> tuple[Any, Any]:
         """Keep the input in registers, and write states alone into the memory."""
         m.d.comb += [upper.eq(self.initial), banks.at_first_word.eq(1), banks.at_last_word.eq(1)]
-        width = self._design.network.input_format.bits
+        width = self._design.elman.input_format.bits
         symbols = [Signal(width, name=f"symbol_{bank}", reset_less=True) for bank in range(2)]
         for bank, symbol in enumerate(symbols):
             with m.If(banks.accept & (banks.fill_bank == bank)):

@@ -44,7 +44,7 @@ class SerialRequantizer(wiring.Component):
     def __init__(self, design: Design) -> None:
         self._design = design
         self._widths = w = ChainSchedule.of(design.schedule).widths
-        self._factor_bits, net = w.multiplier_bits, design.network
+        self._factor_bits, net = w.multiplier_bits, design.elman
         super().__init__(
             {
                 "unit": In(range(net.hidden_size)),
@@ -68,7 +68,7 @@ class SerialRequantizer(wiring.Component):
 
         A unit has a phase for each bit of M, and one that starts the next total.
         """
-        n = self._design.network.hidden_size
+        n = self._design.elman.hidden_size
         draining = Signal()
         unit = Signal(range(n))
         phase = Signal(range(self._factor_bits + 1))
@@ -98,7 +98,7 @@ class SerialRequantizer(wiring.Component):
 
     def _build_values(self, m: Module, unit: Signal, bit: Signal) -> Ram:
         """Return the memory of values, which gives a value or zero, two cycles behind the phase."""
-        n = self._design.network.hidden_size
+        n = self._design.elman.hidden_size
         half = 1 << max(1, (n - 1).bit_length())
         m.submodules.values = values = Ram(width=self._widths.activated_bits, depth=2 * half)
         m.d.comb += [
@@ -129,7 +129,7 @@ class SerialRequantizer(wiring.Component):
 
     def _build_result(self, m: Module, total: Signal, completed: Any) -> None:
         """Shift, round and saturate a complete total, and look it up in the table if there is one."""
-        design, net = self._design, self._design.network
+        design, net = self._design, self._design.elman
         saturated = saturate(
             m,
             total,

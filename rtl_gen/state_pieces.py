@@ -28,7 +28,7 @@ class StatePieces(wiring.Component):
 
     def __init__(self, design: Design) -> None:
         assert design.pieces is not None
-        net = design.network
+        net = design.elman
         state = IntFormat(net.state_bits, signed=True)
         self._operation = design.pieces.operation("state", "index", state, net.rounding)
         self._index = IntFormat(design.pieces.index_bits, signed=True)

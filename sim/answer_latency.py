@@ -7,7 +7,6 @@ import numpy as np
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from qornn_hw.cells.elman_network import OutputMode
 from qornn_hw.compiler.design import Design
 from qornn_hw.data.inference import answer_words
 from qornn_hw.errors import MismatchError
@@ -58,7 +57,6 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
     quiet = 2 * (schedule.longest_step + schedule.answer_end_latency) + 100
     each = len(words) // sum(lengths)
     lasts = set(np.cumsum(lengths) - 1)
-    every = design.network.output_mode is OutputMode.EVERY_STEP
     core = make_core(design, preloaded=True)
     reset = Signal()
     found: list[AnswerLatency] = []
@@ -71,7 +69,7 @@ def measure_answer_latency(design: Design, *, steps: int = STEPS, seed: int = 0)
         ctx.set(core.o.ready, 1)
         for step in range(sum(lengths)):
             await _send(ctx, core, words[step * each : (step + 1) * each])
-            if every or step in lasts:
+            if design.every_step or step in lasts:
                 got, latency = await _receive(ctx, core, design.answer_words, quiet)
                 answers.append(got)
                 found.append(latency)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of
 from qornn_hw.errors import MismatchError
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.kinds import OutputMode
 
 __all__ = ["AnswerWord", "InputWord", "Observation", "compare_observations", "expected_answers"]
 
@@ -47,16 +48,13 @@ class _Place:
     what: str
 
 
-def expected_answers(network: IntegerNetwork, logits: IntArray, last: bool) -> list[AnswerWord]:
+def expected_answers(network: AnyNetwork, logits: IntArray, last: bool) -> list[AnswerWord]:
     """Return the words of one answer, ``logits`` of shape (p,); ``last``: of a sequence's last step."""
-    kind = network.output_kind
-    words = [int(y) for y in logits] if kind.has_logits else []
-    if kind.has_argmax:
-        words.append(int(np.argmax(logits)))
+    words = answer_integers(network, logits).tolist()
     return [(word, int(last and index == len(words) - 1)) for index, word in enumerate(words)]
 
 
-def compare_observations(network: IntegerNetwork, observations: Iterable[Observation]) -> int:
+def compare_observations(network: AnyNetwork, observations: Iterable[Observation]) -> int:
     """Compare what was seen with what the model gives for the same inputs; return the integers compared.
 
     The model is fed with the words that the hardware took. A word with ``first``, and the first word after a
@@ -65,7 +63,7 @@ def compare_observations(network: IntegerNetwork, observations: Iterable[Observa
     Raises:
         MismatchError: the first integer that differs, is missing or is too many.
     """
-    model = IntegerModel(network)
+    model = interpreter_of(network)
     compared = sequence = 0
     for observation in observations:
         units, unit_places, answers, answer_places, sequence = _expect(model, observation.inputs, sequence)
@@ -83,29 +81,34 @@ def compare_observations(network: IntegerNetwork, observations: Iterable[Observa
 
 
 def _expect(
-    model: IntegerModel, inputs: Sequence[InputWord], sequence: int
+    model: Interpreter, inputs: Sequence[InputWord], sequence: int
 ) -> tuple[list[int], list[_Place], list[AnswerWord], list[_Place], int]:
     net = model.network
-    per_step = net.input_size if net.vector_input else 1
+    per_step = 1 if net.input.one_hot else net.input.size
+    places = [
+        f"unit {unit}" if len(net.states) == 1 else f"{name} {unit}"
+        for name, state in net.states.items()
+        for unit in range(state.size)
+    ]
     units: list[int] = []
     answers: list[AnswerWord] = []
     unit_places: list[_Place] = []
     answer_places: list[_Place] = []
     state = model.initial_state(1)
     step = 0
-    every = net.output_mode is OutputMode.EVERY_STEP
+    every = net.readout.mode is OutputMode.EVERY_STEP
     for at in range(0, len(inputs) - per_step + 1, per_step):
         words = inputs[at : at + per_step]
         if words[0][1]:
             state, step = model.initial_state(1), 0
         last = bool(words[-1][2])
         data = [word[0] for word in words]
-        x = np.array([data] if net.vector_input else data, dtype=np.int64)
-        state = model.step(state, x).state
-        units += [int(g) for g in state[0]]
-        unit_places += [_Place(sequence, step, f"unit {unit}") for unit in range(net.hidden_size)]
+        x = np.array(data if net.input.one_hot else [data], dtype=np.int64)
+        state, values = model.step(state, x)
+        units += [int(g) for name in net.states for g in state[name][0]]
+        unit_places += [_Place(sequence, step, place) for place in places]
         if every or last:
-            words_out = expected_answers(net, model.logits(state)[0], last)
+            words_out = expected_answers(net, model.logits(values)[0], last)
             answers += words_out
             answer_places += [_Place(sequence, step, f"answer word {k}") for k in range(len(words_out))]
         step += 1

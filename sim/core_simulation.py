@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.weight_image import HEADER_BYTES, WeightFormat, encode_image
 from qornn_hw.counts import require_compared
 from qornn_hw.errors import FormatError, MismatchError
+from qornn_hw.ir.interpreter import check_inputs
 from qornn_hw.rtl_gen.emit import emit_core_verilog
 from qornn_hw.sim.comparison import Observation, compare_observations
 from qornn_hw.sim.pauses import PATTERNS
@@ -148,26 +148,26 @@ class Play:
             raise FormatError("there must be at least 1 sequence, not 0")
         checked = [check_sequence(net, sequence) for sequence in sequences]
         steps = sum(len(sequence) for sequence in checked)
-        every = net.output_mode is OutputMode.EVERY_STEP
+        width, units = design.input_format.bits, design.state_words
         whole = {
-            "words": _pack([w for q in checked for w in input_words(net, q)], net.input_format.bits),
-            "units": steps * net.hidden_size,
-            "answers": (steps if every else len(checked)) * design.answer_words,
+            "words": _pack([w for q in checked for w in input_words(q)], width),
+            "units": steps * units,
+            "answers": (steps if design.every_step else len(checked)) * design.answer_words,
             "cut": False,
         }
         segments = [whole]
         if reset_after is not None:
             if not 0 <= reset_after < steps:
                 raise FormatError(f"reset_after must be 0 to {steps - 1}, not {reset_after!r}")
-            units = reset_after * net.hidden_size + (net.hidden_size + 1) // 2
-            segments.insert(0, {**whole, "units": units, "answers": 0, "cut": True})
+            shown = reset_after * units + (units + 1) // 2
+            segments.insert(0, {**whole, "units": shown, "answers": 0, "cut": True})
         a_step = s.longest_step + design.input_words_per_step + design.answer_words
         plan = {
             "segments": segments,
             # More than that is wrong in any segment, and the end of it.
             "most_units": whole["units"],
             "most_answers": whole["answers"],
-            "word_bits": net.input_format.bits + 2,
+            "word_bits": width + 2,
             "idle": idle,
             "back_pressure": back_pressure,
             "seed": seed,
@@ -192,19 +192,19 @@ class Play:
         Raises:
             MismatchError: the first integer that differs.
         """
-        design, net = self.design, self.design.network
+        design, form = self.design, self.design.input_format
         if record["undefined"] is not None:
             raise MismatchError(f"the hardware gave an undefined value: {record['undefined']}")
         observations = [
             Observation(
-                inputs=_unpack(seen["words"], net.input_format.bits, net.input_format.signed),
+                inputs=_unpack(seen["words"], form.bits, form.signed),
                 states=seen["units"],
                 answers=_unpack_answers(seen["answers"], design.answer_bits),
                 complete=not segment["cut"],
             )
             for segment, seen in zip(self.plan["segments"], record["segments"], strict=True)
         ]
-        compared = compare_observations(net, observations)
+        compared = compare_observations(design.network, observations)
         for segment, seen in zip(self.plan["segments"], record["segments"], strict=True):
             wanted = segment["words"]
             if seen["words"] != wanted[: len(seen["words"])] or (
@@ -218,7 +218,7 @@ class Play:
                 raise MismatchError("the hardware must give hidden units before it is reset, and gave none")
         waiting = self.plan["idle"] != "none" or self.plan["back_pressure"] != "none"
         steps = [len(sequence) for sequence in self.sequences]
-        first_units = record["segments"][-1]["unit_cycles"][:: net.hidden_size]
+        first_units = record["segments"][-1]["unit_cycles"][:: design.state_words]
         return SimulationResult(
             simulator=simulator,
             sequences=len(steps),
@@ -336,7 +336,7 @@ def work_folder(work_dir: Path | None) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def input_words(network: IntegerNetwork, sequence: IntArray) -> list[tuple[int, int, int]]:
+def input_words(sequence: IntArray) -> list[tuple[int, int, int]]:
     """Return the words (data, first, last) of a sequence on the input stream."""
     rows = sequence.reshape(len(sequence), -1).tolist()
     count = sum(len(row) for row in rows)
@@ -361,9 +361,9 @@ def cycles_from_step_to_step(first_units: Sequence[int], steps: Sequence[int]) -
     return distances[0] if len(set(distances)) == 1 else round(sum(distances) / len(distances), 2)
 
 
-def check_sequence(network: IntegerNetwork, sequence: ArrayLike) -> IntArray:
+def check_sequence(network: AnyNetwork, sequence: ArrayLike) -> IntArray:
     """Return a sequence as int64 if its shape and range are those of the network's input."""
-    checked: IntArray = IntegerModel(network).check_inputs(np.asarray(sequence)[np.newaxis])[0]
+    checked: IntArray = check_inputs(operations_of(network).input, np.asarray(sequence)[np.newaxis])[0]
     return checked
 
 
@@ -407,9 +407,9 @@ def _harness(design: Design, name: str, loading: str) -> str:
     """
     values: dict[str, Any] = {
         "name": name,
-        "w": design.network.input_format.bits + 2,
+        "w": design.input_format.bits + 2,
         "a": design.answer_bits + 1,
-        "u": design.network.state_bits,
+        "u": design.state_bits,
     }
     form = WeightFormat.of(design)
     if not loading:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import OutputMode, Scales
+from qornn_hw.cells.any_network import AnyNetwork, interpreter_of
+from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.design import Design, compile_schedule
 from qornn_hw.compiler.memory import Memory
+from qornn_hw.compiler.network_facts import model_facts, network_words
 from qornn_hw.compiler.weight_image import WeightFormat
 from qornn_hw.counts import check_seed, check_steps
 from qornn_hw.errors import FormatError
+from qornn_hw.ir.network import Input, Network
 from qornn_hw.rtl_gen.emit import emit_core_verilog, port_table
 from qornn_hw.sim.comparison import expected_answers
 from qornn_hw.sim.core_simulation import check_sequence, input_words
@@ -39,23 +41,6 @@ IntArray = NDArray[np.int64]
 
 # Of the corner cases: enough for a state to come back.
 CORNER_STEPS = 3
-# What a memory holds, by the end of its path.
-MEANINGS = {
-    "readout.weights": "V, a word a unit and sweep: the weights of the logits of that sweep",
-    "weights": "a word a row and pass: a weight for each column, the first in the lowest bits",
-    "constants": "of each row: what is added behind the chain; b of modrelu; M where units differ in it; "
-    "U of an input behind the chain",
-    "operands.memory": "lower half: running state and inputs; upper half: the initial state",
-    "symbols": "U: of each unit and symbol what is added",
-    "table": "tanh: the state by index, in the order of its bits",
-    "waiting_sums": "sums that wait for the next pass",
-    "sums": "lower half: sums that wait; upper half: what the sum of each row starts from",
-    "biases": "b of modrelu",
-    "requantizer.factors": "M of each unit, a bit a word",
-    "readout.units": "units of the step that is read out",
-    "requantizer.values": "units that wait for the requantizer",
-    "answer.queue": "answer words on their way out",
-}
 
 
 @dataclass(frozen=True)
@@ -80,21 +65,21 @@ class Vectors:
 
 def golden_vectors(design: Design, sequences: Sequence[IntArray]) -> Vectors:
     """Return what the integer model gives for sequences, each from the initial state on."""
-    net, model = design.network, IntegerModel(design.network)
-    bits = net.input_format.bits
+    net, model = design.network, interpreter_of(design.network)
+    bits = design.input_format.bits
     inputs, units, answers, facts = [], [], [], []
     for given in sequences:
         sequence = check_sequence(net, given)
-        trace = model.run(sequence[np.newaxis])
+        run = model.run(sequence[np.newaxis])
+        hidden = np.concatenate(list(run.states.values()), axis=2)
         inputs += [
             data & ((1 << bits) - 1) | first << bits | last << (bits + 1)
-            for data, first, last in input_words(net, sequence)
+            for data, first, last in input_words(sequence)
         ]
-        units += [int(g) & ((1 << net.state_bits) - 1) for g in trace.states.reshape(-1)]
-        every = net.output_mode is OutputMode.EVERY_STEP
+        units += [int(g) & ((1 << design.state_bits) - 1) for g in hidden.reshape(-1)]
         words = []
-        for at, logits in enumerate(trace.logits[0]):
-            words.append(expected_answers(net, logits, not every or at == len(sequence) - 1))
+        for at, logits in enumerate(run.logits[0]):
+            words.append(expected_answers(net, logits, not design.every_step or at == len(sequence) - 1))
         answers += [
             data & ((1 << design.answer_bits) - 1) | last << design.answer_bits
             for step in words
@@ -103,7 +88,7 @@ def golden_vectors(design: Design, sequences: Sequence[IntArray]) -> Vectors:
         facts.append(
             {
                 "inputs": sequence.tolist(),
-                "hidden": trace.states[0].tolist(),
+                "hidden": hidden[0].tolist(),
                 "answers": [[data for data, _ in step] for step in words],
             }
         )
@@ -164,7 +149,7 @@ def export_core(
     if name in KEYWORDS:
         raise FormatError(f"name must be no keyword of Verilog, {name!r} is one")
     check_seed("seed", seed)
-    check_steps(("sequences", sequences), ("steps", steps), design.network.input_size)
+    check_steps(("sequences", sequences), ("steps", steps), design.operations.input.size)
     design = _portable(design)
     net = design.network
     played = [
@@ -210,14 +195,13 @@ def bench_files(design: Design, name: str, vectors: Vectors, *, cut: int | None 
         vectors: what is played.
         cut: units of the play that a reset cuts off; about half of all where None.
     """
-    net = design.network
     if cut is None:
-        cut = (vectors.steps // 2) * net.hidden_size + (net.hidden_size + 1) // 2
+        cut = (vectors.steps // 2) * design.state_words + (design.state_words + 1) // 2
     fields = _bench_fields(design, name, vectors) | {"cut": min(cut, len(vectors.units))}
     return {
         f"{name}_tb.v": BENCH.format_map(fields),
-        "vectors/inputs.hex": _hex(vectors.inputs, net.input_format.bits + 2),
-        "vectors/units.hex": _hex(vectors.units, net.state_bits),
+        "vectors/inputs.hex": _hex(vectors.inputs, design.input_format.bits + 2),
+        "vectors/units.hex": _hex(vectors.units, design.state_bits),
         "vectors/answers.hex": _hex(vectors.answers, design.answer_bits + 1),
     }
 
@@ -237,18 +221,40 @@ def _hex(words: Sequence[int], bits: int) -> str:
     return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
-def _worth_of_inputs(scales: Scales) -> str:
+def _widths_in_words(network: AnyNetwork) -> str:
+    """Return the bits of weights and states."""
+    if isinstance(network, IntegerNetwork):
+        bits = network.weight_bits
+        weights = f"{bits.recurrent} (W), {bits.input} (U) and {bits.output} (V) bits"
+        return f"Weights of {weights}, states of {network.state_bits} bits"
+    facts = model_facts(network)
+    states = " and ".join(f"{state['bits']} ({name})" for name, state in facts["states"].items())
+    return f"Weights of at most {facts['weight_bits']} bits, states of {states} bits"
+
+
+def _worth_of_values(operations: Network) -> str:
+    """Return what a unit of a state and of a logit is worth, as far as the network has their scales."""
+    scales = operations.scales
+    names = [name for name in operations.states if name in scales]
+    states = [
+        f"a unit of {'a state' if len(operations.states) == 1 else name} is worth {scales[name]:.6g}"
+        for name in names
+    ]
+    logit = f"{scales[operations.readout.logits.name]:.6g}"
+    return ", ".join([*states, f"of a logit {logit}" if states else f"a unit of a logit is worth {logit}"])
+
+
+def _worth_of_inputs(source: Input) -> str:
     """Return what a unit of an input is worth, for all channels or for each."""
-    steps, offsets = (
-        value if isinstance(value, tuple) else (value,) for value in (scales.input, scales.input_offset)
-    )
+    numbers = (source.scale, source.offset)
+    steps, offsets = (value if isinstance(value, tuple) else (value,) for value in numbers)
     each = " (one for each entry)" if len(steps) > 1 else ""
     text = f"A unit of an input{each} is worth {', '.join(f'{step:.6g}' for step in steps)}"
     return text + (f", and 0 stands for {', '.join(f'{o:.6g}' for o in offsets)}" if any(offsets) else "")
 
 
 def _bench_fields(design: Design, name: str, vectors: Vectors) -> dict[str, Any]:
-    net, s = design.network, design.schedule
+    s = design.schedule
     a_step = s.longest_step + design.input_words_per_step + design.answer_words
     writes = (
         ""
@@ -261,44 +267,42 @@ def _bench_fields(design: Design, name: str, vectors: Vectors) -> dict[str, Any]
         "words": len(vectors.inputs),
         "units": len(vectors.units),
         "answers": len(vectors.answers),
-        "hidden": net.hidden_size,
+        "hidden": design.state_words,
         "answer_words": design.answer_words,
         "quiet": 8 * a_step + 500,
         "flush": 4 * a_step,
-        "i_high": net.input_format.bits + 1,
+        "i_high": design.input_format.bits + 1,
         "o_high": design.answer_bits,
-        "u_high": net.state_bits - 1,
+        "u_high": design.state_bits - 1,
         "writes": writes,
     }
 
 
 def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[Memory]) -> dict[str, Any]:
-    net, s = design.network, design.schedule
+    operations, s = design.operations, design.schedule
+    source, readout = operations.input, operations.readout
     description = (
-        f"Recurrent network, {_counted(net.hidden_size, 'hidden unit')}, {net.activation}, "
-        f"{_counted(net.input_size, 'input')}, {_counted(net.output_size, 'output')}"
+        f"Recurrent network, {network_words(design.network)}, {_counted(source.size, 'input')}, "
+        f"{_counted(operations.output_size, 'output')}"
     )
-    form = net.input_format
+    form = source.format
     count = design.input_words_per_step
     entries = "signed" if form.signed else "unsigned"
     vector = "the entries of the vector in order" if count > 1 else "the input"
     words_in = f"{_counted(count, 'word')} make{'s' if count == 1 else ''} a time step: " + (
-        f"{vector}, {_counted(form.bits, 'bit')}, {entries}."
-        if net.vector_input
-        else f"the index of the symbol, 0 to {net.input_size - 1}; a larger one adds nothing."
+        f"the index of the symbol, 0 to {source.size - 1}; a larger one adds nothing."
+        if source.one_hot
+        else f"{vector}, {_counted(form.bits, 'bit')}, {entries}."
     )
-    when = "after each step" if net.output_mode is OutputMode.EVERY_STEP else "after a sequence's last step"
-    logits = "the logit" if net.output_size == 1 else f"the logits, {net.output_size} of them"
-    parts = [logits] if net.output_kind.has_logits else []
-    parts += ["the index of the largest logit"] if net.output_kind.has_argmax else []
+    when = "after each step" if design.every_step else "after a sequence's last step"
+    logits = "the logit" if operations.output_size == 1 else f"the logits, {operations.output_size} of them"
+    parts = [logits] if readout.answer.kind.has_logits else []
+    parts += ["the index of the largest logit"] if readout.answer.kind.has_argmax else []
     count = design.answer_words
     words_out = f"An answer of {_counted(count, 'word')} {when}: {', then '.join(parts)}."
-    bits, scales = net.weight_bits, net.scales
     numbers = (
-        f"Weights of {bits.recurrent} (W), {bits.input} (U) and {bits.output} (V) bits, states of "
-        f"{net.state_bits} bits, an accumulator of {s.accumulator_bits} bits that cannot overflow.\n"
-        f"{_worth_of_inputs(scales)}; a unit of a state is worth {scales.state:.6g}, of a logit "
-        f"{scales.output:.6g}."
+        f"{_widths_in_words(design.network)}, an accumulator of {s.accumulator_bits} bits that cannot "
+        f"overflow.\n{_worth_of_inputs(source)}; {_worth_of_values(operations)}."
     )
     return _bench_fields(design, name, vectors) | {
         "vlnv": f"qornn:export:{name}:{version('qornn-hw')}",
@@ -314,13 +318,19 @@ def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[Memory
         "pace": "cycle" if s.cycles_per_step == 1 else f"{s.cycles_per_step} cycles",
         "bound": "" if s.cycles_are_exact else ", or a few more: the input sets the pace",
         "numbers": numbers,
-        "memories": "\n".join(f"| `{i.name}` | {i.depth} | {i.width} | {_meaning(i.name)} |" for i in images),
+        "memories": "\n".join(
+            f"| `{i.name}` | {i.depth} | {i.width} | {_meaning(design, i.name)} |" for i in images
+        ),
         "notes": _notes(design),
     }
 
 
-def _meaning(path: str) -> str:
-    return next(text for key, text in MEANINGS.items() if f".{path}".endswith(f".{key}"))
+def _meaning(design: Design, path: str) -> str:
+    """Return what a memory holds, by the end of its path in the Verilog."""
+    meanings = design.engine.memory_meanings.items()
+    found = [text for end, text in meanings if f".{path}".endswith(f".{end}")]
+    assert found, f"the {design.engine.name} engine must say what {path} holds"
+    return found[0]
 
 
 def _notes(design: Design) -> str:

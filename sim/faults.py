@@ -64,7 +64,7 @@ def _wrong_constants(design: Design) -> Iterator[Fault]:
         changed = replace(design, multiplier=design.multiplier ^ 1 << bit)
         yield Fault("multiplier", f"bit {bit}", changed)
     if design.rounding_constant:
-        bit = design.network.shift - 1
+        bit = design.elman.shift - 1
         yield Fault("rounding_constant", f"bit {bit}", replace(design, rounding_constant=0))
 
 
@@ -81,10 +81,10 @@ def _wrong_pieces(design: Design, index: int) -> Fault:
 
 def _wrong_tables(design: Design, sequences: Sequence[ArrayLike]) -> Iterator[Fault]:
     """Yield designs with a wrong entry that the sequences use in each table."""
-    net = design.network
     if design.find_memory("symbols") is not None:
         symbol = int(np.asarray(sequences[0])[0])
-        yield _flipped(design, "symbol", Site("symbols", symbol, "weight", net.weight_bits.input - 1))
+        bit = design.elman.weight_bits.input - 1
+        yield _flipped(design, "symbol", Site("symbols", symbol, "weight", bit))
     if (table := design.find_memory("table")) is not None:
         index = _most_used_index(design, sequences)
         yield _flipped(design, "table", Site("table", index % table.depth, "state", 0))
@@ -93,7 +93,7 @@ def _wrong_tables(design: Design, sequences: Sequence[ArrayLike]) -> Iterator[Fa
 
 
 def _most_used_index(design: Design, sequences: Sequence[ArrayLike]) -> int:
-    model = IntegerModel(design.network)
+    model = IntegerModel(design.elman)
     used = []
     for sequence in sequences:
         inputs = model.check_inputs(np.asarray(sequence)[np.newaxis])

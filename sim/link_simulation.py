@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from numpy.typing import ArrayLike
 
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.weight_image import encode_image
 from qornn_hw.counts import require_compared
@@ -75,7 +74,7 @@ class LinkBuild:
         net = self.design.network
         checked = [check_sequence(net, sequence) for sequence in sequences]
         steps = _steps(checked)
-        segments = _segments(net, steps, len(checked), reset_after)
+        segments = _segments(self.design, steps, len(checked), reset_after)
         folder = (run_dir or self.bench.folder / "run").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         plan_file, record_file = folder / "plan.json", folder / "record.json"
@@ -129,7 +128,7 @@ class LinkBuild:
             MismatchError: the first integer that differs, or what else the board did wrong.
         """
         net, words_per_step = self.design.network, LinkFormat.of(self.design).words_per_step
-        sent = [word for sequence in sequences for word in input_words(net, sequence)]
+        sent = [word for sequence in sequences for word in input_words(sequence)]
         observations = []
         for segment, seen in zip(segments, record["segments"], strict=False):
             answers = [
@@ -161,10 +160,10 @@ def _steps(sequences: Sequence[Any]) -> list[Step]:
 
 
 def _segments(
-    network: IntegerNetwork, steps: list[Step], sequences: int, reset_after: int | None
+    design: Design, steps: list[Step], sequences: int, reset_after: int | None
 ) -> list[dict[str, Any]]:
     """Return what is sent from a reset to the next: first some of the steps where a reset cuts them."""
-    answers = len(steps) if network.output_mode is OutputMode.EVERY_STEP else sequences
+    answers = len(steps) if design.every_step else sequences
     segments: list[dict[str, Any]] = [{"steps": steps, "answers": answers, "cut": False}]
     if reset_after is not None:
         if not 1 <= reset_after <= len(steps):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.cells.elman_bounds import state_range
 from qornn_hw.cells.elman_model import IntegerModel
 from qornn_hw.cells.elman_network import (
@@ -192,25 +193,25 @@ def is_lively(network: IntegerNetwork) -> bool:
     )
 
 
-def random_sequences(network: IntegerNetwork, *, batch: int, steps: int, seed: int) -> list[IntArray]:
+def random_sequences(network: AnyNetwork, *, batch: int, steps: int, seed: int) -> list[IntArray]:
     """Return ``batch`` sequences of uniformly random inputs, (steps,) symbols or (steps, m) vectors."""
     rng = np.random.default_rng(seed)
-    if network.vector_input:
-        form = network.input_format
-        shape = (batch, steps, network.input_size)
-        return list(rng.integers(form.min, form.max + 1, shape, dtype=np.int64))
-    return list(rng.integers(0, network.input_size, (batch, steps), dtype=np.int64))
+    source = operations_of(network).input
+    if source.one_hot:
+        return list(rng.integers(0, source.size, (batch, steps), dtype=np.int64))
+    shape = (batch, steps, source.size)
+    return list(rng.integers(source.format.min, source.format.max + 1, shape, dtype=np.int64))
 
 
-def corner_sequences(network: IntegerNetwork, *, steps: int) -> dict[str, IntArray]:
+def corner_sequences(network: AnyNetwork, *, steps: int) -> dict[str, IntArray]:
     """Return named sequences at the ends of the input's format.
 
     One-hot: the first and the last symbol, and the largest index, which stands for no symbol if it lies
     past the last one.
     """
-    form = network.input_format
-    low, high = form.min, form.max
-    shape = (steps, network.input_size) if network.vector_input else (steps,)
+    source = operations_of(network).input
+    low, high = source.format.min, source.format.max
+    shape = (steps,) if source.one_hot else (steps, source.size)
     odd = np.indices(shape).sum(axis=0) % 2
     corners = {
         "all_min": np.full(shape, low),
@@ -218,8 +219,8 @@ def corner_sequences(network: IntegerNetwork, *, steps: int) -> dict[str, IntArr
         "alternating": np.where(odd == 1, high, low),
         "zero": np.zeros(shape),
     }
-    if not network.vector_input:
-        corners["last_symbol"] = np.full(shape, network.input_size - 1)
+    if source.one_hot:
+        corners["last_symbol"] = np.full(shape, source.size - 1)
     return {name: values.astype(np.int64) for name, values in corners.items()}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qornn_hw.api.network import Network, elman_of
+from qornn_hw.api.network import Network
 from qornn_hw.counts import require_compared
 from qornn_hw.data.inference import Answers, ClippedInputsWarning, InputConverter
 from qornn_hw.data.sequences import sequences_of
@@ -61,10 +61,10 @@ class Board:
 
     def __init__(self, network: Network, host: "Host") -> None:
         self.network = network
-        self._elman = elman_of(network)
+        self._network = network.network
         self._host = host
         self._stack = ExitStack()
-        self.inputs = InputConverter(self._elman)
+        self.inputs = InputConverter(self._network)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._host)
@@ -122,12 +122,12 @@ class Board:
         Warns:
             ClippedInputsWarning: inputs lay outside the format of the network's input.
         """
-        converter = InputConverter(self._elman)
+        converter = InputConverter(self._network)
         sequences = [converter.from_real(one) for one in sequences_of("inputs", inputs, lengths)]
         if converter.text is not None:
             warnings.warn(converter.text, ClippedInputsWarning, stacklevel=2)
         words = self.run_integers(sequences, check=check, continue_state=continue_state)
-        answers = [_meaning(Answers.of(self._elman, one)) for one in words]
+        answers = [_meaning(Answers.of(self._network, one)) for one in words]
         one_array = lengths is None and not isinstance(inputs, (list, tuple))
         return np.stack(answers) if one_array else answers
 
@@ -164,7 +164,7 @@ class Board:
 
         def receive(index: int, words: IntArray) -> None:
             if check:
-                check_answers(index, words, model_answers(self._elman, [np.asarray(sequences[index])])[0])
+                check_answers(index, words, model_answers(self._network, [np.asarray(sequences[index])])[0])
 
         answers = self._host.run(sequences, progress=progress, receive=receive, continue_state=continue_state)
         if check:
@@ -189,7 +189,7 @@ class Board:
             StreamLostError: the state was lost and cannot be restored.
         """
         words = self._host.step(self.inputs.from_real(x), first=first, last=last)
-        return None if words is None else _meaning(Answers.of(self._elman, words))
+        return None if words is None else _meaning(Answers.of(self._network, words))
 
     def reset_state(self) -> None:
         """Begin the stream anew: its next step computes with the initial state."""
@@ -245,7 +245,7 @@ def open_board(
     step_us = facts.get("step_us")
     rate = baud or facts.get("baud") or model.full_link_rate
     host = Host(
-        elman_of(network),
+        network.network,
         model.physical_link.open(port or find_port(model), rate),
         design=core,
         image=image,

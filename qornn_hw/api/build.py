@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from qornn_hw.api.board import Board, check_connection, open_board
-from qornn_hw.api.network import Network, elman_of
+from qornn_hw.api.network import Network
 from qornn_hw.api.simulation import NETLIST_COUNTS, stimuli
 from qornn_hw.api.virtual_board import VirtualBoard
 from qornn_hw.storage.folder_lock import folder_lock
@@ -79,7 +79,7 @@ class Build:
         folder = Path(folder)
         report = read_report(folder)
         model = board_of_build(folder, report, board)
-        return cls(folder, report, net, design_of_build(folder, report, model, elman_of(net)), model)
+        return cls(folder, report, net, design_of_build(folder, report, model, net.network), model)
 
     @property
     def bitstream(self) -> Path:
@@ -168,7 +168,7 @@ class Build:
         from qornn_hw.api.placed_netlist import simulate_build
 
         played = stimuli(
-            elman_of(self.network), inputs, integers=integers, counts=NETLIST_COUNTS, sequences=sequences,
+            self.network.network, inputs, integers=integers, counts=NETLIST_COUNTS, sequences=sequences,
             steps=steps, seed=seed,
         )  # fmt: skip
         return simulate_build(
@@ -273,5 +273,5 @@ def _reload(
 ) -> Build:
     from qornn_hw.boards.reload import reload
 
-    done = reload(folder, elman_of(net), model, out, progress=progress)
+    done = reload(folder, net.network, model, out, progress=progress)
     return Build(out, done.report, net, done.design, model, done.block_rams)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qornn_hw.api.build import Build
-from qornn_hw.api.network import Network, elman_of
+from qornn_hw.api.network import Network
 from qornn_hw.api.simulation import RTL_COUNTS, check_simulation, simulate, stimuli
 from qornn_hw.api.virtual_board import VirtualBoard
 from qornn_hw.compiler.boot import Boot
-from qornn_hw.compiler.engines import NAMES, engine_named
+from qornn_hw.compiler.engines import engine_named, engines
 from qornn_hw.errors import FormatError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Design:
         """
         check_simulation(through, None, idle, back_pressure)
         played = stimuli(
-            elman_of(self.network), inputs, integers=integers, counts=RTL_COUNTS, sequences=sequences,
+            self.network.network, inputs, integers=integers, counts=RTL_COUNTS, sequences=sequences,
             steps=steps, seed=seed,
         )  # fmt: skip
         return simulate(
@@ -242,7 +242,7 @@ class Design:
         from qornn_hw.sim.stimuli import random_sequences
 
         self.check_build(seed=seed, effort=effort, boot=boot)
-        sequences = random_sequences(elman_of(self.network), batch=1, steps=COUNTED_STEPS, seed=0)
+        sequences = random_sequences(self.network.network, batch=1, steps=COUNTED_STEPS, seed=0)
         counted = simulate_core_in_python(self.core, sequences).cycles_per_step
         latency = measure_answer_latency(self.core)
         report = build(
@@ -306,13 +306,15 @@ def compile(
     """Compile a network for a board: the fastest design that fits, or what is asked for.
 
     Args:
-        net: an Elman network.
+        net: any network. The engines ``lut`` and ``dsp`` compute one Elman layer and a readout; the other
+            networks, of gated cells and of several layers, have the engine ``simple``.
         board: name of a board, or the path of a Python file that defines one (docs/boards.md); None for a
             core that is for no board.
         lanes: at most so many multiply-accumulates a cycle; what fits where None, without a board 32, or 8
             of the dsp engine.
-        engine: ``lut``, products in logic cells, or ``dsp``, in hard multipliers; ``lut`` where it fits where
-            None.
+        engine: ``lut``, products in logic cells, ``dsp``, in hard multipliers, or ``simple``, one multiplier
+            for all; where None ``lut`` where it fits, and ``simple`` for a network that no other engine
+            computes.
         target_rate: steps a second that are enough: the smallest design that does them.
         clock: ``auto`` for the fastest core clock that the placed design reaches, ``oscillator`` for the
             board's own, without a PLL, or MHz.
@@ -321,14 +323,14 @@ def compile(
     Raises:
         BoardError: there is no such board, or it has no such clock.
         CapacityError: the network does not fit, or no design is fast enough; says what would.
-        FormatError: an argument is out of its range, or the network is no Elman network.
+        FormatError: an argument is out of its range, or the engine cannot compute the network.
 
     >>> import qornn_hw
     >>> net = qornn_hw.load("models/copy.npz")
     >>> qornn_hw.compile(net, "ulx3s-12f", engine="lut")     # doctest: +ELLIPSIS
     Design('ulx3s-12f', lut engine, ... lanes, ... cycles a step)
     """
-    network, chosen = elman_of(net), None if engine is None else engine_named(engine).name
+    network, chosen = net.network, None if engine is None else engine_named(engine).name
     if board is None:
         return Design(net, _boardless(network, lanes, chosen))
     from qornn_hw.boards.build_request import check_request
@@ -352,4 +354,8 @@ def _boardless(network: Any, lanes: int | None, engine: str | None) -> "Core":
     """Return the design of a core that is for no board."""
     from qornn_hw.compiler.design import compile_schedule
 
-    return compile_schedule(engine_named(engine or NAMES[0]).usual_schedule(network, lanes))
+    if engine is None:
+        found = next(one for one in engines() if one.refuses(network, None) is None)
+    else:
+        found = engine_named(engine)
+    return compile_schedule(found.usual_schedule(network, lanes))

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from qornn_hw.cells.elman_network import IntegerNetwork, WeightBits
-from qornn_hw.errors import FormatError
-from qornn_hw.files.checkpoint import Checkpoint, load_any, save_checkpoint, save_network
+from qornn_hw.files.checkpoint import Checkpoint, load_any, save_any
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ __all__ = [
     "Quality",
     "QuantizeOptions",
     "compare_bits",
-    "elman_of",
     "finetune",
     "load",
     "quantize",
@@ -306,10 +304,7 @@ def save(path: str | Path, net: Network | Checkpoint | NetworkCheckpoint) -> Non
     Network(10 symbols, 64 units, 9 outputs; identity; 6-bit weights, 10-bit states; answers every step)
     """
     checkpoint = net.checkpoint if isinstance(net, Network) else net
-    if isinstance(checkpoint, NetworkCheckpoint):
-        save_network(path, checkpoint)
-    else:
-        save_checkpoint(path, checkpoint)
+    save_any(path, checkpoint)
 
 
 def compare_bits(model: Any, inputs: Any, **options: Any) -> "BitComparison":
@@ -361,20 +356,6 @@ def finetune(model: Any, data: Any, **options: Any) -> Network:
     from qornn_hw.training.finetune import finetune as train
 
     return Network(train(_unwrapped(model), data, **options))
-
-
-def elman_of(net: Network | Checkpoint | NetworkCheckpoint) -> IntegerNetwork:
-    """Return the parameters of an Elman network, which have hardware.
-
-    Raises:
-        FormatError: the network is of another cell.
-    """
-    if not isinstance(net.network, IntegerNetwork):
-        raise FormatError(
-            f"net must be an Elman network to have hardware, not {net.network!r}; its integers are computed "
-            "by net.integers(x)"
-        )
-    return net.network
 
 
 def _unwrapped(model: Any) -> Any:

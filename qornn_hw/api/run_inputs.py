@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.api.network import Network, elman_of
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.api.network import Network
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.counts import check_limit, check_seed, check_steps
 from qornn_hw.data.inference import file_sequences
 from qornn_hw.errors import FormatError
-from qornn_hw.files.checkpoint import Checkpoint
 
 __all__ = ["RANDOM_STEPS", "RunInputs", "check_run_inputs", "run_inputs"]
 
@@ -33,7 +32,7 @@ class RunInputs:
         clipped_text: a sentence on them; None where nothing was clipped.
     """
 
-    network: IntegerNetwork
+    network: AnyNetwork
     sequences: list[NDArray[Any]]
     score: Callable[[list[NDArray[np.int64]]], dict[str, float]] | None = None
     clipped: list[int] | None = None
@@ -72,7 +71,7 @@ def run_inputs(
     """Return the sequences of a file, random ones, or those of the task's test set.
 
     Args:
-        net: an Elman network.
+        net: any network.
         inputs: a file of sequences: real numbers, or the network's own integers.
         random: so many random sequences.
         steps: of each of them.
@@ -85,18 +84,19 @@ def run_inputs(
         DataError: a file is absent, or holds something else.
     """
     check_run_inputs(inputs, random, steps, seed, limit)
-    network = elman_of(net)
+    network = net.network
     if inputs is not None:
         found, converter = file_sequences(network, inputs, limit)
-        clipped = converter.clipped.tolist() if converter.entries and network.vector_input else None
+        clipped = (
+            converter.clipped.tolist() if converter.entries and not net.operations.input.one_hot else None
+        )
         return RunInputs(network, list(found), clipped=clipped, clipped_text=converter.text)
     if random is not None:
         from qornn_hw.sim.stimuli import random_sequences
 
-        check_steps(("random", random), ("steps", steps), network.input_size)
+        check_steps(("random", random), ("steps", steps), net.operations.input.size)
         made = random_sequences(network, batch=random, steps=steps, seed=seed)
         return RunInputs(network, list(made[:limit]))
     from qornn_hw.evaluation.task_sequences import task_sequences
 
-    assert isinstance(net.checkpoint, Checkpoint)
     return RunInputs(network, *task_sequences(net.checkpoint, data, limit))

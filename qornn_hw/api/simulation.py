@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.counts import check_seed, check_steps
 from qornn_hw.data.inference import InputConverter
 from qornn_hw.data.sequences import sequences_of
@@ -54,7 +54,7 @@ def check_counts(
 
 
 def stimuli(
-    network: IntegerNetwork,
+    network: AnyNetwork,
     inputs: Any,
     *,
     integers: bool = False,
@@ -81,7 +81,7 @@ def stimuli(
 
     count, length = check_counts(counts, inputs, sequences, steps, seed)
     if inputs is None:
-        check_steps(("sequences", count), ("steps", length), network.input_size)
+        check_steps(("sequences", count), ("steps", length), operations_of(network).input.size)
         return list(random_sequences(network, batch=count, steps=length, seed=seed))
     if integers:
         return [np.asarray(one) for one in inputs][:sequences]

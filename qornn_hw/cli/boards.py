@@ -30,10 +30,10 @@ def boards(
     """List the boards with their devices, clocks and links, and what of a model fits on them."""
     from qornn_hw.boards.estimation import board_facts, boards_table
     from qornn_hw.boards.registry import BOARDS, find_board
-    from qornn_hw.files.checkpoint import load_checkpoint
+    from qornn_hw.files.checkpoint import load_any
 
     chosen = BOARDS if board is None else (find_board(board),)
-    network = None if model is None else load_checkpoint(model).network
+    network = None if model is None else load_any(model).network
     facts = [board_facts(one, network) for one in chosen]
     if as_json:
         print_json({"boards": facts})

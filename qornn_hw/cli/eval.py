@@ -8,6 +8,7 @@ import typer
 from qornn_hw.cli.options import HtmlOption, JsonOption, ModelArgument
 from qornn_hw.cli.output import print_json, print_table, stage
 from qornn_hw.counts import check_limit
+from qornn_hw.errors import FormatError
 from qornn_hw.terminal.text import say
 
 __all__ = ["add_to"]
@@ -36,10 +37,10 @@ def evaluate_command(
 ) -> None:
     """Measure a checkpoint on its task's test set or on your data: float, quantized weights, integers."""
     from qornn_hw.evaluation.own_data import is_own_data
-    from qornn_hw.files.checkpoint import load_checkpoint
+    from qornn_hw.files.checkpoint import load_any
 
     check_limit(limit)
-    checkpoint = load_checkpoint(model)
+    checkpoint = load_any(model)
     with stage(f"evaluating {model}", as_json):
         if data is not None and is_own_data(data, checkpoint.task.get("name")):
             value, lines = _own(checkpoint, model, data, limit, html)
@@ -60,12 +61,25 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
     return [quality_text(metrics)]
 
 
+def _refuse_page(html: Path | None) -> None:
+    """Refuse a page on the quality of a network whose float network is not known."""
+    if html is not None:
+        raise FormatError(
+            "`html` must come with a network of one Elman layer: its page compares it with a float network, "
+            "which a file of other networks does not hold"
+        )
+
+
 def _own(
     checkpoint: Any, model: Path, data: Path, limit: int | None, html: Path | None
 ) -> tuple[dict[str, Any], list[str]]:
-    from qornn_hw.evaluation.own_data import evaluate_data, read_data
+    from qornn_hw.evaluation.own_data import evaluate_data, evaluate_integers, read_data
+    from qornn_hw.files.network_checkpoint import NetworkCheckpoint
     from qornn_hw.reports.html_report import quality_page, table, write_page
 
+    if isinstance(checkpoint, NetworkCheckpoint):
+        _refuse_page(html)
+        return evaluate_integers(checkpoint, read_data(checkpoint, data, limit)), []
     value, quality = evaluate_data(checkpoint, read_data(checkpoint, data, limit))
     if html is None:
         return value, []
@@ -80,10 +94,13 @@ def _task(
 ) -> tuple[dict[str, Any], list[str]]:
     from qornn_hw.evaluation.evaluate import evaluate
     from qornn_hw.evaluation.own_data import require_task, task_quality
+    from qornn_hw.files.network_checkpoint import NetworkCheckpoint
     from qornn_hw.reports.html_report import quality_page, table, write_page
 
     if data is None:
         require_task(checkpoint)
+    if isinstance(checkpoint, NetworkCheckpoint):
+        _refuse_page(html)
     value = evaluate(checkpoint, data, limit)
     if html is None:
         return value, []

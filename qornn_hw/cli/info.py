@@ -16,9 +16,9 @@ def add_to(app: typer.Typer) -> None:
 def info(model: ModelArgument, as_json: JsonOption = False) -> None:
     """Show shapes, bits, scales, proven widths, orthogonality and recorded metrics of a checkpoint."""
     from qornn_hw.evaluation.evaluate import info as describe
-    from qornn_hw.files.checkpoint import load_checkpoint
+    from qornn_hw.files.checkpoint import load_any
 
-    value = describe(load_checkpoint(model))
+    value = describe(load_any(model))
     if as_json:
         print_json(value)
     else:

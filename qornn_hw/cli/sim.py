@@ -139,11 +139,10 @@ def _played(
     net: "Network", inputs: Path | None, netlist: bool, sequences: int | None, steps: int | None, seed: int
 ) -> list[Any]:
     """Return the sequences of a file, or random ones."""
-    from qornn_hw.api.network import elman_of
     from qornn_hw.api.simulation import NETLIST_COUNTS, RTL_COUNTS, check_counts, stimuli
     from qornn_hw.data.inference import file_sequences
 
-    counts, network = NETLIST_COUNTS if netlist else RTL_COUNTS, elman_of(net)
+    counts, network = NETLIST_COUNTS if netlist else RTL_COUNTS, net.network
     check_counts(counts, inputs, sequences, steps, seed)
     if inputs is None:
         return stimuli(network, None, counts=counts, sequences=sequences, steps=steps, seed=seed)

@@ -19,10 +19,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of
 from qornn_hw.data.inference import Answers, InputConverter
 from qornn_hw.errors import DataError, FormatError, MismatchError
+from qornn_hw.ir.kinds import OutputMode
 
 __all__ = ["LineStream", "StepHost", "StreamResult", "read_lines"]
 
@@ -112,7 +112,7 @@ class LineStream:
     def __init__(
         self,
         host: StepHost,
-        network: IntegerNetwork,
+        network: AnyNetwork,
         *,
         integers: bool = False,
         check: bool = False,
@@ -127,16 +127,20 @@ class LineStream:
         self._write = write
         self._warn = warn
         self._as_json = as_json
-        self._every = network.output_mode is OutputMode.EVERY_STEP
-        self._model = IntegerModel(network)
+        self._model = interpreter_of(network)
         self._state = self._model.initial_state(1)
+        # Every value of the step that was checked last.
+        self._values: dict[str, IntArray] = {}
+        operations = self._model.network
+        self._input, self._kind = operations.input, operations.readout.answer.kind
+        self._every = operations.readout.mode is OutputMode.EVERY_STEP
         # Line and step that wait for the line behind them.
         self._held: tuple[int, IntArray] | None = None
         self._within = False
         self.result = StreamResult()
         self.inputs = InputConverter(network)
         if not integers:
-            Answers.of(network, np.zeros(network.output_size + 1, dtype=np.int64))
+            Answers.of(network, np.zeros(operations.output_size + 1, dtype=np.int64))
 
     def play(self, source: BinaryIO) -> StreamResult:
         """Play a stream to its end.
@@ -160,10 +164,10 @@ class LineStream:
 
     def _parse(self, number: int, text: str) -> IntArray:
         """Return a line as a step, (m,) or ()."""
-        net = self._network
+        one_hot = self._input.one_hot
         parts = re.split(r"\s*,\s*|\s+", text)
-        count = net.input_size if net.vector_input else 1
-        what = "an integer" if self._integers or not net.vector_input else "a number"
+        count = 1 if one_hot else self._input.size
+        what = "an integer" if self._integers or one_hot else "a number"
         for at, part in enumerate(parts):
             pattern = _INTEGER if what == "an integer" else _NUMBER
             if not pattern.fullmatch(part):
@@ -171,14 +175,14 @@ class LineStream:
                     f"line {number} must hold numbers, and its entry {at}, {_shown(part)}, is not {what}"
                 )
         if len(parts) != count:
-            kind = "one a channel" if net.vector_input else "the index of a symbol"
+            kind = "the index of a symbol" if one_hot else "one a channel"
             raise DataError(f"line {number} must have {count} numbers, {kind}, not {len(parts)}")
         try:
             if what == "an integer":
                 values = np.array([int(part) for part in parts], dtype=np.int64)
             else:
                 values = np.array([float(part) for part in parts])
-            x = values if net.vector_input else values[0]
+            x = values[0] if one_hot else values
             if not self._integers:
                 before = self.inputs.clipped
                 x = self.inputs.from_real(x)
@@ -190,11 +194,13 @@ class LineStream:
         return np.asarray(x)
 
     def _say_clipped(self, number: int, values: NDArray[Any]) -> None:
-        net = self._network
+        source = self._input
         channel = int(np.flatnonzero(self.inputs.clipped)[0])
-        step = net.scales.input_steps(net.input_size)[channel]
-        offset = net.scales.input_offsets(net.input_size)[channel]
-        low, high = (end * step + offset for end in (net.input_format.min, net.input_format.max))
+        step, offset = (
+            np.broadcast_to(np.asarray(value, dtype=np.float64), source.size)[channel]
+            for value in (source.scale, source.offset)
+        )
+        low, high = (end * step + offset for end in (source.format.min, source.format.max))
         self._warn(
             f"line {number}: {values[channel]:g} in channel {channel} lies outside {low:.6g} to {high:.6g} "
             "and is clipped; further ones are counted and reported at the end"
@@ -229,7 +235,7 @@ class LineStream:
         result.seconds += seconds
         result.longest_seconds = max(result.longest_seconds, seconds)
         if self._check:
-            self._state = self._model.step(self._state, x[np.newaxis]).state
+            self._state, self._values = self._model.step(self._state, x[np.newaxis])
         if words is None:
             return
         result.answers += 1
@@ -238,9 +244,7 @@ class LineStream:
         self._write(self._line(number, words))
 
     def _compare(self, number: int, words: IntArray) -> None:
-        kind = self._network.output_kind
-        logits = self._model.logits(self._state)[0]
-        due = [*(logits.tolist() if kind.has_logits else []), *[int(np.argmax(logits))] * kind.has_argmax]
+        due = answer_integers(self._network, self._model.logits(self._values)[0]).tolist()
         for word, (got, wanted) in enumerate(zip(words.tolist(), due, strict=True)):
             if got != wanted:
                 raise MismatchError(
@@ -260,6 +264,6 @@ class LineStream:
         if self._as_json:
             return json.dumps({"line": number, "logits": logits, "class": int(answers.classes)})
         parts = [f"{value:.6g}" for value in logits or []]
-        if self._network.output_kind.has_argmax:
+        if self._kind.has_argmax:
             parts.append(str(int(answers.classes)))
         return " ".join(parts)

@@ -35,12 +35,11 @@ def run_stream(
     connect: "Callable[[], Board]", net: "Network", *, integers: bool, check: bool, as_json: bool
 ) -> None:
     """Play the lines of standard input; answers go to standard output, counts to standard error."""
-    from qornn_hw.api.network import elman_of
-    from qornn_hw.cells.elman_network import OutputMode
     from qornn_hw.cli.stream import LineStream
+    from qornn_hw.ir.kinds import OutputMode
 
-    network = elman_of(net)
-    if network.output_mode is OutputMode.LAST_STEP:
+    network = net.network
+    if net.operations.readout.mode is OutputMode.LAST_STEP:
         _tell(
             "the network answers the last step of a sequence only: an answer comes at an empty line, at "
             "`reset` and at the end"

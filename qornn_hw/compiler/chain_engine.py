@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from qornn_hw.cells.any_network import AnyNetwork, elman_network
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.chain_plan import Chain, ChainPlan
 from qornn_hw.compiler.chain_refit import check_chain_plan, refit_chain
 from qornn_hw.compiler.chain_schedule import ChainSchedule
 from qornn_hw.compiler.engine import Engine
+from qornn_hw.compiler.family import Family
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.placement import Placement
 from qornn_hw.compiler.plan import Plan
@@ -21,6 +23,24 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainEngine"]
 
+# What a memory holds, by the end of its path.
+MEMORY_MEANINGS = {
+    "readout.weights": "V, a word a unit and sweep: the weights of the logits of that sweep",
+    "weights": "a word a row and pass: a weight for each column, the first in the lowest bits",
+    "constants": "of each row: what is added behind the chain; b of modrelu; M where units differ in it; "
+    "U of an input behind the chain",
+    "operands.memory": "lower half: running state and inputs; upper half: the initial state",
+    "symbols": "U: of each unit and symbol what is added",
+    "table": "tanh: the state by index, in the order of its bits",
+    "waiting_sums": "sums that wait for the next pass",
+    "sums": "lower half: sums that wait; upper half: what the sum of each row starts from",
+    "biases": "b of modrelu",
+    "requantizer.factors": "M of each unit, a bit a word",
+    "readout.units": "units of the step that is read out",
+    "requantizer.values": "units that wait for the requantizer",
+    "answer.queue": "answer words on their way out",
+}
+
 
 class ChainEngine(Engine, ABC):
     """A chain of elements, with its placement, widths, timing and memories.
@@ -30,6 +50,7 @@ class ChainEngine(Engine, ABC):
     """
 
     unused_widths: frozenset[str]
+    memory_meanings = MEMORY_MEANINGS
 
     # -- an engine's own ------------------------------------------------------------------------------
 
@@ -85,6 +106,15 @@ class ChainEngine(Engine, ABC):
 
     # -- the same for all -----------------------------------------------------------------------------
 
+    def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
+        """Return why a chain cannot compute a network: it has one phase for one state, no gates."""
+        if isinstance(network, IntegerNetwork):
+            return None
+        return (
+            f"network must be one Elman layer and a readout for the {self.name} engine, not {network!r}; "
+            "take another engine"
+        )
+
     def compile(self, schedule: "Schedule") -> "Design":
         """Return the design of a schedule."""
         from qornn_hw.compiler.design import Design
@@ -98,22 +128,22 @@ class ChainEngine(Engine, ABC):
             multiplier=s.network_widths.shared_multiplier,
             readout_constants=_readout_constants(s),
             rounding_constant=1 << (shift - 1) if shift else 0,
-            pieces=schedule.network.pieces,
+            pieces=s.network.pieces,
         )
 
     def read_plan(self, value: dict[str, Any]) -> Plan:
         """Return the plan whose ``to_json`` is ``value``."""
         return ChainPlan.from_json(value)
 
-    def check_plan(self, plan: Plan, network: IntegerNetwork) -> None:
+    def check_plan(self, plan: Plan, network: AnyNetwork) -> None:
         """Raise a ValueError unless a plan can be the hardware that a network was compiled for."""
         assert isinstance(plan, ChainPlan)
-        check_chain_plan(plan, network)
+        check_chain_plan(plan, elman_network(network))
 
-    def refit(self, plan: Plan, built: IntegerNetwork, network: IntegerNetwork) -> "Design":
+    def refit(self, plan: Plan, built: AnyNetwork, network: AnyNetwork) -> "Design":
         """Return the design of ``network`` on hardware that was built for the network ``built``."""
         assert isinstance(plan, ChainPlan)
-        return self.compile(refit_chain(plan, built, network))
+        return self.compile(refit_chain(plan, elman_network(built), elman_network(network)))
 
 
 def _readout_constants(s: ChainSchedule) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from qornn_hw.cells.any_network import AnyNetwork, elman_network, operations_of
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.cells.pieces import Pieces
 from qornn_hw.compiler.chain_engine import ChainEngine
@@ -14,10 +15,14 @@ from qornn_hw.compiler.engine import Engine
 from qornn_hw.compiler.engines import NAMES, engine_named
 from qornn_hw.compiler.mac_settings import MacSettings
 from qornn_hw.compiler.memory import Memory
+from qornn_hw.compiler.network_facts import network_facts
 from qornn_hw.compiler.ports import answer_words, input_words_per_step
 from qornn_hw.compiler.schedule import Schedule
 from qornn_hw.compiler.weight_store import WeightStore
 from qornn_hw.errors import FormatError
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.ir.kinds import OutputMode
+from qornn_hw.ir.network import Network
 
 __all__ = ["CORE_VERSION", "Design", "compile_network", "compile_schedule"]
 
@@ -52,9 +57,23 @@ class Design:
     pieces: Pieces | None = None
 
     @property
-    def network(self) -> IntegerNetwork:
+    def network(self) -> AnyNetwork:
         """What is computed."""
         return self.schedule.network
+
+    @property
+    def operations(self) -> Network:
+        """What is computed, as operations."""
+        return operations_of(self.network)
+
+    @property
+    def elman(self) -> IntegerNetwork:
+        """What is computed, where it is the parameters of an Elman cell, as on every chain.
+
+        Raises:
+            FormatError: it is of other cells.
+        """
+        return elman_network(self.network)
 
     @property
     def engine(self) -> Engine:
@@ -98,26 +117,10 @@ class Design:
 
     def facts(self) -> dict[str, Any]:
         """Return everything that makes the hardware, as plain data."""
-        net = self.network
         return {
             "core_version": CORE_VERSION,
             "plan": self.schedule.plan.to_json(),
-            "network": {
-                "hidden_size": net.hidden_size,
-                "input_size": net.input_size,
-                "output_size": net.output_size,
-                "activation": str(net.activation),
-                "rounding": str(net.rounding),
-                "output_mode": str(net.output_mode),
-                "output_kind": str(net.output_kind),
-                "input_kind": str(net.input_kind),
-                "input_bits": net.input_format.bits,
-                "input_signed": net.input_format.signed,
-                "input_shift": net.input_shift,
-                "state_bits": net.state_bits,
-                "index_bits": net.index_bits,
-                "weight_bits": asdict(net.weight_bits),
-            },
+            "network": network_facts(self.network),
             "memories": [memory.digest for memory in self.memories],
             "multiplier": self.multiplier,
             "readout_constants": list(self.readout_constants),
@@ -149,6 +152,26 @@ class Design:
     def answer_bits(self) -> int:
         """Bits of a signed word on the output stream."""
         return self.schedule.answer_bits
+
+    @property
+    def input_format(self) -> IntFormat:
+        """Format of a word on the input stream."""
+        return self.operations.input.format
+
+    @property
+    def every_step(self) -> bool:
+        """Whether every step is answered, or the last one of a sequence only."""
+        return self.operations.readout.mode is OutputMode.EVERY_STEP
+
+    @property
+    def state_words(self) -> int:
+        """Words of the state port for a time step: every entry of every state, in the order of the states."""
+        return sum(state.size for state in self.operations.states.values())
+
+    @property
+    def state_bits(self) -> int:
+        """Bits of a signed word of the state port: those of the widest state."""
+        return max(state.format.signed_bits for state in self.operations.states.values())
 
 
 def compile_network(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.family import Family, Resources
 from qornn_hw.compiler.plan import Plan
 from qornn_hw.compiler.request import Considered, Request
@@ -45,17 +45,22 @@ class Engine(Protocol):
         chosen_unasked: whether the planner considers the engine where the user names none.
         hard_multipliers: whether its core instantiates hard multipliers, so that synthesis must infer none.
         fill_limit: share of the available logic cells that an estimate of the engine may take.
+        memory_meanings: what each memory of the core holds, by the end of its path in the Verilog.
     """
 
     name: str
     chosen_unasked: bool
     hard_multipliers: bool
     fill_limit: float
+    memory_meanings: Mapping[str, str]
 
     # -- planning -------------------------------------------------------------------------------------
 
-    def refuses(self, network: IntegerNetwork, family: Family) -> str | None:
-        """Return why the engine cannot compute a network on a family's devices, in words; None if it can."""
+    def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
+        """Return why the engine cannot compute a network on a family's devices, in words; None if it can.
+
+        Without a family only the network is judged.
+        """
 
     def plans(self, request: Request) -> Iterator[Schedule]:
         """Yield the schedules of a request, the best first; the planner takes the first one that fits.
@@ -80,7 +85,7 @@ class Engine(Protocol):
 
     # -- from a network to a design -------------------------------------------------------------------
 
-    def usual_schedule(self, network: IntegerNetwork, lanes: int | None) -> Schedule:
+    def usual_schedule(self, network: AnyNetwork, lanes: int | None) -> Schedule:
         """Return the schedule of at most ``lanes`` lanes for no certain board.
 
         Raises:
@@ -119,10 +124,10 @@ class Engine(Protocol):
             KeyError, TypeError, ValueError: the value is no plan.
         """
 
-    def check_plan(self, plan: Plan, network: IntegerNetwork) -> None:
+    def check_plan(self, plan: Plan, network: AnyNetwork) -> None:
         """Raise a ValueError unless a plan can be the hardware that a network was compiled for."""
 
-    def refit(self, plan: Plan, built: IntegerNetwork, network: IntegerNetwork) -> "Design":
+    def refit(self, plan: Plan, built: AnyNetwork, network: AnyNetwork) -> "Design":
         """Return the design of ``network`` on hardware that was built for the network ``built``.
 
         Raises:

@@ -16,8 +16,10 @@ def plan(request: Request) -> Design:
     """Return the design with the fewest cycles a step that fits.
 
     With ``request.engine`` the best of that engine. Without, the best of the first engine in the list of
-    engines if its weights are part of the bitstream. Where it has none, or one whose weights are loaded
-    after start-up, the next engine is looked at, and the one with fewer cycles is taken; of equals the later.
+    engines that can compute the network, if its weights are part of the bitstream. Where it has none, or one
+    whose weights are loaded after start-up, the next engine is looked at, and the one with fewer cycles is
+    taken; of equals the later. Engines that are not chosen unasked are looked at only where no other engine
+    can compute the network.
 
     Raises:
         CapacityError: nothing fits, or the device lacks what the engine needs; says what would fit. Without
@@ -31,11 +33,7 @@ def plan(request: Request) -> Design:
         if (reason := engine.refuses(request.network, request.family)) is not None:
             raise CapacityError(reason)
         return _best_of(engine, request) or _refuse(engine, request)
-    considered = [
-        engine
-        for engine in engines()
-        if engine.chosen_unasked and engine.refuses(request.network, request.family) is None
-    ]
+    considered = _able(request)
     best: Design | None = None
     for engine in considered:
         try:
@@ -69,6 +67,19 @@ def _best_of(engine: Engine, request: Request) -> Design | None:
     return None
 
 
+def _able(request: Request) -> list[Engine]:
+    """Return the engines that can compute the network: those that are chosen unasked, else the others.
+
+    Raises:
+        CapacityError: none can; says why the last one cannot.
+    """
+    reasons = [(engine, engine.refuses(request.network, request.family)) for engine in engines()]
+    able = [engine for engine, reason in reasons if reason is None]
+    if not able:
+        raise CapacityError(str(reasons[-1][1]))
+    return [engine for engine in able if engine.chosen_unasked] or able
+
+
 def _refuse(engine: Engine, request: Request) -> Design:
     raise CapacityError(engine.too_large(request))
 
@@ -88,6 +99,7 @@ def considered(request: Request, design: Design) -> list[Considered]:
     found: list[Considered] = []
     for engine in engines():
         chosen = engine is design.engine
-        if chosen or engine.chosen_unasked:
+        able = engine.refuses(request.network, request.family) is None
+        if able and (chosen or engine.chosen_unasked):
             found += engine.considered(request, chosen=chosen)
     return found

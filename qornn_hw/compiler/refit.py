@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.engines import engine_named
 from qornn_hw.compiler.plan import Plan
@@ -22,12 +22,12 @@ def read_plan(value: dict[str, Any]) -> Plan:
     return engine_named(engine).read_plan(value)
 
 
-def check_plan(plan: Plan, network: IntegerNetwork) -> None:
+def check_plan(plan: Plan, network: AnyNetwork) -> None:
     """Raise a ValueError unless a plan can be the hardware that a network was compiled for."""
     engine_named(plan.engine).check_plan(plan, network)
 
 
-def refit(plan: Plan, built: IntegerNetwork, network: IntegerNetwork) -> Design:
+def refit(plan: Plan, built: AnyNetwork, network: AnyNetwork) -> Design:
     """Return the design of ``network`` on hardware that was built for the network ``built``.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.family import Family, Resources
 from qornn_hw.compiler.schedule import Schedule
 
@@ -24,7 +24,7 @@ class Request:
         cycles: cycles of a step that are soon enough: of the designs that take no more, the smallest.
     """
 
-    network: IntegerNetwork
+    network: AnyNetwork
     available: Resources
     family: Family
     name: str

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.plan import Plan
 from qornn_hw.compiler.weight_store import WeightStore
 
@@ -19,7 +19,7 @@ class Schedule(Protocol):
     """
 
     @property
-    def network(self) -> IntegerNetwork:
+    def network(self) -> AnyNetwork:
         """What is computed."""
 
     @property

@@ -13,10 +13,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import IntegerNetwork
-from qornn_hw.data.real_inputs import (
+from qornn_hw.cells.any_network import (
     AnyNetwork,
+    answer_integers,
+    interpreter_of,
+    operations_of,
+    output_scale,
+)
+from qornn_hw.data.real_inputs import (
     QuantizedInputs,
     clipped_text,
     input_of,
@@ -24,7 +28,7 @@ from qornn_hw.data.real_inputs import (
 )
 from qornn_hw.data.sequences import equal_length_batches, read_sequences, sequences_of
 from qornn_hw.errors import DataError, FormatError
-from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.interpreter import check_inputs
 
 __all__ = [
     "Answers",
@@ -87,7 +91,7 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 def file_sequences(
-    network: IntegerNetwork, path: Path, limit: int | None = None
+    network: AnyNetwork, path: Path, limit: int | None = None
 ) -> tuple[list[IntArray], InputConverter]:
     """Return the sequences of a file as the network's integers, and the converter with its counts.
 
@@ -100,10 +104,10 @@ def file_sequences(
     Raises:
         DataError: the file does not exist, or does not hold inputs of this network.
     """
-    converter, model = InputConverter(network), IntegerModel(network)
+    converter, form = InputConverter(network), input_of(network)
     try:
         found = [
-            model.check_inputs(converter.from_array(one)[np.newaxis])[0]
+            check_inputs(form, converter.from_array(one)[np.newaxis])[0]
             for one in read_sequences(path)[:limit]
         ]
     except FormatError as error:
@@ -140,17 +144,19 @@ class Answers:
     classes: IntArray
 
     @classmethod
-    def of(cls, network: IntegerNetwork, words: IntArray) -> Self:
+    def of(cls, network: AnyNetwork, words: IntArray) -> Self:
         """Convert the words that a network's hardware sent.
 
         Raises:
             FormatError: the hardware sends only the argmax of a single logit, which is always 0.
         """
-        p, kind = network.output_size, network.output_kind
-        if kind.has_logits:
+        operations = operations_of(network)
+        p, answer = operations.output_size, operations.readout.answer
+        if answer.kind.has_logits:
             integers = words[..., :p]
-            return cls(words, integers * network.scales.output, classes_of(integers))
-        if p == 1:
+            classes = classes_of(integers) if answer.threshold is None else answer.evaluate(integers)[..., 0]
+            return cls(words, integers * output_scale(network), classes)
+        if p == 1 and answer.threshold is None:
             raise FormatError(
                 "output_kind of a network with one output must be logits or both, not argmax, which is "
                 "always 0; export it with output_kind='logits'"
@@ -158,7 +164,7 @@ class Answers:
         return cls(words, None, words[..., 0])
 
 
-def answer_words(network: IntegerNetwork, sequences: Sequence[NDArray[Any]]) -> list[IntArray]:
+def answer_words(network: AnyNetwork, sequences: Sequence[NDArray[Any]]) -> list[IntArray]:
     """Return the words that the hardware must answer to integer sequences, from the integer model.
 
     Args:
@@ -171,13 +177,9 @@ def answer_words(network: IntegerNetwork, sequences: Sequence[NDArray[Any]]) -> 
     Raises:
         FormatError: a sequence does not fit the network's inputs.
     """
-    kind = network.output_kind
     found: list[IntArray] = [_NONE] * len(sequences)
     for members, logits in _logits(network, sequences):
-        parts = [logits] if kind.has_logits else []
-        if kind.has_argmax:
-            parts.append(np.argmax(logits, axis=-1)[..., np.newaxis].astype(np.int64))
-        for index, words in zip(members, np.concatenate(parts, axis=-1), strict=True):
+        for index, words in zip(members, answer_integers(network, logits), strict=True):
             found[int(index)] = words
     return found
 
@@ -205,7 +207,7 @@ def infer(network: AnyNetwork, inputs: Any, lengths: Any = None, *, real: bool =
     sequences = [converter.from_real(one) for one in sequences_of("inputs", inputs, lengths)]
     if (text := converter.text) is not None:
         warnings.warn(text, ClippedInputsWarning, stacklevel=3)
-    scale = _output_scale(network)
+    scale = output_scale(network)
     found: list[NDArray[Any]] = [_NONE] * len(sequences)
     for members, logits in _logits(network, sequences):
         values = logits * scale if real else logits
@@ -214,16 +216,9 @@ def infer(network: AnyNetwork, inputs: Any, lengths: Any = None, *, real: bool =
     return found if lengths is not None or isinstance(inputs, (list, tuple)) else np.stack(found)
 
 
-def _output_scale(network: AnyNetwork) -> float:
-    """Return the real value of one unit of a logit."""
-    if isinstance(network, IntegerNetwork):
-        return network.scales.output
-    return network.scales[network.readout.logits.name]
-
-
 def _logits(network: AnyNetwork, sequences: Sequence[NDArray[Any]]) -> Any:
     """Yield the indices of sequences and their logits, (count, steps or 1, p), batch by batch."""
-    model = IntegerModel(network) if isinstance(network, IntegerNetwork) else Interpreter(network)
-    width = max(network.output_size, input_of(network).size)
+    model = interpreter_of(network)
+    width = max(model.network.output_size, input_of(network).size)
     for members, batch in equal_length_batches(sequences, BATCH_NUMBERS, width):
         yield members, model.answers(batch)

@@ -6,22 +6,20 @@ every clipped entry is counted.
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qornn_hw.arguments import array_of
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
-from qornn_hw.ir.network import Input, Network
+from qornn_hw.ir.network import Input
 
-__all__ = ["AnyNetwork", "QuantizedInputs", "clipped_text", "input_of", "quantize_inputs", "rounded_units"]
+__all__ = ["QuantizedInputs", "clipped_text", "input_of", "quantize_inputs", "rounded_units"]
 
 IntArray = NDArray[np.int64]
-AnyNetwork: TypeAlias = IntegerNetwork | Network
-"""A network as the parameters of an Elman cell, or as operations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +45,7 @@ class QuantizedInputs:
 
 def input_of(network: AnyNetwork | Input) -> Input:
     """Return the input of a network of either kind: its size, its format, scales and offsets."""
-    if isinstance(network, Input):
-        return network
-    if isinstance(network, Network):
-        return network.input
-    scales = network.scales
-    return Input(
-        "x", network.input_kind, network.input_size, network.input_format, scales.input, scales.input_offset
-    )
+    return network if isinstance(network, Input) else operations_of(network).input
 
 
 def rounded_units(

@@ -1,21 +1,25 @@
 """Metrics of a checkpoint on its task's test set, and facts that need no data; without torch."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qornn_hw.cells.any_network import interpreter_of, macs_per_step, operations_of, output_scale, ranges_of
 from qornn_hw.cells.elman_bounds import accumulator_bounds
-from qornn_hw.cells.elman_model import IntegerModel
 from qornn_hw.counts import check_limit
 from qornn_hw.errors import FormatError
 from qornn_hw.evaluation.orthogonality import orthogonality_report
 from qornn_hw.files.checkpoint import Checkpoint
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.files.task_fit import fitting_task, require_interface
+from qornn_hw.ir.formats import bits_for_range
+from qornn_hw.ir.ops import MatVec, Table
 from qornn_hw.quantization.float_model import (
     RealNetwork,
     accumulator_scales,
@@ -31,6 +35,7 @@ from qornn_hw.tasks.measures import rounded
 __all__ = [
     "RUNGS",
     "Answer",
+    "AnyCheckpoint",
     "evaluate",
     "evaluate_on",
     "info",
@@ -48,10 +53,22 @@ _NUMBERS = 1 << 25
 
 Logits = NDArray[np.floating[Any]]
 Answer = Callable[[NDArray[np.int64]], Logits]
+AnyCheckpoint: TypeAlias = Checkpoint | NetworkCheckpoint
 
 
-def _runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
-    """Yield each wanted rung as a function from integer inputs to logits in real units."""
+def _runners(checkpoint: AnyCheckpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
+    """Yield each wanted rung as a function from integer inputs to logits in real units.
+
+    Of a network of operations only the integers are known.
+    """
+    if isinstance(checkpoint, Checkpoint):
+        yield from _real_runners(checkpoint, rungs)
+    if "integer" in rungs:
+        model, scale = interpreter_of(checkpoint.network), output_scale(checkpoint.network)
+        yield "integer", lambda x: model.answers(x) * scale
+
+
+def _real_runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
     net = checkpoint.network
 
     def real(network: RealNetwork) -> Answer:
@@ -62,9 +79,6 @@ def _runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[s
         yield "float", real(trained)
     if "fake_quantized" in rungs:
         yield "fake_quantized", real(dequantized(net))
-    if "integer" in rungs:
-        model = IntegerModel(net)
-        yield "integer", lambda x: model.answers(x) * net.scales.output
 
 
 def measure(
@@ -91,7 +105,7 @@ def measure(
         return task.metrics(totals, len(examples.inputs))
 
 
-def task_of(checkpoint: Checkpoint, data_dir: str | Path | None = None) -> Task:
+def task_of(checkpoint: AnyCheckpoint, data_dir: str | Path | None = None) -> Task:
     """Return the task of a checkpoint, with its data. Task, network and data are checked in this order.
 
     Raises:
@@ -104,7 +118,7 @@ def task_of(checkpoint: Checkpoint, data_dir: str | Path | None = None) -> Task:
 
 
 def evaluate(
-    checkpoint: Checkpoint,
+    checkpoint: AnyCheckpoint,
     data_dir: str | Path | None = None,
     limit: int | None = None,
     rungs: Collection[str] = RUNGS,
@@ -125,7 +139,8 @@ def evaluate(
         first metric is the result of the best answer that ignores the input, if known. ``clipped_inputs`` is
         the number of clipped input entries of the whole test set, if there are any. ``float`` is missing if
         the checkpoint holds no float network
-        (:meth:`qornn_hw.quantization.float_model.RealNetwork.trained`).
+        (:meth:`qornn_hw.quantization.float_model.RealNetwork.trained`). A network of operations has
+        ``integer`` only.
 
     Raises:
         CheckpointError: the checkpoint names no known task, or the network does not fit it.
@@ -164,7 +179,7 @@ def requantized_on_task(
 
 
 def evaluate_on(
-    checkpoint: Checkpoint, task: Task, limit: int | None = None, rungs: Collection[str] = RUNGS
+    checkpoint: AnyCheckpoint, task: Task, limit: int | None = None, rungs: Collection[str] = RUNGS
 ) -> dict[str, Any]:
     """Measure a checkpoint on the test set of a task that it fits; see :func:`evaluate`."""
     examples = task.test(limit)
@@ -174,11 +189,11 @@ def evaluate_on(
         result[f"blind_{task.metric}"] = rounded(blind)
     if clipped := task.clipped_inputs():
         result["clipped_inputs"] = clipped
+    units = sum(state.size for state in operations_of(checkpoint.network).states.values())
     # The matrices are small: several threads would wait for each other, most of all on a busy machine.
     with threadpool_limits(1, user_api="blas"):
         return result | {
-            rung: measure(task, examples, answer, checkpoint.network.hidden_size)
-            for rung, answer in _runners(checkpoint, rungs)
+            rung: measure(task, examples, answer, units) for rung, answer in _runners(checkpoint, rungs)
         }
 
 
@@ -223,8 +238,10 @@ def _orthogonality(checkpoint: Checkpoint) -> dict[str, Any] | str:
     return orthogonality_report(net.recurrent_weight, step, net.weight_bits.recurrent, steps)
 
 
-def info(checkpoint: Checkpoint) -> dict[str, Any]:
+def info(checkpoint: AnyCheckpoint) -> dict[str, Any]:
     """Return the facts of a checkpoint that need no data: shapes, bits, scales, proved widths, memory."""
+    if isinstance(checkpoint, NetworkCheckpoint):
+        return _info_of_operations(checkpoint)
     net = checkpoint.network
     bits, s = net.weight_bits, net.scales
     bounds = accumulator_bounds(net)
@@ -260,5 +277,40 @@ def info(checkpoint: Checkpoint) -> dict[str, Any]:
         "task": checkpoint.task,
         "metrics": _shown_metrics(checkpoint),
         # The training curve is left out; it is for plots.
+        "provenance": {k: v for k, v in checkpoint.provenance.items() if k != "curve"},
+    }
+
+
+def _info_of_operations(checkpoint: NetworkCheckpoint) -> dict[str, Any]:
+    """Return the facts of a network of operations."""
+    net = checkpoint.network
+    ranges, source = ranges_of(net), net.input
+    rows = [op for op in net.operations if isinstance(op, MatVec)]
+    # Operations with the same entries share one table.
+    tables = {op.entries.tobytes(): op.entries for op in net.operations if isinstance(op, Table)}.values()
+    memory = {
+        "weights": sum(term.weights.size * term.bits for row in rows for term in row.terms),
+        "tables": sum(
+            entries.size * bits_for_range(int(entries.min()), int(entries.max())) for entries in tables
+        ),
+    }
+    return {
+        "layers": len(net.layers),
+        "states": {
+            state.name: {"units": state.size, "bits": state.format.bits} for state in net.states.values()
+        },
+        "input_size": source.size,
+        "output_size": net.output_size,
+        "input": str(source.kind),
+        "input_format": {"bits": source.format.bits, "signed": source.format.signed},
+        "output_mode": str(net.readout.mode),
+        "output_kind": str(net.readout.answer.kind),
+        "operations": Counter(op.op for op in net.operations),
+        "scales": dict(net.scales) | {source.name: source.scale},
+        "accumulator_bits": {row.name: ranges.bits(row.name) for row in rows},
+        "memory_bits": memory | {"total": sum(memory.values())},
+        "macs_per_step": macs_per_step(net),
+        "task": checkpoint.task,
+        "metrics": checkpoint.metrics,
         "provenance": {k: v for k, v in checkpoint.provenance.items() if k != "curve"},
     }

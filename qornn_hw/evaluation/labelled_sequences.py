@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.arguments import array_of
-from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.data.inference import classes_of
 from qornn_hw.data.sequences import FILE_FORM, require_finite, sequences_in, sequences_of
 from qornn_hw.errors import DataError, FormatError
+from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.quantization.float_model import dequantized_inputs
 from qornn_hw.storage.array_archive import read_user_arrays
 
@@ -106,9 +107,10 @@ class LabelledSequences:
 class Score:
     """Accuracy or mean squared error of a network's logits, accumulated over batches."""
 
-    def __init__(self, network: IntegerNetwork, targets: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, network: AnyNetwork, targets: Sequence[NDArray[Any]]) -> None:
         first = targets[0]
-        p, every = network.output_size, network.output_mode is OutputMode.EVERY_STEP
+        operations = operations_of(network)
+        p, every = operations.output_size, operations.readout.mode is OutputMode.EVERY_STEP
         self.classes = first.dtype.kind in "iu"
         self.by_step = first.ndim == (1 if self.classes else 2)
         self.targets = targets
@@ -167,7 +169,7 @@ class Score:
         self.count += found.size
 
 
-def real_sequences(network: IntegerNetwork, sequences: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def real_sequences(network: AnyNetwork, sequences: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Return the sequences of a file as real numbers, or as indices.
 
     For a network with vector inputs, an integer array holds integers of the network's input format, and a
@@ -176,18 +178,19 @@ def real_sequences(network: IntegerNetwork, sequences: Sequence[NDArray[Any]]) -
     Raises:
         DataError: integers are outside the network's input format, or the inputs are of the other kind.
     """
-    vector = network.vector_input
+    source = operations_of(network).input
+    vector = not source.one_hot
     if (sequences[0].ndim == 2) != vector:
-        wanted = f"vectors (count, steps, {network.input_size})" if vector else "indices (count, steps)"
+        wanted = f"vectors (count, steps, {source.size})" if vector else "indices (count, steps)"
         raise DataError(
             f"inputs must be {wanted} for this network, not sequences of shape {sequences[0].shape}"
         )
     if not vector or sequences[0].dtype.kind == "f":
         return list(sequences)
-    form = network.input_format
+    form = source.format
     for i, one in enumerate(sequences):
-        if one.shape[1] != network.input_size:
-            raise DataError(f"inputs must have {network.input_size} channels, not {one.shape[1]}")
+        if one.shape[1] != source.size:
+            raise DataError(f"inputs must have {source.size} channels, not {one.shape[1]}")
         if one.min() < form.min or one.max() > form.max:
             raise DataError(
                 f"inputs[{i}] must hold integers of the network's input format, {form.min} to {form.max}, "

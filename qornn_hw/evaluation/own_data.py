@@ -7,19 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qornn_hw.cells.any_network import interpreter_of, output_scale
 from qornn_hw.counts import check_limit
 from qornn_hw.data.real_inputs import quantize_inputs
 from qornn_hw.data.sequences import equal_length_batches
 from qornn_hw.errors import DataError, FormatError
-from qornn_hw.evaluation.evaluate import task_of
+from qornn_hw.evaluation.evaluate import AnyCheckpoint, task_of
 from qornn_hw.evaluation.labelled_sequences import LabelledSequences, Score, real_sequences
 from qornn_hw.files.checkpoint import Checkpoint
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.quantization.float_model import RealNetwork, dequantized, dequantized_inputs
 from qornn_hw.quantization.quality import Quality, quality_of, real_reference, reference_of
 from qornn_hw.storage.array_archive import array_names
 from qornn_hw.tasks.measures import rounded
 
-__all__ = ["evaluate_data", "is_own_data", "read_data", "require_task", "task_quality"]
+__all__ = ["evaluate_data", "evaluate_integers", "is_own_data", "read_data", "require_task", "task_quality"]
 
 # No limit on the number of sequences.
 _ALL = 1 << 80
@@ -41,7 +43,7 @@ def is_own_data(path: Path, task: str | None) -> bool:
         return False
 
 
-def read_data(checkpoint: Checkpoint, path: Path, limit: int | None = None) -> LabelledSequences:
+def read_data(checkpoint: AnyCheckpoint, path: Path, limit: int | None = None) -> LabelledSequences:
     """Return the sequences of a file as real numbers or indices, with their targets if it has any.
 
     Raises:
@@ -93,6 +95,37 @@ def evaluate_data(checkpoint: Checkpoint, data: LabelledSequences) -> tuple[dict
     return found | {"quality": quality.to_metrics()}, quality
 
 
+def evaluate_integers(checkpoint: NetworkCheckpoint, data: LabelledSequences) -> dict[str, Any]:
+    """Measure a network of operations on a user's own sequences: the integers alone are known of it.
+
+    Args:
+        checkpoint: any model of operations.
+        data: sequences as real numbers or indices, with targets.
+
+    Returns:
+        ``{"sequences", "integer", "clipped_inputs"}``; the score is ``{"accuracy": ..}`` or ``{"mse": ..}``,
+        and the clipped entries of the inputs are counted if there are any.
+
+    Raises:
+        FormatError: there are no targets, or inputs or targets do not fit the network.
+    """
+    if data.targets is None:
+        raise FormatError(
+            "data must hold targets for a network of gated cells or several layers, whose float network is "
+            "not in its file; its quality was measured when it was quantized (qornn-hw info)"
+        )
+    net, score, clipped = checkpoint.network, Score(checkpoint.network, data.targets), 0
+    model, scale = interpreter_of(net), output_scale(net)
+    width = sum(model.network.sizes.values())
+    with threadpool_limits(1, user_api="blas"):
+        for members, batch in equal_length_batches(data.sequences, _NUMBERS, width):
+            found = quantize_inputs(net, batch)
+            clipped += int(found.clipped.sum())
+            score.add(members, model.answers(found.integers) * scale)
+    value: dict[str, Any] = {"sequences": len(data.sequences), "integer": {score.name: rounded(score.value)}}
+    return value | ({"clipped_inputs": clipped} if clipped else {})
+
+
 def _fake_quantized(checkpoint: Checkpoint, data: LabelledSequences, targets: list[NDArray[Any]]) -> Score:
     """Return the score with quantized weights and inputs, and real states."""
     net = checkpoint.network
@@ -103,7 +136,7 @@ def _fake_quantized(checkpoint: Checkpoint, data: LabelledSequences, targets: li
     return score
 
 
-def require_task(checkpoint: Checkpoint) -> None:
+def require_task(checkpoint: AnyCheckpoint) -> None:
     """Refuse a checkpoint that names no task, and so has no test set of its own.
 
     Raises:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qornn_hw.cells.any_network import operations_of, output_scale
 from qornn_hw.data.inference import Answers
 from qornn_hw.errors import FormatError
 from qornn_hw.evaluation.evaluate import task_of
 from qornn_hw.files.checkpoint import Checkpoint
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 
 __all__ = ["task_sequences"]
 
@@ -17,7 +19,7 @@ IntArray = NDArray[np.int64]
 
 
 def task_sequences(
-    checkpoint: Checkpoint, data: Path | None = None, limit: int | None = None
+    checkpoint: Checkpoint | NetworkCheckpoint, data: Path | None = None, limit: int | None = None
 ) -> tuple[list[IntArray], Callable[[list[IntArray]], dict[str, float]]]:
     """Return the sequences of the task's test set, and a function from their answers to its metrics.
 
@@ -32,8 +34,10 @@ def task_sequences(
         DataError: the data do not exist.
     """
     net = checkpoint.network
+    operations = operations_of(net)
+    p = operations.output_size
     # Raises for the argmax of a single output, from which no metric follows.
-    Answers.of(net, np.zeros(net.output_size + 1, dtype=np.int64))
+    Answers.of(net, np.zeros(p + 1, dtype=np.int64))
     if not checkpoint.task:
         raise FormatError(
             "the network must name a task to have a test set of its own; pass your own sequences as "
@@ -43,11 +47,11 @@ def task_sequences(
     examples = task.test(limit)
 
     def score(answers: list[IntArray]) -> dict[str, float]:
-        if net.output_kind.has_logits:
-            logits = [one[..., : net.output_size] * net.scales.output for one in answers]
+        if operations.readout.answer.kind.has_logits:
+            logits = [one[..., :p] * output_scale(net) for one in answers]
             return task.measured(logits, examples)
         # Only the index of the largest logit is known.
-        chosen = [(one[..., :1] == np.arange(net.output_size)).astype(float) for one in answers]
+        chosen = [(one[..., :1] == np.arange(p)).astype(float) for one in answers]
         found = task.measured(chosen, examples)
         return {key: value for key, value in found.items() if key == "accuracy"}
 

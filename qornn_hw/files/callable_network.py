@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.data.inference import infer
-from qornn_hw.data.real_inputs import AnyNetwork
 
 __all__ = ["CallableNetwork"]
 

@@ -56,6 +56,7 @@ __all__ = [
     "load_any",
     "load_checkpoint",
     "load_network",
+    "save_any",
     "save_checkpoint",
     "save_network",
 ]
@@ -232,6 +233,18 @@ def save_network(path: str | Path, checkpoint: NetworkCheckpoint) -> None:
         OutputError: the file cannot be written.
     """
     _write(Path(path), lambda: content_of_network(checkpoint))
+
+
+def save_any(path: str | Path, checkpoint: Checkpoint | NetworkCheckpoint) -> None:
+    """Write a model file of either kind, as :func:`save_checkpoint` or :func:`save_network`.
+
+    Raises:
+        CheckpointError, OutputError: as there.
+    """
+    if isinstance(checkpoint, NetworkCheckpoint):
+        save_network(path, checkpoint)
+    else:
+        save_checkpoint(path, checkpoint)
 
 
 def _write(path: Path, content: Callable[[], Content]) -> None:

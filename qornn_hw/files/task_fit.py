@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.errors import CheckpointError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.ir.kinds import InputKind, OutputMode
-from qornn_hw.ir.network import Network
 
 if TYPE_CHECKING:
     from qornn_hw.tasks import Task
 
 __all__ = ["check_task", "fitting_task", "require_interface"]
-
-
-AnyNetwork = IntegerNetwork | Network
 
 
 @dataclass(frozen=True)
@@ -36,19 +32,15 @@ class _Interface:
 
     @classmethod
     def of(cls, network: AnyNetwork) -> "_Interface":
-        """Return the interface of an integer network or of a network of operations."""
-        if isinstance(network, IntegerNetwork):
-            size, scales = network.input_size, network.scales
-            numbers = scales.input_steps(size), scales.input_offsets(size)
-            kind, form, mode = network.input_kind, network.input_format, network.output_mode
-            return cls(size, kind, form, *numbers, network.output_size, mode)
-        source, shape = network.input, (network.input.size,)
+        """Return the interface of a network."""
+        operations = operations_of(network)
+        source, shape = operations.input, (operations.input.size,)
         steps, offsets = (
             np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
             for value in (source.scale, source.offset)
         )
-        mode = network.readout.mode
-        return cls(source.size, source.kind, source.format, steps, offsets, network.output_size, mode)
+        mode = operations.readout.mode
+        return cls(source.size, source.kind, source.format, steps, offsets, operations.output_size, mode)
 
 
 def check_task(description: dict[str, Any], network: AnyNetwork) -> None:

@@ -16,7 +16,6 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.elman_network import OutputMode
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.weight_image import DIGEST_BYTES, LoadStatus, WeightFormat
 from qornn_hw.errors import DataError, FormatError
@@ -194,11 +193,11 @@ class LinkFormat:
         """Return the format of the link of a compiled network."""
         return cls(
             words_per_step=design.input_words_per_step,
-            word_format=design.network.input_format,
+            word_format=design.input_format,
             words_per_answer=design.answer_words,
             answer_bits=design.answer_bits,
             weights=WeightFormat.of(design),
-            every_step=design.network.output_mode is OutputMode.EVERY_STEP,
+            every_step=design.every_step,
             digest=bytes.fromhex(design.digest)[:DIGEST_BYTES],
         )
 

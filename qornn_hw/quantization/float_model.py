@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.cells.elman_network import Activation, IntegerNetwork, OutputMode
 from qornn_hw.files.checkpoint import Checkpoint
 from qornn_hw.ir.formats import IntFormat, Rounding
@@ -122,13 +123,13 @@ def dequantized(network: IntegerNetwork) -> RealNetwork:
     )
 
 
-def dequantized_inputs(network: IntegerNetwork, inputs: ArrayLike) -> NDArray[Any]:
+def dequantized_inputs(network: AnyNetwork, inputs: ArrayLike) -> NDArray[Any]:
     """Return integer inputs as the real inputs that they stand for, ``x s_x + o``; indices as they are."""
-    x = np.asarray(inputs)
-    if not network.vector_input:
+    x, source = np.asarray(inputs), operations_of(network).input
+    if source.one_hot:
         return x
-    m, scales = network.input_size, network.scales
-    return x * scales.input_steps(m) + scales.input_offsets(m)
+    found: NDArray[Any] = x * np.asarray(source.scale) + np.asarray(source.offset)
+    return found
 
 
 def _drive(weight: FloatArray, x: NDArray[Any]) -> FloatArray:

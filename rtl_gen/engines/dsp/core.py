@@ -129,7 +129,7 @@ class DspCore(wiring.Component):
 
     def _build_row(self, m: Module, sequencer: DspSequencer) -> _Row:
         """Follow the rows on the chain's output."""
-        rows, units = self._placement.rows, self._design.network.hidden_size
+        rows, units = self._placement.rows, self._design.elman.hidden_size
         row, next_row = Signal(range(rows)), Signal(range(rows))
         # The sequencer may have begun another step before the last rows are out.
         is_unit, is_logit = Signal(), Signal()
@@ -164,7 +164,7 @@ class DspCore(wiring.Component):
 
     def _build_drive(self, m: Module, parts: _Parts) -> Any:
         """Return U x of a one-hot input in the first pass, which is added to the start of a sum."""
-        net, rows = self._design.network, self._placement.rows
+        net, rows = self._design.elman, self._placement.rows
         sequencer, operands = parts.sequencer, parts.operands
         m.submodules.symbols = symbols = Rom(self._design.memory("symbols"))
         symbol = operands.symbol
@@ -194,7 +194,7 @@ class DspCore(wiring.Component):
         valid = Signal()
         m.d.comb += valid.eq(row.is_unit & row.current.final & row.current.update)
         unit, value, done = row.index, parts.chain.o_sum, valid
-        if self._design.network.activation.shape.unit_bias:
+        if self._design.elman.activation.shape.unit_bias:
             unit, value, done = self._build_modrelu(m, parts.chain, row, valid)
         m.d.comb += [
             requantizer.unit.eq(unit),

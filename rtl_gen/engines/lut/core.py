@@ -159,7 +159,7 @@ class LutCore(wiring.Component):
 
     def _build_row(self, m: Module, parts: _Parts) -> _Row:
         """Follow the token of each row out of the chain: which row it is and what becomes of its sum."""
-        p, net, sequencer, chain = self._placement, self._design.network, parts.sequencer, parts.chain
+        p, net, sequencer, chain = self._placement, self._design.elman, parts.sequencer, parts.chain
         addends = self._timing.addend_latency
         early = delay(m, chain.o_token, self._timing.dot_product_latency - addends, "tail_token")
         token = Signal(token_layout())
@@ -215,7 +215,7 @@ class LutCore(wiring.Component):
                 # Shifted behind the register: that of a product is the multiplier's own.
                 summand = delay(m, summand, 1, "s", reset_less=True)
                 drive = delay(m, drive, 1, "d", reset_less=True)
-            summand = summand + (drive << (self._design.network.input_shift + p.scale - 1))
+            summand = summand + (drive << (self._design.elman.input_shift + p.scale - 1))
         addend = Signal(signed(s.sum_bits), reset_less=True)
         m.d.sync += addend.eq(summand)
         sum_here = Signal(signed(s.sum_bits))
@@ -239,7 +239,7 @@ class LutCore(wiring.Component):
 
     def _build_drive(self, m: Module, parts: _Parts, row: _Row, constants: Any) -> Any:
         """Return U x of the row, where U has no columns in the chain, before its shift."""
-        p, net, operands = self._placement, self._design.network, parts.operands
+        p, net, operands = self._placement, self._design.elman, parts.operands
         # The next input may be launched before the last rows of this one leave the chain. The buffer
         # keeps the input up to the last cycle but one of a period; the first row is here by then. A
         # number meets the words of its rows, which leave their memory a cycle after their address: the
@@ -261,7 +261,7 @@ class LutCore(wiring.Component):
 
     def _build_tail(self, m: Module, constants: Any, arriving: Signal, accumulator: Signal) -> Any:
         """Return the new state of the row: activation and requantizer."""
-        design, w, net = self._design, ChainSchedule.of(self._design.schedule).widths, self._design.network
+        design, w, net = self._design, ChainSchedule.of(self._design.schedule).widths, self._design.elman
         # The requantizer's own first register holds the accumulator, where no activation stands between.
         activated: Any = arriving
         latency = self._timing.addend_latency - self._held

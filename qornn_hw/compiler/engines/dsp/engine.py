@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from qornn_hw.cells.any_network import AnyNetwork, elman_network
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.activation_stages import activation_cells
 from qornn_hw.compiler.chain_engine import ChainEngine
@@ -64,22 +65,23 @@ class DspEngine(ChainEngine):
 
     # -- planning and cost ----------------------------------------------------------------------------
 
-    def refuses(self, network: IntegerNetwork, family: Family) -> str | None:
-        """Return which hard cells a family lacks."""
-        if missing := PRIMITIVES - family.primitives:
+    def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
+        """Return which hard cells a family lacks, or why a chain cannot compute the network."""
+        if family is not None and (missing := PRIMITIVES - family.primitives):
             return (
                 f"the {self.name} engine must have the hard cells {' and '.join(sorted(PRIMITIVES))}, "
                 f"and the family {family.name} has no {' and no '.join(sorted(missing))}; take another "
                 "engine or board"
             )
-        return None
+        return super().refuses(network, family)
 
     def plans(self, request: Request) -> Iterator[Schedule]:
         """Yield the chains of a request, the longest first, with weights in block RAM, then in SPRAM."""
+        network = elman_network(request.network)
         most = min(request.available.dsp, request.lanes or request.available.dsp)
-        for elements in range(min(most, schedule(request.network, 1).placement.words), 0, -1):
+        for elements in range(min(most, schedule(network, 1).placement.words), 0, -1):
             for store in (WeightStore.BLOCK_RAM, WeightStore.SPRAM):
-                found = schedule(request.network, elements, store=store)
+                found = schedule(network, elements, store=store)
                 yield with_room(found) if request.room else found
 
     def too_large(self, request: Request) -> str:
@@ -112,12 +114,13 @@ class DspEngine(ChainEngine):
                 f"not {lanes}; or leave it out"
             )
 
-    def usual_schedule(self, network: IntegerNetwork, lanes: int | None) -> Schedule:
+    def usual_schedule(self, network: AnyNetwork, lanes: int | None) -> Schedule:
         """Return the chain of at most ``lanes`` multipliers with its weights in block RAM."""
         if lanes is not None and lanes < 1:
             raise FormatError(f"lanes must be at least 1, not {lanes}")
-        columns = network.hidden_size + (network.input_size if network.vector_input else 0)
-        return schedule(network, min(lanes or USUAL_LANES, columns), store=WeightStore.BLOCK_RAM)
+        net = elman_network(network)
+        columns = net.hidden_size + (net.input_size if net.vector_input else 0)
+        return schedule(net, min(lanes or USUAL_LANES, columns), store=WeightStore.BLOCK_RAM)
 
     def cost(self, schedule: Schedule, family: Family) -> Resources:
         """Return what a core takes; ``lut`` is a model, fitted for LUT4s with flip-flops."""

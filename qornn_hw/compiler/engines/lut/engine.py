@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qornn_hw.cells.any_network import AnyNetwork, elman_network
 from qornn_hw.cells.elman_network import IntegerNetwork, OutputMode
 from qornn_hw.compiler.chain_engine import ChainEngine
 from qornn_hw.compiler.chain_plan import Chain
@@ -48,10 +49,6 @@ class LutEngine(ChainEngine):
 
     # -- planning and cost ----------------------------------------------------------------------------
 
-    def refuses(self, network: IntegerNetwork, family: Family) -> str | None:
-        """Return None: logic cells compute any network."""
-        return None
-
     def plans(self, request: Request) -> Iterator[Schedule]:
         """Yield the chains of a request, the best first."""
         return LutPlans(self, request).best_first()
@@ -68,12 +65,12 @@ class LutEngine(ChainEngine):
         """Raise a CapacityError if a chain of up to the lanes asked for is faster, and does not fit."""
         LutPlans(self, request).check_lanes(ChainSchedule.of(schedule))
 
-    def usual_schedule(self, network: IntegerNetwork, lanes: int | None) -> Schedule:
+    def usual_schedule(self, network: AnyNetwork, lanes: int | None) -> Schedule:
         """Return the chain of at most ``lanes`` lanes with the fewest cycles; of equals the shortest."""
         most = USUAL_LANES if lanes is None else lanes
         if most < 1:
             raise FormatError(f"lanes must be at least 1, not {most!r}")
-        chains = (s for s in plain_chains(self, network) if s.lanes <= most)
+        chains = (s for s in plain_chains(self, elman_network(network)) if s.lanes <= most)
         return min(chains, key=lambda s: (s.cycles_per_step, s.chain.elements))
 
     def cost(self, schedule: Schedule, family: Family) -> Resources:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
+from qornn_hw.cells.any_network import elman_network
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.chain_refit import with_room
 from qornn_hw.compiler.chain_schedule import ChainSchedule
@@ -55,7 +56,7 @@ class LutPlans:
         r = self.request
         multipliers = 0 if r.room else r.available.dsp
         for spram in sorted({0, r.available.spram}):
-            candidates = device_chains(self.engine, r.network, multipliers, r.family, spram)
+            candidates = device_chains(self.engine, elman_network(r.network), multipliers, r.family, spram)
             if r.lanes is not None:
                 candidates = (s for s in candidates if s.lanes <= r.lanes)
             yield map(with_room, candidates) if r.room else candidates

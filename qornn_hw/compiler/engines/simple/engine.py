@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.engine import Engine, WrongWire
 from qornn_hw.compiler.engines.simple.instruction import Kind
 from qornn_hw.compiler.engines.simple.plan import SimplePlan
@@ -30,6 +30,11 @@ CELLS_PER_ACCUMULATOR_BIT = 9
 CELLS_PER_INSTRUCTION_BIT = 6
 # Bits of an operand of a hard multiplier.
 HARD_OPERAND_BITS = 16
+MEMORY_MEANINGS = {
+    "sequencer.program": "the instructions",
+    "coefficients": "digits of weights, biases and factors in the order of their use; behind them the tables",
+    "values": "input, states and intermediate values",
+}
 ROUNDINGS = (Kind.ROUND_UP, Kind.ROUND_EVEN)
 
 
@@ -40,10 +45,11 @@ class SimpleEngine(Engine):
     chosen_unasked = False
     hard_multipliers = False
     fill_limit = 1.0
+    memory_meanings = MEMORY_MEANINGS
 
     # -- planning -------------------------------------------------------------------------------------
 
-    def refuses(self, network: IntegerNetwork, family: Family) -> str | None:
+    def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
         """Return None: it computes every network."""
         return None
 
@@ -79,7 +85,7 @@ class SimpleEngine(Engine):
 
     # -- from a network to a design -------------------------------------------------------------------
 
-    def usual_schedule(self, network: IntegerNetwork, lanes: int | None) -> Schedule:
+    def usual_schedule(self, network: AnyNetwork, lanes: int | None) -> Schedule:
         """Return the one schedule."""
         if lanes is not None and lanes < 1:
             raise FormatError(f"lanes must be at least 1, not {lanes}")
@@ -134,12 +140,12 @@ class SimpleEngine(Engine):
         """Return the plan whose ``to_json`` is ``value``."""
         return SimplePlan.from_json(value)
 
-    def check_plan(self, plan: Plan, network: IntegerNetwork) -> None:
+    def check_plan(self, plan: Plan, network: AnyNetwork) -> None:
         """Raise a ValueError unless a plan is that of the network."""
         if plan != SimpleSchedule(network, self).plan:
             raise ValueError("the plan must be that of the network's program")
 
-    def refit(self, plan: Plan, built: IntegerNetwork, network: IntegerNetwork) -> "Design":
+    def refit(self, plan: Plan, built: AnyNetwork, network: AnyNetwork) -> "Design":
         """Return the design of a network whose program has the same shape."""
         schedule = SimpleSchedule(network, self)
         if schedule.plan != plan:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
-from qornn_hw.cells.elman import lower
-from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.compiler.engines.simple.lowering import assemble
 from qornn_hw.compiler.engines.simple.plan import SimplePlan
 from qornn_hw.compiler.engines.simple.program import Program
@@ -19,9 +18,9 @@ __all__ = ["SimpleSchedule", "program_of"]
 
 
 @lru_cache(maxsize=16)
-def program_of(network: IntegerNetwork) -> Program:
-    """Return the program of an Elman network."""
-    return assemble(lower(network))
+def program_of(network: AnyNetwork) -> Program:
+    """Return the program of a network."""
+    return assemble(operations_of(network))
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class SimpleSchedule:
         engine: the simple engine.
     """
 
-    network: IntegerNetwork
+    network: AnyNetwork
     engine: "Engine"
     lanes: int = 1
     passes: int = 1

@@ -1,25 +1,30 @@
-"""Where the numbers of an Elman network are in the memories of the simple engine."""
+"""Where the numbers of a network are in the memories of the simple engine."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.engines.simple.schedule import program_of
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.site import Site
+from qornn_hw.ir.network import Network
+from qornn_hw.ir.ops import MatVec
 
 __all__ = ["sites"]
 
 _WEIGHTS = {"recurrent_weight": "recurrent", "input_weight": "input", "output_weight": "output"}
 
 
-def sites(network: IntegerNetwork) -> dict[str, Site]:
+def sites(network: AnyNetwork) -> dict[str, Site]:
     """Return where numbers are, by what they are: where the memories change if the numbers change.
 
     Numbers whose change makes a program of another shape are left out.
     """
     memories, found = program_of(network).memories, {}
-    for name, changed in _changed(network):
+    changes: Iterator[tuple[str, AnyNetwork]]
+    changes = _changed(network) if isinstance(network, IntegerNetwork) else _changed_operations(network)
+    for name, changed in changes:
         for old, new in zip(memories, program_of(changed).memories, strict=True):
             if old.fields == new.fields and old.depth == new.depth and old.words != new.words:
                 found[name] = _first_difference(old, new)
@@ -43,8 +48,41 @@ def _changed(network: IntegerNetwork) -> Iterator[tuple[str, IntegerNetwork]]:
     yield "multiplier", replace(network, multiplier=mirrored)
 
 
+def _changed_operations(network: Network) -> Iterator[tuple[str, Network]]:
+    """Yield networks with other weights of a term, another bias, and other initial values of a state."""
+    for op in network.operations:
+        if not isinstance(op, MatVec):
+            continue
+        for term in op.terms:
+            other = replace(term, weights=-term.weights if term.bits == 1 else ~term.weights)
+            terms = tuple(other if one is term else one for one in op.terms)
+            yield f"{op.name}.{term.value}", _with(network, op, replace(op, terms=terms))
+        yield f"{op.name}.bias", _with(network, op, replace(op, bias=~op.bias))
+    for layer in network.layers:
+        for state in layer.states:
+            states = tuple(replace(s, initial=s.initial ^ 1) if s is state else s for s in layer.states)
+            layers = tuple(replace(one, states=states) if one is layer else one for one in network.layers)
+            yield f"{state.name}.initial", replace(network, layers=layers)
+
+
+def _with(network: Network, old: MatVec, new: MatVec) -> Network:
+    """Return a network with another operation in the place of one."""
+    if network.readout.logits is old:
+        return replace(network, readout=replace(network.readout, logits=new))
+    layers = []
+    for layer in network.layers:
+        groups = (
+            replace(group, rows=tuple(new if row is old else row for row in group.rows))
+            for group in layer.groups
+        )
+        layers.append(replace(layer, groups=tuple(groups)))
+    return replace(network, layers=tuple(layers))
+
+
 def _first_difference(old: Memory, new: Memory) -> Site:
-    """Return the highest bit of the field in which the first words that differ do."""
+    """Return the highest bit that differs in the field in which the first words that differ do."""
     address = next(k for k, words in enumerate(zip(old.words, new.words, strict=True)) if len({*words}) > 1)
-    field = next(f for f in old.fields if old.value(address, f.name) != new.value(address, f.name))
-    return Site(old.name, address, field.name, field.bits - 1)
+    values = ((old.value(address, f.name), new.value(address, f.name), f) for f in old.fields)
+    before, after, field = next(found for found in values if found[0] != found[1])
+    mask = (1 << field.bits) - 1
+    return Site(old.name, address, field.name, ((before ^ after) & mask).bit_length() - 1)

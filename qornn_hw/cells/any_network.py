@@ -1,0 +1,97 @@
+"""Networks of either kind: the parameters of an Elman cell, or operations."""
+
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.cells.elman import lower
+from qornn_hw.cells.elman_bounds import elman_ranges
+from qornn_hw.cells.elman_network import IntegerNetwork
+from qornn_hw.errors import FormatError
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.intervals import Ranges, value_ranges
+from qornn_hw.ir.kinds import OutputMode
+from qornn_hw.ir.network import Network
+
+__all__ = [
+    "AnyNetwork",
+    "answer_integers",
+    "elman_network",
+    "interpreter_of",
+    "macs_per_step",
+    "operations_of",
+    "output_scale",
+    "ranges_of",
+]
+
+IntArray: TypeAlias = NDArray[np.int64]
+AnyNetwork: TypeAlias = IntegerNetwork | Network
+"""A network as the parameters of an Elman cell, or as operations."""
+
+# A network never changes, and the compiler asks for its ranges several times.
+_RANGES: WeakKeyDictionary[Network, Ranges] = WeakKeyDictionary()
+
+
+def operations_of(network: AnyNetwork) -> Network:
+    """Return a network as operations."""
+    return network if isinstance(network, Network) else lower(network)
+
+
+def ranges_of(network: AnyNetwork) -> Ranges:
+    """Return sound ranges of all values of a network; they are proved once."""
+    if isinstance(network, IntegerNetwork):
+        return elman_ranges(network)
+    if (found := _RANGES.get(network)) is None:
+        found = _RANGES[network] = value_ranges(network)
+    return found
+
+
+def interpreter_of(network: AnyNetwork) -> Interpreter:
+    """Return what computes a network, integer for integer.
+
+    Raises:
+        FormatError: an integer of the network could pass its width.
+    """
+    return Interpreter(operations_of(network), ranges_of(network))
+
+
+def elman_network(network: AnyNetwork) -> IntegerNetwork:
+    """Return a network that is known to be the parameters of an Elman cell.
+
+    Raises:
+        FormatError: it is of other cells.
+    """
+    if not isinstance(network, IntegerNetwork):
+        raise FormatError(f"network must be one Elman layer and a readout, not {network!r}")
+    return network
+
+
+def answer_integers(network: AnyNetwork, logits: IntArray) -> IntArray:
+    """Return the words of answers, (..., words), for logits (..., p): the logits, then the class, by kind."""
+    answer = operations_of(network).readout.answer
+    parts = [logits] if answer.kind.has_logits else []
+    if answer.kind.has_argmax:
+        parts.append(answer.evaluate(logits))
+    found: IntArray = np.concatenate(parts, axis=-1)
+    return found
+
+
+def output_scale(network: AnyNetwork) -> float:
+    """Return the real worth of a unit of a logit."""
+    operations = operations_of(network)
+    return operations.scales[operations.readout.logits.name]
+
+
+def macs_per_step(network: AnyNetwork) -> int:
+    """Return the multiply-accumulates of the matrix products of a step within a sequence.
+
+    The products with V count where every step is answered. A one-hot input selects its column and
+    multiplies nothing.
+    """
+    operations = operations_of(network)
+    answered = operations.readout.mode is OutputMode.EVERY_STEP
+    rows = [row for layer in operations.layers for group in layer.groups for row in group.rows]
+    rows += [operations.readout.logits] * answered
+    return sum(term.weights.size for row in rows for term in row.terms if not term.one_hot)

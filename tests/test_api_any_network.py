@@ -1,0 +1,156 @@
+"""Hardware of gated cells and stacks through the Python API: planned, simulated, exported, kept, reported."""
+
+import json
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hand_cells import gru, lstm
+from hand_networks import make_stack
+
+from qornn_hw.api.design import compile
+from qornn_hw.api.network import Network, load, save
+from qornn_hw.boards.buildable import buildable
+from qornn_hw.boards.host import network_format
+from qornn_hw.boards.kept import Kept
+from qornn_hw.boards.report_schema import REPORT
+from qornn_hw.cells.any_network import answer_integers, macs_per_step
+from qornn_hw.cells.elman_network import OutputMode
+from qornn_hw.compiler.network_facts import model_facts
+from qornn_hw.data.inference import Answers, answer_words
+from qornn_hw.errors import CapacityError, FormatError, MismatchError
+from qornn_hw.evaluation.evaluate import info
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.kinds import OutputKind
+from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.faults import inject_faults
+from qornn_hw.sim.stimuli import random_sequences
+
+STACK = make_stack(4, [gru, lstm], largest=5).network
+NET = Network(NetworkCheckpoint(STACK))
+
+
+@pytest.fixture(scope="module")
+def design():
+    """The stack on the default board."""
+    return compile(NET)
+
+
+def test_the_engine_is_one_that_can(design):
+    """Unasked, a gated network gets the engine that computes any; the board's figures are there."""
+    assert design.core.engine.name == "simple" and design.core.network is STACK
+    assert compile(NET, None).core.digest == design.core.digest
+    estimate = design.estimate()
+    assert estimate["model"] == model_facts(STACK)
+    assert estimate["model"]["states"] == {
+        name: {"units": state.size, "bits": state.format.bits} for name, state in STACK.states.items()
+    }
+    assert estimate["macs_per_step"] == macs_per_step(STACK)
+    assert REPORT.keys["model"].fault(json.loads(json.dumps(estimate["model"]))) is None
+    assert {row["engine"] for row in design.explain().rows} == {"simple"}
+
+
+@pytest.mark.parametrize("engine", ["lut", "dsp"])
+@pytest.mark.parametrize(("board", "error"), [("icebreaker", CapacityError), (None, FormatError)])
+def test_a_chain_refuses_gates(engine, board, error):
+    """An engine that computes Elman networks only says so, with a board and without."""
+    with pytest.raises(error, match=r"^network must be one Elman layer"):
+        compile(NET, board, engine=engine)
+
+
+def test_the_core_is_simulated(design):
+    """Every entry of every state and every answer, with pauses and a reset."""
+    states = sum(state.size for state in STACK.states.values())
+    # Three steps, of the first one as many words as fit in front of the reset.
+    found = design.simulate(sequences=1, steps=3, idle="random", back_pressure="random", reset_after=1)
+    assert found.integers_compared >= 3 * (states + STACK.output_size + 1) + states
+
+
+def test_wrong_bits_are_seen(design):
+    """Of a bit of each weight, bias and initial state four fifths change an integer of these few steps."""
+    sequences = random_sequences(STACK, batch=2, steps=5, seed=0)
+    assert simulate_core_in_python(design.core, sequences).mismatches == 0
+    faults = inject_faults(design.core, sequences)
+    assert {fault.name for fault in faults} >= {"logits.bias", "layer1.c.initial", "layer0.rh.layer0.h"}
+    seen = 0
+    for fault in faults:
+        with suppress(MismatchError):
+            simulate_core_in_python(fault.design, sequences)
+            seen -= 1
+        seen += 1
+    assert seen >= 0.8 * len(faults) >= 16
+
+
+def test_the_exported_bench_passes(design, tmp_path):
+    """The exported core and its own bench need Icarus alone; a bit of the program changed makes it fail."""
+    facts = design.export(tmp_path / "core", sequences=1, steps=2)
+    assert facts["engine"] == "simple" and facts["integers"] > 0
+
+    def bench():
+        command = json.loads(json.dumps(facts["check"])).split(" && ")
+        for part in command:
+            done = subprocess.run(part.split(), cwd=tmp_path / "core", capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    code, output = bench()
+    assert code == 0 and f"PASS: {2 * facts['integers']} integers compared, 0 mismatches" in output
+    verilog = tmp_path / "core" / "qornn_core.v"
+    text = verilog.read_text()
+    verilog.write_text(text.replace("memory[4] = ", "memory[4] = ~", 1))
+    assert verilog.read_text() != text and bench()[0] != 0
+    readme = (tmp_path / "core" / "README.md").read_text()
+    assert "2 layers (layer0.h of" in readme and "the instructions" in readme
+
+
+def test_the_link_is_that_of_the_network(design):
+    """What a host expects of any design of the network is what the design's link is, its digest apart."""
+    form = LinkFormat.of(design.core)
+    assert replace(form, digest=bytes(len(form.digest))) == network_format(STACK)
+    assert buildable(design.core).facts.states == model_facts(STACK)["states"]
+
+
+def test_what_a_build_keeps(design, tmp_path):
+    """The plan and the network of a gated design are read as they were written."""
+    kept = Kept(design.core.schedule.plan, STACK, design.core.digest, 12_000_000, "il", "{}", "placed", {})
+    kept.write(tmp_path / "placed.zip", tmp_path)
+    found = Kept.read(tmp_path / "placed.zip", tmp_path)
+    assert found.plan == kept.plan
+    x = np.stack(random_sequences(STACK, batch=2, steps=4, seed=1))
+    np.testing.assert_array_equal(
+        Interpreter(found.network).answers(x), Interpreter(STACK).answers(x), strict=True
+    )
+
+
+def test_facts_without_data(tmp_path):
+    """`info` of a file of operations: states, operations, bits of the weights, and no Elman's words."""
+    save(tmp_path / "stack.npz", NET)
+    facts = info(load(tmp_path / "stack.npz").checkpoint)
+    rows = [op for op in STACK.operations if op.op == "mat_vec"]
+    assert facts["memory_bits"]["weights"] == sum(t.weights.size * t.bits for row in rows for t in row.terms)
+    assert facts["operations"]["mat_vec"] == len(rows) and facts["layers"] == 2
+
+
+@pytest.mark.parametrize("mode", list(OutputMode))
+def test_a_threshold_is_the_class_everywhere(mode):
+    """With a threshold of one logit the class of a word, of an answer and of the hardware is the same."""
+    drawn = (make_stack(seed, mode=mode, largest=3).network for seed in range(99))
+    one = next(net for net in drawn if net.output_size == 1)
+    answer = replace(one.readout.answer, threshold=-3, kind=OutputKind.ARGMAX)
+    net = replace(one, readout=replace(one.readout, answer=answer))
+    logits = np.array([[-4], [-3], [-2]])
+    assert answer_integers(net, logits).tolist() == [[0], [0], [1]]
+    x = random_sequences(net, batch=3, steps=5, seed=2)
+    words = np.concatenate(answer_words(net, x))
+    assert Answers.of(net, words).classes.tolist() == words[:, 0].tolist()
+    found = compile(Network(NetworkCheckpoint(net)), None).simulate(x[:1], integers=True)
+    assert found.mismatches == 0
+
+
+def test_icarus_is_there():
+    """The exported bench is run by it."""
+    assert shutil.which("iverilog")
