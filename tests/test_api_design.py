@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from hand_cells import gru
-from hand_networks import make_stack
 from networks import make_network
 
 from qornn_hw.api.design import compile
@@ -14,7 +12,7 @@ from qornn_hw.boards.estimation import estimate_whole, plan_for
 from qornn_hw.boards.registry import find_board
 from qornn_hw.compiler.engines import NAMES
 from qornn_hw.errors import BoardError, CapacityError, FormatError
-from qornn_hw.files.checkpoint import Checkpoint, NetworkCheckpoint
+from qornn_hw.files.checkpoint import Checkpoint
 
 MODELS = Path(__file__).parents[1] / "models"
 SMALL = Network(Checkpoint(make_network(n=4, m=3, p=2, seed=5)))
@@ -81,12 +79,6 @@ def test_a_core_for_no_board():
     assert repr(bare).startswith("Design(None, lut engine, ")
     with pytest.raises(FormatError, match=r"^board must be named"):
         _ = bare.cost
-
-
-def test_a_cell_without_hardware():
-    """A network of another cell than Elman's is refused."""
-    with pytest.raises(FormatError, match=r"^net must be an Elman network to have hardware"):
-        compile(Network(NetworkCheckpoint(make_stack(1, [gru]).network)))
 
 
 def test_an_export(tmp_path):

@@ -9,7 +9,7 @@ from hand_networks import make_stack, random_inputs
 from networks import make_network
 from real_networks import arrays
 
-from qornn_hw.api.network import Network, compare_bits, elman_of, load, quantize, save
+from qornn_hw.api.network import Network, compare_bits, load, quantize, save
 from qornn_hw.cells.elman import lower
 from qornn_hw.data.inference import ClippedInputsWarning
 from qornn_hw.errors import CheckpointError, FormatError
@@ -99,7 +99,7 @@ def test_both_kinds_of_files_behave_the_same(tmp_path, suffix):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_other_cells_are_called_too(tmp_path, seed):
-    """A stack of gated cells gives the integers of the interpreter, and has no hardware by name."""
+    """A stack of gated cells gives the integers of the interpreter, and is stored as operations."""
     network = make_stack(seed, [gru, lstm]).network
     save(tmp_path / "stack.npz", NetworkCheckpoint(network))
     net = load(tmp_path / "stack.npz")
@@ -110,8 +110,6 @@ def test_other_cells_are_called_too(tmp_path, seed):
     assert np.array_equal(net.integers(reals), due)
     assert np.allclose(net(reals), due * network.scales[network.readout.logits.name], rtol=0)
     assert net.operations is net.network and repr(net) == repr(network)
-    with pytest.raises(FormatError, match=r"^net must be an Elman network to have hardware, not Network"):
-        elman_of(net)
 
 
 def test_files_that_are_none(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from networks import make_network, one_hot_fields
 
+from qornn_hw.cells.any_network import operations_of
 from qornn_hw.cells.elman_model import IntegerModel
 from qornn_hw.cells.elman_network import OutputKind, OutputMode, Scales
 from qornn_hw.data.inference import (
@@ -20,6 +21,7 @@ from qornn_hw.data.inference import (
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.files.checkpoint import Checkpoint
 from qornn_hw.ir.formats import IntFormat
+from qornn_hw.ir.interpreter import Interpreter
 
 # Two channels of other worth and other zero: -1.5 .. 2.25 and 8 .. 11.75.
 SCALES = Scales((0.25, 0.25), 1.0, 1.0, 0.125, (-1.5, 8.0))
@@ -85,12 +87,12 @@ def test_batches_are_bounded(monkeypatch):
 
     seen = []
 
-    class Watched(IntegerModel):
+    class Watched(Interpreter):
         def answers(self, inputs, initial_state=None):
             seen.append(inputs.shape)
             return super().answers(inputs, initial_state)
 
-    monkeypatch.setattr(module, "IntegerModel", Watched)
+    monkeypatch.setattr(module, "interpreter_of", lambda network: Watched(operations_of(network)))
     monkeypatch.setattr(module, "BATCH_NUMBERS", 60)
     x = integers(REAL, 10, 5)
     got = infer(REAL, real_of(REAL, x), real=False)
