@@ -75,6 +75,7 @@ def test_build_fits_and_reaches_its_clock(built):
     assert report["baud"] == 3_000_000
 
 
+@pytest.mark.slow
 def test_bitstream_is_the_same_from_another_folder(built, tmp_path, monkeypatch):
     """Another folder, stray overrides, and the clock asked for, not looked for: the same bytes."""
     out_dir, _, _ = built

@@ -51,6 +51,7 @@ def test_the_report_has_what_was_typed(fake, tmp_path):
     assert read_report(tmp_path / "out") == report
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("scripts", "message", "log"),
     [

@@ -48,6 +48,7 @@ def test_rejects_a_clock_that_is_too_slow_for_the_uart():
         BOARD.link_rate(1_500_000)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
 def test_every_clock_of_a_board_has_the_same_cells(board):
     """From the slowest clock to the fastest the cells are the same, and the rate fits its bits."""

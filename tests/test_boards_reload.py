@@ -312,6 +312,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", FAILURES)
 def test_what_cannot_be_reloaded(name, built, tmp_path):
     """A build that is not what it was: one line, and no results."""

@@ -35,6 +35,7 @@ def test_sim(through, run, tmp_path):
     assert value["compared"] == ("hidden units and answer words" if through == "core" else "answer words")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("through", ["core", "pins"])
 def test_sim_of_a_file(through, run, tmp_path):
     """Real sequences of different lengths of a file are simulated; what is clipped is said."""

@@ -210,7 +210,7 @@ def test_refused_before_anything_is_computed(tmp_path, monkeypatch, checkpoint):
     def fail(*_):
         raise AssertionError("computed too early")
 
-    for name in ("RealNetwork", "dequantized", "IntegerModel", "run_real"):
+    for name in ("RealNetwork", "dequantized", "interpreter_of", "run_real"):
         monkeypatch.setattr(f"qornn_hw.evaluation.evaluate.{name}", fail)
     with pytest.raises((CheckpointError, DataError)):
         evaluate(checkpoint, tmp_path)

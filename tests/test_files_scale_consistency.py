@@ -41,7 +41,7 @@ def exports(draw):
 
 
 @given(exports())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_exports(checkpoint):
     """Random exports pass, and with any scale 3 % off, or the shift one off, they do not."""
     network = checkpoint.network

@@ -29,6 +29,7 @@ def design_of(seed, **options):
     return compile_network(network, columns_per_element=2, elements=2)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("options", "clocks_per_bit"),
     [
@@ -108,6 +109,7 @@ def test_a_host_that_is_too_fast_is_a_mismatch(tmp_path):
         )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("engine", ["lut", "dsp"])
 def test_a_virtual_board_answers(engine, tmp_path):
     """The host client at the terminal: weights, sequences, steps; no fault, and nothing is repeated."""

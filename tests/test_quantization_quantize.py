@@ -138,6 +138,7 @@ def test_already_quantized_export():
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("activation", HOMOGENEOUS)
 def test_state_range(activation):
     """A given range fits the state, within a factor of two; the calibrated one gives near logits."""
@@ -155,6 +156,7 @@ def test_state_range(activation):
     assert np.abs(got - wanted).mean() < 0.15 * np.abs(wanted).mean()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("state_bits", [4, 8, 14])
 def test_input_bits_are_those_of_least_error(state_bits):
     """By default a vector has 4 to 8 bits, and no number of them that is given gives a much smaller error."""

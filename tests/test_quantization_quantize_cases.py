@@ -105,6 +105,7 @@ def test_bits_are_not_few_for_their_own_sake(gain, state_bits, most):
 # 2. Rows of unequal size.
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("activation", ["tanh", "hardtanh", "relu", "identity", "modrelu"])
 @pytest.mark.parametrize(
     "rows, factor, of",

@@ -46,6 +46,7 @@ def test_every_activation_and_input(activation, input_kind, output_mode):
     assert result.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("rounding", list(Rounding))
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_every_width_of_weights(bits, rounding):
@@ -70,6 +71,7 @@ def test_every_shape_of_chain(hidden_size, columns, elements):
     assert result.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize(
     ("hidden_size", "output_size", "columns", "elements", "readout"),
@@ -222,6 +224,7 @@ def test_weights_of_the_first_elements_in_spram(
     assert result.cycles_per_step == plain.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("output_mode", list(OutputMode))
 @pytest.mark.parametrize("register", [False, True])
 @pytest.mark.parametrize(("elements", "spram", "readout"), [(2, 1, 0), (3, 3, 2)])
@@ -253,6 +256,7 @@ def test_every_wrong_bit_of_a_weight_in_spram_is_noticed(element):
         simulate_core_in_python(design.with_memory(image.flip(1, 3)), sequences)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("output_kind", list(OutputKind))
 def test_answers_in_registers(output_kind, pattern):
@@ -436,7 +440,7 @@ def answers_after_reset(design, first, second, cycle, count, slow=False):
     core, reset, answers = LutCore(design), Signal(), []
 
     async def bench(ctx):
-        words = [core_simulation.input_words(design.network, s) for s in (first, second)]
+        words = [core_simulation.input_words(s) for s in (first, second)]
         done, at, fresh = 0, 0, 0
         while len(answers) < count:
             ctx.set(core.o.ready, fresh or not slow)

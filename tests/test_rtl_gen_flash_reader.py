@@ -185,7 +185,7 @@ def test_weights_come_from_the_flash(design):
     assert not faulty
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("at", [0, 9, HEADER_BYTES + 3, -1])
 def test_a_bad_image_in_the_flash_is_told(design, at):
     """Steps are refused, and IDENTIFY says what is wrong: checksum, or whatever comes before."""
@@ -201,7 +201,7 @@ def test_a_bad_image_in_the_flash_is_told(design, at):
     assert faulty
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("begin", [5, 300, 1500, 9000])
 def test_an_image_of_the_link_takes_over(design, begin):
     """Before, in the midst of and behind a bad image from the flash the host's good one counts."""
@@ -216,6 +216,7 @@ def test_an_image_of_the_link_takes_over(design, begin):
     assert not faulty
 
 
+@pytest.mark.slow
 def test_the_flash_counts_again_after_a_start_of_the_board(design):
     """What the host had loaded is gone after the board's reset, and the image of the flash is read again."""
     image = encode_image(design)

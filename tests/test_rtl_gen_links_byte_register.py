@@ -86,6 +86,7 @@ def test_hold_keeps_a_byte_back():
     check_hold()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -150,6 +150,7 @@ def test_sequences_come_back_right(form):
     assert not faulty
 
 
+@pytest.mark.slow
 def test_numbers_wrap():
     """After number 255 comes 0, for steps and for answers."""
     steps = sequence(INDEX, 300, 21)
@@ -183,6 +184,7 @@ def test_slow_core_holds_the_steps_back():
     assert got == answers(LONG, steps)
 
 
+@pytest.mark.slow
 def test_overflow_is_reported_and_breaks_the_sequence():
     """Beyond the window: what is in the buffer is answered, a fault comes, a reset mends it."""
     steps = sequence(LONG, LONG.window + 6, 5)
@@ -258,6 +260,7 @@ def test_a_step_that_comes_twice_is_a_fault(twice):
     assert faulty
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kept", range(1, FORM.step_frame_bytes))
 def test_truncated_frame_times_out(kept):
     """A frame cut anywhere is a fault after a pause, and after a reset the next frame is right."""
@@ -362,6 +365,7 @@ def test_steps_are_acknowledged_when_taken():
     assert got == [Acknowledge(), Acknowledge(), replace(answers(FORM, steps)[-1], number=0)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("pause", [0, 40, 90, 150, 200, 330, 400])
 def test_reset_drops_everything_at_any_time(pause):
     """Whatever is in flight, a reset is acknowledged after whole frames, and a new sequence is right."""

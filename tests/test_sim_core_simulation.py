@@ -32,6 +32,7 @@ def build(tmp_path_factory):
     return build_core(DESIGN, DEFAULT, tmp_path_factory.mktemp("core"), traced=True)
 
 
+@pytest.mark.slow
 def test_verilator_agrees(tmp_path):
     """Under Verilator too: all pauses, a reset, the cycles of the schedule, and waves."""
     build = build_core(DESIGN, find_simulator("verilator"), tmp_path / "build", traced=True)
@@ -46,6 +47,7 @@ def test_verilator_agrees(tmp_path):
     assert result.waves.stat().st_size > 1000
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("back_pressure", PATTERNS)
 @pytest.mark.parametrize("idle", PATTERNS)
 def test_pauses_change_nothing(build, tmp_path, idle, back_pressure):
@@ -78,7 +80,7 @@ def test_waves_are_written_when_asked_for(build, tmp_path):
     assert not [*(tmp_path / "run").glob("*.fst"), *(tmp_path / "run").glob("*.vcd")]
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("input_kind", list(InputKind))
 @pytest.mark.parametrize("output_kind", list(OutputKind))
 @pytest.mark.parametrize("output_mode", list(OutputMode))
@@ -102,6 +104,7 @@ def test_python_and_verilog_agree(input_kind, output_kind, output_mode):
     assert python.cycles_per_step == verilog.cycles_per_step == design.schedule.cycles_per_step
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("back_pressure", PATTERNS)
 @pytest.mark.parametrize("idle", PATTERNS)
 def test_pauses_change_nothing_in_python(idle, back_pressure):

@@ -95,6 +95,7 @@ def check(folder, name="qornn_core"):
 CHECKED = list(DESIGNS) if "icarus" in INSTALLED else list(DESIGNS)[:1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_bench_passes_elsewhere(name, exported, tmp_path):
     """Copied to an empty folder, with a simulator alone: PASS, with every integer counted, twice."""

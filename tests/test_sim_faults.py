@@ -116,19 +116,21 @@ def test_there_is_a_fault_of_every_kind():
     assert set(VECTOR_FAULTS) == COMMON | {"input_weight", "row_constant"}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rung", RUNGS)
 def test_without_a_fault_every_rung_is_content(rung, tmp_path):
     """No rung complains about the right hardware."""
     RUNGS[rung](DESIGN, DESIGN, SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_without_a_fault_every_rung_is_content_with_vectors(rung, tmp_path):
     """The same with vector inputs."""
     RUNGS[rung](VECTOR_DESIGN, VECTOR_DESIGN, VECTOR_SEQUENCES, tmp_path)
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("rung", RUNGS)
 def test_every_rung_notices_every_fault(rung, name, tmp_path):
@@ -137,6 +139,7 @@ def test_every_rung_notices_every_fault(rung, name, tmp_path):
         RUNGS[rung](FAULTS[name].design, DESIGN, SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", VECTOR_FAULTS)
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name])
 def test_faults_are_noticed_with_vectors(rung, name, tmp_path):
@@ -145,6 +148,7 @@ def test_faults_are_noticed_with_vectors(rung, name, tmp_path):
         RUNGS[rung](VECTOR_FAULTS[name].design, VECTOR_DESIGN, VECTOR_SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rung", ["netlist", "pins"])
 def test_a_wrong_input_weight_is_noticed_further_up(rung, tmp_path):
     """A weight of U, which a one-hot network keeps elsewhere, on the netlist and at the pins."""
@@ -164,6 +168,7 @@ def test_the_dsp_engine_has_faults_of_its_own():
     }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_without_a_fault_every_rung_is_content_with_the_dsp_engine(rung, tmp_path):
     """The right weights, loaded over the link at the pins and in the netlist."""
@@ -185,13 +190,14 @@ def test_faults_of_the_dsp_engine_are_noticed_in_the_netlist(name, tmp_path):
         on_netlist(DSP_FAULTS[name].design, DSP_DESIGN, DSP_SEQUENCES, tmp_path)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_without_a_fault_every_rung_is_content_with_weights_in_spram(rung, tmp_path):
     """Weights of the first elements, loaded over the link at the pins and in the netlist."""
     RUNGS[rung](SPRAM_DESIGN, SPRAM_DESIGN, SPRAM_SEQUENCES, tmp_path)
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("element", range(3))
 @pytest.mark.parametrize("rung", ["amaranth", DEFAULT.name, "netlist", "pins"])
 def test_a_wrong_bit_of_a_weight_in_spram_is_noticed(rung, element, tmp_path):

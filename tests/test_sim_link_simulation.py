@@ -62,6 +62,7 @@ def test_the_synthesized_link_answers_through_its_pins(tmp_path):
     assert result.integers_compared >= 6 * 3
 
 
+@pytest.mark.slow
 def test_a_board_at_another_rate_is_a_mismatch(tmp_path):
     """A board that does not answer is told from one that answers wrongly."""
     network = random_network(seed=1, hidden_size=2, input_size=1, output_size=1)

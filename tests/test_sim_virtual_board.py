@@ -51,6 +51,7 @@ def check(running, design, *, image=None, loaded=BoardFlag.LOADED, timeout=1.0):
     assert host.statistics.resets == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "name", ["icebreaker", "icebreaker:spi", "ulx3s-25f", "tang-nano-9k", "gatemate-a1-evb"]
 )
@@ -82,6 +83,7 @@ def test_a_board_without_a_pll_answers(name, tmp_path):
         check(running, design)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "chain",
     [

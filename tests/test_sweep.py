@@ -28,7 +28,7 @@ def test_every_configuration_compiles():
         assert design.schedule.placement.passes >= 1
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("configuration", SMALL, ids=lambda c: f"{configurations().index(c)}")
 def test_small_configurations_equal_the_model(configuration):
     """Every integer of every small configuration is right."""

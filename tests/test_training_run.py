@@ -120,6 +120,7 @@ def test_copy_repeats(tmp_path, activation):
     assert loaded.metrics == evaluate(loaded) == first.metrics
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "activation, method, state_bits",
     [("relu", "free", 10), ("tanh", "bjorck", 10), ("modrelu", "bjorck", 12), ("modrelu", "projunn", 12)],
@@ -242,6 +243,7 @@ RESUMED = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name, config", RESUMED)
 def test_resumed_run_is_the_uninterrupted_one(tmp_path, monkeypatch, bars, name, config):
     """A run interrupted at random iterations ends with the same weights, bit for bit."""
