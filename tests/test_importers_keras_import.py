@@ -47,6 +47,8 @@ MODELS = {
         layers.LSTM(UNITS, return_sequences=True),
     ],
     "an embedding": [layers.Embedding(SYMBOLS, 4), layers.GRU(UNITS)],
+    "a relu in front of the readout": [layers.GRU(UNITS, return_sequences=True), layers.ReLU()],
+    "an activation in front of the readout": [layers.LSTM(UNITS), layers.Activation("relu")],
 }
 
 
@@ -137,7 +139,7 @@ FAILURES = {
     ),
     "an activation between": (
         [layers.Dense(4, activation="relu"), layers.GRU(UNITS)],
-        r"^Dense \w+ is not supported: the activation relu beside the recurrent layers",
+        r"^Dense \w+ is not supported: a relu must stand between the last recurrent layer and the linear",
     ),
     "no recurrent layer": (
         [layers.Dense(4)],

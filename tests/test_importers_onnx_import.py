@@ -56,6 +56,9 @@ MODELS = {
         .node("Transpose", **SWAP)
         .dense()
     ),
+    "a relu in front of the readout": lambda: (
+        Model().node("Transpose", **SWAP).recurrent("GRU").node("Relu").node("Transpose", **SWAP).dense()
+    ),
     "a softmax at the end": lambda: chain("GRU").node("Softmax", axis=-1),
     "an embedding": lambda: (
         (m := Model(shape=("batch", "steps"), kind=TensorProto.INT64))
@@ -168,9 +171,9 @@ def test_a_missing_bias_is_caught(monkeypatch, tmp_path):
         read_onnx(chain("LSTM").save(tmp_path / "model.onnx"))
 
 
-def relu_behind():
-    """Return a model with an activation in front of its readout."""
-    return Model().node("Transpose", **SWAP).recurrent("GRU").node("Relu").dense()
+def relu_between():
+    """Return a model with an activation between two layers."""
+    return Model().node("Transpose", **SWAP).recurrent("GRU").node("Relu").recurrent("GRU", UNITS).dense()
 
 
 FAILURES = {
@@ -186,7 +189,18 @@ FAILURES = {
         lambda: chain("GRU", lengths=[3, 7]),
         r"^GRU n1 must run over all steps, but is given lengths",
     ),
-    "an activation behind": (relu_behind, r"^Relu n3 is not supported: an activation beside the recurrent"),
+    "a relu in front": (
+        lambda: Model().node("Relu").node("Transpose", **SWAP).recurrent("GRU").dense(),
+        r"^Relu n0 is not supported: a relu must stand between the last recurrent layer",
+    ),
+    "a relu behind the readout": (
+        lambda: chain("GRU").node("Relu"),
+        r"^Relu n\d is not supported: a relu must stand between the last recurrent layer",
+    ),
+    "a relu between layers": (
+        relu_between,
+        r"^a relu must stand between the last recurrent layer and the linear layer behind it, not in front",
+    ),
     "no recurrent layer": (lambda: Model().dense(INPUTS), r"^the model must have an RNN, GRU or LSTM node"),
     "rank 2": (
         lambda: Model(shape=("batch", INPUTS)).dense(INPUTS),

@@ -13,15 +13,16 @@ INPUTS, UNITS, OUTPUTS, SYMBOLS = 3, 5, 4, 9
 class Net(torch.nn.Module):
     """A recurrent layer with a readout, perhaps behind an embedding."""
 
-    def __init__(self, kind="GRU", symbols=0, units=UNITS, **given):
+    def __init__(self, kind="GRU", symbols=0, units=UNITS, relu=False, **given):
         super().__init__()
+        self.relu = torch.nn.ReLU() if relu else torch.nn.Identity()
         self.embedding = torch.nn.Embedding(symbols, INPUTS) if symbols else torch.nn.Identity()
         self.rnn = getattr(torch.nn, kind)(INPUTS, units, batch_first=True, **given)
         self.fc = torch.nn.Linear(units, OUTPUTS)
 
     def forward(self, x):
         """Answer at every step."""
-        return self.fc(self.rnn(self.embedding(x))[0])
+        return self.fc(self.relu(self.rnn(self.embedding(x))[0]))
 
 
 NETS = {
@@ -33,6 +34,7 @@ NETS = {
     "without biases": lambda: (Net("LSTM", bias=False), None),
     "an embedding": lambda: (Net("GRU", symbols=SYMBOLS), None),
     "as many units as inputs": lambda: (Net("GRU", symbols=SYMBOLS, units=INPUTS), None),
+    "a relu in front of the readout": lambda: (Net("LSTM", relu=True), Description(output_relu=True)),
     "wrapped": lambda: (torch.nn.DataParallel(Net("GRU")), None),
 }
 

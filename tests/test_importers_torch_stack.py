@@ -15,13 +15,22 @@ class Net(torch.nn.Module):
     """Layers in front, a recurrent layer, and a readout."""
 
     def __init__(
-        self, kind="GRU", front=None, last=False, batch_first=True, state=False, after=None, **given
+        self,
+        kind="GRU",
+        front=None,
+        last=False,
+        batch_first=True,
+        state=False,
+        relu=False,
+        after=None,
+        **given,
     ):
         super().__init__()
         self.front = front or torch.nn.Identity()
         self.rnn = getattr(torch.nn, kind)(INPUTS, UNITS, batch_first=batch_first, **given)
         self.out = torch.nn.Linear(UNITS * (1 + self.rnn.bidirectional), OUTPUTS)
         self.last, self.after, self.layers = last, after, given.get("num_layers", 1)
+        self.relu = torch.nn.ReLU() if relu else torch.nn.Identity()
         self.state = torch.nn.Parameter(torch.randn(self.layers, 1, UNITS) / 2) if state else None
 
     def forward(self, x):
@@ -35,7 +44,7 @@ class Net(torch.nn.Module):
         y = self.rnn(x, start)[0]
         if self.last:
             y = y[:, -1] if first else y[-1]
-        y = self.out(y)
+        y = self.out(self.relu(y))
         return y if self.after is None else self.after(y)
 
 
@@ -56,6 +65,8 @@ class Cells(torch.nn.Module):
 
 MODULES = {
     "gru": lambda: Net(),
+    "a relu in front of the readout": lambda: Net("LSTM", relu=True),
+    "a relu behind one tanh layer": lambda: Net("RNN", relu=True),
     "lstm": lambda: Net("LSTM"),
     "two layers of relu": lambda: Net("RNN", num_layers=2, nonlinearity="relu"),
     "three layers": lambda: Net("LSTM", num_layers=3, dropout=0.5).eval(),
@@ -112,7 +123,7 @@ FAILURES = {
     "two directions": (lambda: Net(bidirectional=True), r"^rnn must go in one direction, not both"),
     "an activation behind": (
         lambda: Net(after=torch.nn.ReLU()),
-        r"^after must be a recurrent or a linear layer, not R",
+        r"^after is not supported: a relu must stand between the last recurrent layer and the linear",
     ),
     "a softmax": (
         lambda: Net(after=torch.nn.Softmax(-1)),

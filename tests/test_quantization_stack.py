@@ -6,6 +6,8 @@ from real_cells import real_cell
 
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.ir.formats import IntFormat
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.quantization.cell_lowering import CellBits
 from qornn_hw.quantization.input_grid import InputGrid
 from qornn_hw.quantization.stack import RealStack, quantize_stack
 
@@ -58,3 +60,16 @@ def test_what_is_refused(name):
     make, error, message = FAILURES[name]
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_relu_in_front_of_v():
+    """The integers have it, too: they are near the float logits, and far from those without the relu."""
+    weight, bias = RNG.normal(size=(3, 4)), RNG.normal(size=3)
+    stack = RealStack((CELL,), weight, bias, output_relu=True)
+    assert np.allclose(stack.run(X), np.maximum(stack.trace(X)[0][0]["h'"], 0) @ weight.T + bias)
+    grid = InputGrid(IntFormat(8, signed=True), np.full(3, 1 / 32), np.zeros(3))
+    net, _ = quantize_stack(stack, X, grid, bits=CellBits(weights=8, states=12), output_bits=8)
+    got = Interpreter(net).answers(grid.integers(X)) * net.scales["logits"]
+    plain = RealStack((CELL,), weight, bias).run(X)
+    error, apart = (np.abs(got - wanted).mean() for wanted in (stack.run(X), plain))
+    assert error < 0.05 * apart

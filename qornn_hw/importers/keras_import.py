@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 
 RECURRENT = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 IGNORED = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "InputLayer")
+# Settings that make a ReLU another function.
+RELU_CHANGES = ("max_value", "negative_slope", "threshold")
 # Activations after the last layer that do not change the order of the logits.
 DROPPED = ("softmax", "log_softmax")
 # Keras' epsilon of a Normalization layer.
@@ -92,6 +94,8 @@ class _Walk:
                 self._normalization(layer, where)
             case "Rescaling":
                 self._rescaling(layer, where)
+            case "ReLU" if not any(layer.settings.get(key) for key in RELU_CHANGES):
+                self.layers.add_relu(where)
             case "Activation" | "Softmax":
                 self._activation(str(layer.settings.get("activation", "softmax")), where)
             case _:
@@ -152,6 +156,8 @@ class _Walk:
             self.notes.append(
                 f"the {activation} of {where} was left out: the network answers logits, with the same argmax"
             )
+        elif activation == "relu":
+            self.layers.add_relu(where)
         elif activation != "linear":
             raise FormatError(
                 f"{where} is not supported: the activation {activation} beside the recurrent layers; if "

@@ -34,7 +34,6 @@ SIZES = ("Shape", "Size")
 REASONS = {
     "BatchNormalization": "fold it into the layer before it",
     "LayerNormalization": "its scale depends on the state",
-    "Relu": "an activation beside the recurrent layers is not supported",
     "Sigmoid": "leave it out: a sigmoid above 1/2 is a logit above 0",
     "Conv": "convolutions are not supported",
     "Concat": "several values are joined, as a bidirectional layer or attention does",
@@ -116,6 +115,9 @@ class _Walk:
             self.path |= set(node.output[:1])
         elif kind in DROPPED:
             self._drop(node, kind)
+        elif kind == "Relu":
+            self.layers.add_relu(where)
+            self.path.add(node.output[0])
         else:
             self._linear(node, where)
 

@@ -44,6 +44,7 @@ class Description:
         embedding: the name of the embedding in front of them.
         activation: for an RNN: tanh or relu.
         reset_after: for a GRU: True as in PyTorch.
+        output_relu: whether a relu stands between the last recurrent layer and the readout.
     """
 
     recurrent: tuple[str, ...] | None = None
@@ -51,6 +52,7 @@ class Description:
     embedding: str | None = None
     activation: str | None = None
     reset_after: bool = True
+    output_relu: bool = False
 
 
 def read_state_dict(state: Mapping[str, ArrayLike], description: Description | None = None) -> RealStack:
@@ -83,7 +85,7 @@ def read_state_dict(state: Mapping[str, ArrayLike], description: Description | N
             f"{', '.join(left[:4])}{' and others' if len(left) > 4 else ''}: remove what the network does "
             "not need, and fold the rest"
         )
-    return RealStack(tuple(cells), weight, bias, one_hot=table is not None)
+    return RealStack(tuple(cells), weight, bias, one_hot=table is not None, output_relu=told.output_relu)
 
 
 def _plain(name: str) -> str:

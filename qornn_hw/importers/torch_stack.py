@@ -34,7 +34,6 @@ REASONS = {
     "BatchNorm1d": "fold it into the Linear with torch.nn.utils.fusion.fuse_linear_bn_eval",
     "LayerNorm": "its scale depends on the state",
     "RMSNorm": "its scale depends on the state",
-    "ReLU": "an activation beside the recurrent layers is not supported",
     "Conv1d": "convolutions are not supported",
 }
 
@@ -50,10 +49,15 @@ def _kind(module: Any) -> str | None:
 
 
 def has_stack(module: Any) -> bool:
-    """Return whether a module has gated or several recurrent layers, which need a stack."""
+    """Return whether a module has gated or several recurrent layers, or a relu, which need a stack."""
+    import torch
+
     recurrent = [one for _, one in leaves(module) if _kind(one)]
-    return len(recurrent) > 1 or any(
-        _kind(one) != "rnn" or getattr(one, "num_layers", 1) > 1 for one in recurrent
+    relu = any(isinstance(one, torch.nn.ReLU) for _, one in leaves(module))
+    return (
+        len(recurrent) > 1
+        or bool(recurrent and relu)
+        or any(_kind(one) != "rnn" or getattr(one, "num_layers", 1) > 1 for one in recurrent)
     )
 
 
@@ -107,6 +111,8 @@ class _Walk:
         elif isinstance(layer, torch.nn.Linear):
             found = self.layers.map_of(layer.in_features).then(_array(layer.weight))
             self.layers.affine = found if layer.bias is None else found.shifted(_array(layer.bias))
+        elif isinstance(layer, torch.nn.ReLU):
+            self.layers.add_relu(name)
         elif kind not in PASSED:
             reason = REASONS.get(kind, "only linear layers can stand beside recurrent ones")
             raise FormatError(f"{name} must be a recurrent or a linear layer, not {kind}: {reason}")

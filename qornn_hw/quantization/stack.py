@@ -16,7 +16,7 @@ from qornn_hw.cells.real_model import run_cell
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.ir.kinds import InputKind, OutputKind, OutputMode
 from qornn_hw.ir.network import Input, Network, Readout
-from qornn_hw.ir.ops import Answer, MatVec, Term
+from qornn_hw.ir.ops import Answer, MatVec, PiecewiseLinear, Term
 from qornn_hw.quantization.cell_lowering import CellBits, LoweredLayer, Source, lower_cell
 from qornn_hw.quantization.grids import least_squares_step, quantize_weights, weight_limit
 from qornn_hw.quantization.input_grid import InputGrid
@@ -37,12 +37,14 @@ class RealStack:
         output_weight: V, (p, n).
         output_bias: c, (p,).
         one_hot: whether the input is an index.
+        output_relu: whether V reads ``max(h, 0)`` of the last cell's states.
     """
 
     cells: tuple[Cell, ...]
     output_weight: FloatArray
     output_bias: FloatArray
     one_hot: bool = False
+    output_relu: bool = False
 
     def __post_init__(self) -> None:
         if not self.cells:
@@ -74,7 +76,8 @@ class RealStack:
             values, new = run_cell(cell.graph, x)
             found.append(values | {f"{name}'": value for name, value in new.items()})
             x = new[cell.output]
-        return found, np.asarray(x @ self.output_weight.T + self.output_bias)
+        read = np.maximum(x, 0) if self.output_relu else x
+        return found, np.asarray(read @ self.output_weight.T + self.output_bias)
 
 
 def quantize_stack(
@@ -163,5 +166,7 @@ def _readout(
     if bits == 1:
         step = float(np.abs(weight).mean()) or 1.0
     bias = np.rint(stack.output_bias / (step * unit)).astype(np.int64)
-    logits = MatVec("logits", (Term(source.name, quantize_weights(weight, bits, step), bits),), bias)
-    return Readout(logits, Answer("answer", "logits", kind), mode), step * unit
+    tail = (PiecewiseLinear.relu("positive", source.name),) if stack.output_relu else ()
+    value = "positive" if stack.output_relu else source.name
+    logits = MatVec("logits", (Term(value, quantize_weights(weight, bits, step), bits),), bias)
+    return Readout(logits, Answer("answer", "logits", kind), mode, tail), step * unit
