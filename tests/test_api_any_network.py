@@ -21,12 +21,16 @@ from qornn_hw.cells.any_network import answer_integers, macs_per_step
 from qornn_hw.cells.elman_network import OutputMode
 from qornn_hw.compiler.network_facts import model_facts
 from qornn_hw.data.inference import Answers, answer_words
-from qornn_hw.errors import CapacityError, FormatError, MismatchError
-from qornn_hw.evaluation.evaluate import info
+from qornn_hw.errors import CapacityError, MismatchError
+from qornn_hw.evaluation.evaluate import evaluate, info
+from qornn_hw.evaluation.labelled_sequences import LabelledSequences
+from qornn_hw.evaluation.own_data import evaluate_integers
+from qornn_hw.evaluation.task_sequences import task_sequences
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.ir.interpreter import Interpreter
 from qornn_hw.ir.kinds import OutputKind
 from qornn_hw.link.protocol import LinkFormat
+from qornn_hw.rtl_gen.emit import port_table
 from qornn_hw.sim.amaranth_bench import simulate_core_in_python
 from qornn_hw.sim.faults import inject_faults
 from qornn_hw.sim.stimuli import random_sequences
@@ -56,7 +60,7 @@ def test_the_engine_is_one_that_can(design):
 
 
 @pytest.mark.parametrize("engine", ["lut", "dsp"])
-@pytest.mark.parametrize(("board", "error"), [("icebreaker", CapacityError), (None, FormatError)])
+@pytest.mark.parametrize(("board", "error"), [("icebreaker", CapacityError), (None, CapacityError)])
 def test_a_chain_refuses_gates(engine, board, error):
     """An engine that computes Elman networks only says so, with a board and without."""
     with pytest.raises(error, match=r"^network must be one Elman layer"):
@@ -137,20 +141,60 @@ def test_facts_without_data(tmp_path):
     assert facts["operations"]["mat_vec"] == len(rows) and facts["layers"] == 2
 
 
+def with_threshold(mode, kind):
+    """Return a network of one output whose class is a threshold of it, which is not 0, and inputs."""
+    for seed in range(99):
+        net = make_stack(seed, mode=mode, largest=4).network
+        x = random_sequences(net, batch=8, steps=5, seed=2)
+        logits = np.unique([Interpreter(net).answers(one[None]) for one in x])
+        if net.output_size == 1 and len(logits) > 3 and (threshold := int(logits[len(logits) // 2])) != 0:
+            answer = replace(net.readout.answer, threshold=threshold, kind=kind)
+            return replace(net, readout=replace(net.readout, answer=answer)), x
+    raise AssertionError("no network of one output that varies")
+
+
+@pytest.mark.parametrize("kind", [OutputKind.ARGMAX, OutputKind.BOTH])
 @pytest.mark.parametrize("mode", list(OutputMode))
-def test_a_threshold_is_the_class_everywhere(mode):
-    """With a threshold of one logit the class of a word, of an answer and of the hardware is the same."""
-    drawn = (make_stack(seed, mode=mode, largest=3).network for seed in range(99))
-    one = next(net for net in drawn if net.output_size == 1)
-    answer = replace(one.readout.answer, threshold=-3, kind=OutputKind.ARGMAX)
-    net = replace(one, readout=replace(one.readout, answer=answer))
-    logits = np.array([[-4], [-3], [-2]])
-    assert answer_integers(net, logits).tolist() == [[0], [0], [1]]
-    x = random_sequences(net, batch=3, steps=5, seed=2)
-    words = np.concatenate(answer_words(net, x))
-    assert Answers.of(net, words).classes.tolist() == words[:, 0].tolist()
-    found = compile(Network(NetworkCheckpoint(net)), None).simulate(x[:1], integers=True)
-    assert found.mismatches == 0
+def test_a_threshold_is_the_class_everywhere(mode, kind):
+    """With a threshold of one logit the class of a word, an answer, a score and the hardware is the same."""
+    net, x = with_threshold(mode, kind)
+    threshold = net.readout.answer.threshold
+    words = answer_words(net, x)
+    classes = [one[:, -1] for one in words]
+    assert {0, 1} == set(np.concatenate(classes))
+    assert answer_integers(net, np.array([[threshold], [threshold + 1]]))[:, -1].tolist() == [0, 1]
+    assert all(Answers.of(net, w).classes.tolist() == c.tolist() for w, c in zip(words, classes, strict=True))
+    targets = np.stack(classes) if mode is OutputMode.EVERY_STEP else np.array([c[0] for c in classes])
+    real = [one * np.asarray(net.input.scale) + np.asarray(net.input.offset) for one in x]
+    found = evaluate_integers(NetworkCheckpoint(net), LabelledSequences.of(np.stack(real), targets))
+    assert found["integer"] == {"accuracy": 1.0}
+    design = compile(Network(NetworkCheckpoint(net)), None)
+    assert design.simulate(x[:1], integers=True).mismatches == 0
+    assert f"1 where the logit is above {threshold}, else 0" in port_table(design.core)
+    assert info(NetworkCheckpoint(net))["threshold"] == threshold
+
+
+@pytest.mark.parametrize("kind", [OutputKind.ARGMAX, OutputKind.BOTH])
+def test_the_score_of_a_task_counts_the_threshold(kind, tmp_path):
+    """The test set of a task: `eval` and the score of a board's answers give the share that is right."""
+    net, x = with_threshold(OutputMode.LAST_STEP, kind)
+    classes = np.array([words[0, -1] for words in answer_words(net, x)])
+    targets = classes.copy()
+    targets[:2] ^= 1
+    real = np.stack(x) * np.asarray(net.input.scale) + np.asarray(net.input.offset)
+    arrays = {
+        f"{name}_{part}": a
+        for part in ("train", "test")
+        for name, a in (("inputs", real), ("targets", targets))
+    }
+    np.savez(tmp_path / "data.npz", **arrays)
+    source = net.input
+    task = {"name": "arrays", "input": "vector", "answers": "class", "inputs": source.size, "outputs": 1}
+    task |= {"input_signed": source.format.signed, "input_scale": source.scale, "input_offset": source.offset}
+    checkpoint = NetworkCheckpoint(net, task=task)
+    sequences, score = task_sequences(checkpoint, tmp_path / "data.npz")
+    assert score(answer_words(net, sequences))["accuracy"] == 0.75
+    assert evaluate(checkpoint, tmp_path / "data.npz")["integer"]["accuracy"] == 0.75
 
 
 def test_icarus_is_there():

@@ -68,3 +68,29 @@ def test_eval_of_own_sequences(run, model, tmp_path):
     np.save(tmp_path / "data.npy", np.stack(x))
     code, _, errors = run("eval", model, "--data", tmp_path / "data.npy")
     assert code == 2 and "--data must hold targets" in errors
+
+
+def test_an_engine_that_cannot_is_never_replaced(run, model):
+    """`sim` and `export` refuse a named engine as `estimate` does, and simulate no other one."""
+    for command in (
+        ["sim", model, "--sequences", "1", "--steps", "2"],
+        ["export", model, "--out", model.parent],
+    ):
+        code, output, errors = run(*command, "--engine", "lut")
+        assert (code, output, errors.count("\n")) == (2, "", 1)
+        assert "network must be one Elman layer and a readout for the lut engine" in errors
+
+
+def test_no_room_for_other_weights(run, model):
+    """`build --reloadable` says why the engine has no room."""
+    code, _, errors = run("build", model, "--reloadable", "--out", model.parent / "out")
+    assert code == 2 and "the simple engine must have the program of one network" in errors
+
+
+def test_commands_for_one_elman_layer(run, model, tmp_path):
+    """They say what to do with another network; a file that is missing is named."""
+    np.save(tmp_path / "data.npy", np.stack(random_sequences(NET, batch=2, steps=5, seed=0)))
+    code, _, errors = run("compare", model, "--data", tmp_path / "data.npy")
+    assert code == 2 and "quantize the trained model again" in errors
+    code, _, errors = run("eval", model, "--data", tmp_path / "nothing")
+    assert code == 2 and "data must be a file or folder that exists" in errors

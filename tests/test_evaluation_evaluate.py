@@ -276,7 +276,7 @@ def test_mnist_in_an_empty_folder(tmp_path):
             copy_checkpoint(task={}),
             (
                 f"task.name must be one of {', '.join(sorted(TASKS))}, not None; for other data "
-                "the task is {}, and qornn_hw.cells.elman_model computes the answers"
+                "the task is {}, and calls of the network compute the answers"
             ),
         ),
         (
@@ -314,7 +314,7 @@ def test_mnist_in_an_empty_folder(tmp_path):
             copy_checkpoint(task={"name": ["mnist"]}),
             (
                 f"task.name must be one of {', '.join(sorted(TASKS))}, not ['mnist']; for other data "
-                "the task is {}, and qornn_hw.cells.elman_model computes the answers"
+                "the task is {}, and calls of the network compute the answers"
             ),
         ),
         (

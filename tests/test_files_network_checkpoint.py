@@ -96,15 +96,15 @@ def test_elman_in_version_2(tmp_path, seed, suffix):
 
 @SUFFIXES
 def test_another_network_is_no_checkpoint_of_an_elman_network(tmp_path, suffix):
-    """load_checkpoint names the network in a file of another kind, and the function that reads it."""
+    """load_checkpoint names the network in a file of another kind, and what to do."""
     path = tmp_path / f"a{suffix}"
     save_network(path, NetworkCheckpoint(make_stack(2, [gru]).network))
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(path)
     assert str(error.value).startswith(
-        f"{path}: must hold an Elman network here, not Network(vector input of "
+        f"{path}: must hold one Elman layer and a readout for this, not Network(vector input of "
     )
-    assert str(error.value).endswith("; read it with qornn_hw.files.checkpoint.load_network")
+    assert str(error.value).endswith(": quantize the trained model again with the other bits")
 
 
 def saved(tmp_path, **changes):

@@ -70,3 +70,30 @@ def test_files_that_are_refused(tmp_path):
     with pytest.raises(FormatError, match=message):
         imported_stack(tmp_path / "model.tflite", X)
     assert set(READERS) == {".onnx", ".keras"}
+
+
+class Plain(torch.nn.Module):
+    """A tanh layer with a relu that forward calls, or does not."""
+
+    def __init__(self, called):
+        super().__init__()
+        self.rnn, self.out = pair("RNN")
+        self.relu, self.called = torch.nn.ReLU(), called
+
+    def forward(self, x):
+        """Answer at every step."""
+        h = self.rnn(x)[0]
+        return self.out(self.relu(h) if self.called else h)
+
+
+def test_a_relu_that_is_not_called():
+    """A plain layer stays an Elman network, which has faster engines, unless its forward calls the relu."""
+    assert imported_stack(Plain(called=False), X) is None
+    found = imported_stack(Plain(called=True), X)
+    assert found.stack.output_relu and len(found.stack.cells) == 1
+
+
+def test_a_relu_elsewhere_is_left_to_the_elman_import():
+    """Its message names the layer."""
+    module = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.RNN(3, 5, batch_first=True))
+    assert imported_stack(module, X) is None

@@ -47,6 +47,7 @@ MODELS = {
         layers.LSTM(UNITS, return_sequences=True),
     ],
     "an embedding": [layers.Embedding(SYMBOLS, 4), layers.GRU(UNITS)],
+    "a rescaling behind a layer": [layers.GRU(UNITS, return_sequences=True), layers.Rescaling(2.0)],
     "a relu in front of the readout": [layers.GRU(UNITS, return_sequences=True), layers.ReLU()],
     "an activation in front of the readout": [layers.LSTM(UNITS), layers.Activation("relu")],
 }
@@ -136,6 +137,10 @@ FAILURES = {
     "a mask of symbols": (
         [layers.Embedding(SYMBOLS, 4, mask_zero=True), layers.GRU(UNITS)],
         r"^Embedding \w+ must not mask the symbol 0",
+    ),
+    "a relu with an end": (
+        [layers.GRU(UNITS, return_sequences=True), layers.ReLU(max_value=0)],
+        r"^ReLU \w+ is not supported",
     ),
     "an activation between": (
         [layers.Dense(4, activation="relu"), layers.GRU(UNITS)],

@@ -59,6 +59,9 @@ MODELS = {
     "a relu in front of the readout": lambda: (
         Model().node("Transpose", **SWAP).recurrent("GRU").node("Relu").node("Transpose", **SWAP).dense()
     ),
+    "a relu at the end": lambda: (
+        Model().node("Transpose", **SWAP).recurrent("GRU").node("Relu").node("Transpose", **SWAP)
+    ),
     "a softmax at the end": lambda: chain("GRU").node("Softmax", axis=-1),
     "an embedding": lambda: (
         (m := Model(shape=("batch", "steps"), kind=TensorProto.INT64))

@@ -369,7 +369,7 @@ def scripted():
 
 
 WANTED = "rnn must be a torch.nn.RNN or RNNCell, not "
-GATES = ": gated cells have no hardware here"
+GATES = ": this takes a plain RNN; qornn_hw.quantize takes gated cells"
 REFUSED_RNN = {
     "lstm": (lambda: nn.LSTM(M, N), f"{WANTED}LSTM{GATES}"),
     "gru": (lambda: nn.GRU(M, N), f"{WANTED}GRU{GATES}"),

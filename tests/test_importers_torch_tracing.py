@@ -292,7 +292,10 @@ REFUSED = {
     "convolution": (Convolved, "rnn.conv must be a Linear, Identity, Dropout or Flatten, not Conv1d: .*"),
     "two layers": (Two, "module must have one torch.nn.RNN or RNNCell, not 2 (core, more): .*"),
     "no layer": (lambda: nn.Linear(M, P), "module must have one torch.nn.RNN or RNNCell, not 0 (none): .*"),
-    "gated": (Gated, "module must have a torch.nn.RNN or RNNCell, not core (GRU): gated cells have no .*"),
+    "gated": (
+        Gated,
+        "module must have a torch.nn.RNN or RNNCell, not core (GRU): this takes a plain .*",
+    ),
     "arguments": (
         Failing,
         "module must run on inputs of shape .* and answer a tensor, but raises TypeError: .*",

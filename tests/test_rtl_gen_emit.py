@@ -72,13 +72,23 @@ def test_missing_yosys_says_what_to_install(monkeypatch):
         find_yosys()
 
 
-def test_an_old_yosys_is_an_error(monkeypatch, tmp_path):
-    """A Yosys that Amaranth does not take is told, not passed on as a traceback."""
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'Yosys 0.23 (git sha1 0000000)'", "its version must be 0.40 or later, not 0.23; unset YOSYS"),
+        ("test $1 = -V && echo 'Yosys 0.70' || { echo 'first'; echo 'it broke' >&2; exit 1; }", "it broke$"),
+        ("test $1 = -V && echo 'Yosys 0.70' || exit 3", "it died without a word$"),
+        (r"test $1 = -V && echo 'Yosys 0.70' || printf '\377'", "'utf-8' codec can't decode byte"),
+    ],
+    ids=["old", "broken", "silent", "no text"],
+)
+def test_a_yosys_that_cannot_is_an_error(script, reason, monkeypatch, tmp_path):
+    """One that is old, or fails, is told in one line, not passed on as a traceback."""
     program = tmp_path / "yosys"
-    program.write_text("#!/bin/sh\necho 'Yosys 0.23 (git sha1 0000000)'\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("YOSYS", str(program))
-    with pytest.raises(ToolError, match=r"^Yosys \(.*yosys\) could not write the Verilog of core: "):
+    with pytest.raises(ToolError, match=rf"^Yosys \(.*yosys\) could not write the Verilog of core: {reason}"):
         emit_core_verilog(make(), name="core")
 
 

@@ -12,7 +12,8 @@ from random_designs import draw
 
 from qornn_hw.cells.elman_network import Activation
 from qornn_hw.compiler.design import compile_network
-from qornn_hw.rtl_gen.emit import emit_cores_verilog
+from qornn_hw.rtl_gen.emit import emit_core_verilog, emit_verilogs
+from qornn_hw.rtl_gen.engines import make_core
 from qornn_hw.sim.export import bench_files, golden_vectors
 from qornn_hw.sim.runner import find_simulator
 from qornn_hw.sim.stimuli import corner_sequences, random_network, random_sequences
@@ -63,7 +64,7 @@ def play(folder, design, verilog, seed=0, name="core"):
 
 def fails(folder, design, verilog=None):
     """Return whether the bench of a core says FAIL or that an output is undefined."""
-    printed, _ = play(folder, design, verilog or emit_cores_verilog({"core": design})["core"])
+    printed, _ = play(folder, design, verilog or emit_core_verilog(design, name="core"))
     (verdict,) = re.findall("^(PASS|FAIL|undefined)", printed, re.MULTILINE)
     return verdict != "PASS"
 
@@ -74,7 +75,7 @@ def fails(folder, design, verilog=None):
 def test_any_plan_gives_the_integers_of_the_model_and_no_x(batch, tmp_path):
     """At full speed, cut off by a reset, and with pauses: 0 mismatches, and no output is ever undefined."""
     designs = {f"plan_{seed}": draw(seed, units=UNITS) for seed in range(batch * PLANS, (batch + 1) * PLANS)}
-    cores = emit_cores_verilog(designs)
+    cores = emit_verilogs({name: make_core(design, preloaded=True) for name, design in designs.items()})
     wrong = {}
     for seed, (name, design) in enumerate(designs.items(), batch * PLANS):
         printed, integers = play(tmp_path / name, design, cores[name], seed=seed, name=name)
@@ -103,14 +104,14 @@ def small():
     """Return a design with a readout, and its Verilog."""
     network = random_network(seed=1, hidden_size=5, input_size=2, output_size=3)
     design = compile_network(network, columns_per_element=2, elements=2, readout_lanes=2)
-    return design, emit_cores_verilog({"core": design})["core"]
+    return design, emit_core_verilog(design, name="core")
 
 
 def test_a_wrong_bit_fails(small, tmp_path):
     """The hardware has one bit of a weight of V that the model has not."""
     design, _ = small
     faulty = design.with_memory(design.memory("readout").flip(0, 1))
-    verilog = emit_cores_verilog({"core": faulty})["core"]
+    verilog = emit_core_verilog(faulty, name="core")
     assert fails(tmp_path, design, verilog)
     assert not fails(tmp_path, design)
 

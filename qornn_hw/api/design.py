@@ -12,7 +12,7 @@ from qornn_hw.api.simulation import RTL_COUNTS, check_simulation, simulate, stim
 from qornn_hw.api.virtual_board import VirtualBoard
 from qornn_hw.compiler.boot import Boot
 from qornn_hw.compiler.engines import engine_named, engines
-from qornn_hw.errors import FormatError
+from qornn_hw.errors import CapacityError, FormatError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -358,4 +358,6 @@ def _boardless(network: Any, lanes: int | None, engine: str | None) -> "Core":
         found = next(one for one in engines() if one.refuses(network, None) is None)
     else:
         found = engine_named(engine)
+        if (reason := found.refuses(network, None)) is not None:
+            raise CapacityError(reason)
     return compile_schedule(found.usual_schedule(network, lanes))

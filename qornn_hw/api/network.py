@@ -225,7 +225,7 @@ def quantize(
             sequences of different lengths a list of arrays (steps, m) or (steps,).
         weight_bits: bits of W, U and V, 1 to 8; or a
             :class:`~qornn_hw.cells.elman_network.WeightBits` of three numbers.
-        state_bits: bits of the state, 4 to 16.
+        state_bits: bits of the state, 4 to 16; of gated and stacked layers 2 to 16.
         options: those of :class:`QuantizeOptions`.
 
     Raises:

@@ -18,6 +18,7 @@ from qornn_hw.ir.network import Network
 __all__ = [
     "AnyNetwork",
     "answer_integers",
+    "class_logits",
     "elman_network",
     "interpreter_of",
     "macs_per_step",
@@ -76,6 +77,15 @@ def answer_integers(network: AnyNetwork, logits: IntArray) -> IntArray:
         parts.append(answer.evaluate(logits))
     found: IntArray = np.concatenate(parts, axis=-1)
     return found
+
+
+def class_logits(network: AnyNetwork, logits: IntArray) -> IntArray:
+    """Return logits whose argmax, or sign where there is one, is the class that the network answers.
+
+    A threshold is subtracted; other logits are returned as they are.
+    """
+    threshold = operations_of(network).readout.answer.threshold
+    return logits if threshold is None else logits - threshold
 
 
 def output_scale(network: AnyNetwork) -> float:

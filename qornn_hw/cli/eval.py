@@ -8,7 +8,7 @@ import typer
 from qornn_hw.cli.options import HtmlOption, JsonOption, ModelArgument
 from qornn_hw.cli.output import print_json, print_table, stage
 from qornn_hw.counts import check_limit
-from qornn_hw.errors import FormatError
+from qornn_hw.errors import DataError, FormatError
 from qornn_hw.terminal.text import say
 
 __all__ = ["add_to"]
@@ -97,8 +97,9 @@ def _task(
     from qornn_hw.files.network_checkpoint import NetworkCheckpoint
     from qornn_hw.reports.html_report import quality_page, table, write_page
 
-    if data is None:
-        require_task(checkpoint)
+    if data is not None and not checkpoint.task and not data.exists():
+        raise DataError(f"data must be a file or folder that exists, not {data}")
+    require_task(checkpoint)
     if isinstance(checkpoint, NetworkCheckpoint):
         _refuse_page(html)
     value = evaluate(checkpoint, data, limit)

@@ -112,14 +112,16 @@ def sim(
 def _design_of(net: "Network", board: str, lanes: int | None, engine: str | None, through: str) -> "Design":
     """Return the design for the board; of a core alone that fits no board, one for none."""
     from qornn_hw.api.design import compile
+    from qornn_hw.compiler.engines import engine_named
 
     try:
         return compile(net, board, lanes=lanes, engine=engine)
     except CapacityError as error:
-        if through != "core":
+        refused = engine is not None and engine_named(engine).refuses(net.network, None) is not None
+        if through != "core" or refused:
             raise
         say(f"the core alone, not for a board: {error}", file=sys.stderr)
-        return compile(net, None, lanes=lanes)
+        return compile(net, None, lanes=lanes, engine=engine)
 
 
 def _build_of(net: "Network", build: Path, board: str, lanes: int | None, engine: str | None) -> "Build":

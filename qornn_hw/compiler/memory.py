@@ -15,7 +15,7 @@ from typing import Self
 from qornn_hw.compiler.weight_store import WeightStore
 from qornn_hw.errors import FormatError
 
-__all__ = ["Field", "Memory", "side_by_side"]
+__all__ = ["Field", "Memory"]
 
 # Words of the smallest block RAM at its greatest width; a memory of more words takes more blocks.
 WORDS_OF_A_BLOCK = 256
@@ -123,11 +123,6 @@ class Memory:
         return self.width * self.depth
 
     @property
-    def address_bits(self) -> int:
-        """Bits of an address, at least 1."""
-        return max(1, (self.depth - 1).bit_length())
-
-    @property
     def offsets(self) -> dict[str, int]:
         """The lowest bit of each field in a word."""
         ends = accumulate((field.bits for field in self.fields), initial=0)
@@ -191,14 +186,6 @@ class Memory:
         digits = -(-self.width // 4)
         return "".join(f"{word:0{digits}x}\n" for word in self.words)
 
-    @classmethod
-    def from_hex(cls, name: str, width: int, text: str) -> Self:
-        """Return the memory, of one field, that :meth:`to_hex` wrote."""
-        try:
-            return cls.plain(name, width, (int(line, 16) for line in text.split()))
-        except ValueError as error:
-            raise FormatError(f"memory {name}: every word must be hexadecimal: {error}") from error
-
     def to_bytes(self) -> bytes:
         """Return the words packed without gaps, word 0 in the lowest bits of byte 0, zero bits at the end."""
         packed, width = 0, self.width
@@ -226,18 +213,3 @@ def _pack(fields: tuple[Field, ...], values: Sequence[int]) -> int:
         word |= field.encode(int(value)) << offset
         offset += field.bits
     return word
-
-
-def side_by_side(name: str, memories: Sequence[Memory]) -> Memory:
-    """Return a memory with the words of ``memories`` beside each other, the first in the lowest bits.
-
-    A field of memory i is called ``<name of memory i>.<name of the field>``.
-    """
-    fields = tuple(replace(f, name=f"{memory.name}.{f.name}") for memory in memories for f in memory.fields)
-    words = [0] * len(memories[0].words)
-    offset = 0
-    for memory in memories:
-        words = [word | part << offset for word, part in zip(words, memory.words, strict=True)]
-        offset += memory.width
-    first = memories[0]
-    return Memory(name, fields, first.depth, tuple(words), first.store)

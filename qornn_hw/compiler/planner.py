@@ -35,15 +35,19 @@ def plan(request: Request) -> Design:
         return _best_of(engine, request) or _refuse(engine, request)
     considered = _able(request)
     best: Design | None = None
+    wrong: FormatError | None = None
     for engine in considered:
         try:
             found = _best_of(engine, request)
-        except FormatError:
+        except FormatError as error:
+            wrong = wrong or error
             continue
         if found is not None and (best is None or _cycles(found, request) <= _cycles(best, request)):
             best = found
         if best is not None and not best.weight_banks:
             break
+    if best is None and wrong is not None and not considered[0].chosen_unasked:
+        raise wrong
     return best or _refuse(considered[0], request)
 
 

@@ -2,7 +2,7 @@
 
 from qornn_hw.cells.any_network import AnyNetwork, operations_of, ranges_of
 
-__all__ = ["answer_bits", "answer_words", "input_words_per_step"]
+__all__ = ["answer_bits", "answer_words", "class_meaning", "input_words_per_step"]
 
 
 def input_words_per_step(network: AnyNetwork) -> int:
@@ -25,3 +25,11 @@ def answer_bits(network: AnyNetwork) -> int:
         ranges.bits(answer.logits) if answer.kind.has_logits else 1,
         ranges.bits(answer.name) if answer.kind.has_argmax else 1,
     )
+
+
+def class_meaning(network: AnyNetwork) -> str:
+    """Return what the word of the class on the output stream means, for people."""
+    threshold = operations_of(network).readout.answer.threshold
+    if threshold is None:
+        return "the index of the largest logit"
+    return f"the class: 1 where the logit is above {threshold}, else 0"

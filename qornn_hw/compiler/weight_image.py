@@ -96,11 +96,6 @@ class WeightFormat:
         return self.depth * WORD_BYTES << self.bank_bits
 
     @property
-    def image_bytes(self) -> int:
-        """Bytes of an image."""
-        return HEADER_BYTES + self.weight_bytes + CRC_BYTES
-
-    @property
     def header(self) -> bytes:
         """The bytes before the weights."""
         length = self.weight_bytes.to_bytes(LENGTH_BYTES, "little")

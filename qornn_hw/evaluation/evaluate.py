@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qornn_hw.cells.any_network import interpreter_of, macs_per_step, operations_of, output_scale, ranges_of
+from qornn_hw.cells.any_network import (
+    class_logits,
+    interpreter_of,
+    macs_per_step,
+    operations_of,
+    output_scale,
+    ranges_of,
+)
 from qornn_hw.cells.elman_bounds import accumulator_bounds
 from qornn_hw.counts import check_limit
 from qornn_hw.errors import FormatError
@@ -56,16 +63,25 @@ Answer = Callable[[NDArray[np.int64]], Logits]
 AnyCheckpoint: TypeAlias = Checkpoint | NetworkCheckpoint
 
 
-def _runners(checkpoint: AnyCheckpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
+def _runners(
+    checkpoint: AnyCheckpoint, rungs: Collection[str], *, classes: bool
+) -> Iterator[tuple[str, Answer]]:
     """Yield each wanted rung as a function from integer inputs to logits in real units.
 
-    Of a network of operations only the integers are known.
+    Of a network of operations only the integers are known. Where the targets are classes, the logits are
+    relative to the network's threshold, if it has one.
     """
     if isinstance(checkpoint, Checkpoint):
         yield from _real_runners(checkpoint, rungs)
     if "integer" in rungs:
-        model, scale = interpreter_of(checkpoint.network), output_scale(checkpoint.network)
-        yield "integer", lambda x: model.answers(x) * scale
+        net = checkpoint.network
+        model, scale = interpreter_of(net), output_scale(net)
+
+        def integers(x: NDArray[np.int64]) -> Logits:
+            logits = model.answers(x)
+            return (class_logits(net, logits) if classes else logits) * scale
+
+        yield "integer", integers
 
 
 def _real_runners(checkpoint: Checkpoint, rungs: Collection[str]) -> Iterator[tuple[str, Answer]]:
@@ -190,10 +206,12 @@ def evaluate_on(
     if clipped := task.clipped_inputs():
         result["clipped_inputs"] = clipped
     units = sum(state.size for state in operations_of(checkpoint.network).states.values())
+    classes = examples.targets.dtype.kind in "iu"
     # The matrices are small: several threads would wait for each other, most of all on a busy machine.
     with threadpool_limits(1, user_api="blas"):
         return result | {
-            rung: measure(task, examples, answer, units) for rung, answer in _runners(checkpoint, rungs)
+            rung: measure(task, examples, answer, units)
+            for rung, answer in _runners(checkpoint, rungs, classes=classes)
         }
 
 
@@ -305,6 +323,7 @@ def _info_of_operations(checkpoint: NetworkCheckpoint) -> dict[str, Any]:
         "input_format": {"bits": source.format.bits, "signed": source.format.signed},
         "output_mode": str(net.readout.mode),
         "output_kind": str(net.readout.answer.kind),
+        **({} if net.readout.answer.threshold is None else {"threshold": net.readout.answer.threshold}),
         "operations": Counter(op.op for op in net.operations),
         "scales": dict(net.scales) | {source.name: source.scale},
         "accumulator_bits": {row.name: ranges.bits(row.name) for row in rows},

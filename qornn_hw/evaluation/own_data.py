@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qornn_hw.cells.any_network import interpreter_of, output_scale
+from qornn_hw.cells.any_network import class_logits, interpreter_of, output_scale
 from qornn_hw.counts import check_limit
 from qornn_hw.data.real_inputs import quantize_inputs
 from qornn_hw.data.sequences import equal_length_batches
@@ -121,7 +121,8 @@ def evaluate_integers(checkpoint: NetworkCheckpoint, data: LabelledSequences) ->
         for members, batch in equal_length_batches(data.sequences, _NUMBERS, width):
             found = quantize_inputs(net, batch)
             clipped += int(found.clipped.sum())
-            score.add(members, model.answers(found.integers) * scale)
+            logits = model.answers(found.integers)
+            score.add(members, (class_logits(net, logits) if score.classes else logits) * scale)
     value: dict[str, Any] = {"sequences": len(data.sequences), "integer": {score.name: rounded(score.value)}}
     return value | ({"clipped_inputs": clipped} if clipped else {})
 

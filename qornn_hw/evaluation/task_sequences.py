@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.any_network import operations_of, output_scale
+from qornn_hw.cells.any_network import class_logits, operations_of, output_scale
 from qornn_hw.data.inference import Answers
 from qornn_hw.errors import FormatError
 from qornn_hw.evaluation.evaluate import task_of
@@ -47,11 +47,16 @@ def task_sequences(
     examples = task.test(limit)
 
     def score(answers: list[IntArray]) -> dict[str, float]:
-        if operations.readout.answer.kind.has_logits:
-            logits = [one[..., :p] * output_scale(net) for one in answers]
-            return task.measured(logits, examples)
-        # Only the index of the largest logit is known.
-        chosen = [(one[..., :1] == np.arange(p)).astype(float) for one in answers]
+        answer, classes = operations.readout.answer, examples.targets.dtype.kind in "iu"
+        if answer.kind.has_logits:
+            integers = [one[..., :p] for one in answers]
+            shown = [class_logits(net, one) for one in integers] if classes else integers
+            return task.measured([one * output_scale(net) for one in shown], examples)
+        # Only the class is known: the index of the largest logit, or whether the one is above its threshold.
+        if answer.threshold is not None:
+            chosen = [one[..., :1] - 0.5 for one in answers]
+        else:
+            chosen = [(one[..., :1] == np.arange(p)).astype(float) for one in answers]
         found = task.measured(chosen, examples)
         return {key: value for key, value in found.items() if key == "accuracy"}
 

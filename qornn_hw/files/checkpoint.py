@@ -188,8 +188,8 @@ def _of_operations(content: NetworkCheckpoint) -> Checkpoint:
     network = recognized(content.network)
     if network is None:
         raise CheckpointError(
-            f"must hold an Elman network here, not {content.network!r}; read it with "
-            "qornn_hw.files.checkpoint.load_network"
+            f"must hold one Elman layer and a readout for this, not {content.network!r}; the file of other "
+            "cells has no float weights: quantize the trained model again with the other bits"
         )
     _check_network(network)
     return Checkpoint(network, None, content.task, content.metrics, content.provenance)

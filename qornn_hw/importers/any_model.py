@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from qornn_hw.errors import FormatError
-from qornn_hw.files.checkpoint import Checkpoint
+from qornn_hw.files.checkpoint import Checkpoint, NetworkCheckpoint
 from qornn_hw.importers.torch_import import export_torch_rnn
 from qornn_hw.importers.torch_tracing import export_torch_module
 from qornn_hw.quantization.float_model import RealNetwork
@@ -40,6 +40,11 @@ def quantizer_of(model: Any) -> Callable[..., Checkpoint]:
     if _is_torch_module(model):
         return lambda *, calibration_inputs, **options: export_torch_module(
             model, calibration_inputs, **options
+        )
+    if isinstance(model, NetworkCheckpoint):
+        raise FormatError(
+            f"model must hold float weights, and {model.network!r} has integers only: pass the trained model "
+            "that it was quantized from"
         )
     raise FormatError(
         "model must be a Checkpoint, a tuple of three arrays (W, U, V), a tuple of a torch.nn.RNN and its "

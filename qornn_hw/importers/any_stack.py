@@ -49,9 +49,16 @@ def imported_stack(
     module = _torch_stack(model)
     if module is None:
         return None
-    from qornn_hw.importers.torch_stack import read_torch_stack
+    from qornn_hw.importers.torch_stack import has_stack, read_torch_stack
 
-    return read_torch_stack(module, sample_batch(calibration_inputs))
+    if has_stack(module):
+        return read_torch_stack(module, sample_batch(calibration_inputs))
+    # One plain layer is an Elman network, which has faster engines, unless a relu is in front of its readout.
+    try:
+        found = read_torch_stack(module, sample_batch(calibration_inputs))
+    except FormatError:
+        return None
+    return found if found.stack.output_relu else None
 
 
 def of_state_dict(state: Mapping[str, Any], description: Description | None) -> Imported:
@@ -76,10 +83,10 @@ def _torch_stack(model: Any) -> Any:
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return None
-    from qornn_hw.importers.torch_stack import has_stack
+    from qornn_hw.importers.torch_stack import has_relu, has_stack
 
     if isinstance(model, torch.nn.Module):
-        return model if has_stack(model) else None
+        return model if has_stack(model) or has_relu(model) else None
     pair = isinstance(model, (tuple, list)) and len(model) == 2
     if not pair or not all(isinstance(part, torch.nn.Module) for part in model) or not has_stack(model[0]):
         return None

@@ -25,8 +25,8 @@ FloatArray = NDArray[np.float64]
 
 RECURRENT = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 IGNORED = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "InputLayer")
-# Settings that make a ReLU another function.
-RELU_CHANGES = ("max_value", "negative_slope", "threshold")
+# The settings of a ReLU that is max(x, 0).
+PLAIN_RELU = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
 # Activations after the last layer that do not change the order of the logits.
 DROPPED = ("softmax", "log_softmax")
 # Keras' epsilon of a Normalization layer.
@@ -94,7 +94,7 @@ class _Walk:
                 self._normalization(layer, where)
             case "Rescaling":
                 self._rescaling(layer, where)
-            case "ReLU" if not any(layer.settings.get(key) for key in RELU_CHANGES):
+            case "ReLU" if all(layer.settings.get(key) == plain for key, plain in PLAIN_RELU.items()):
                 self.layers.add_relu(where)
             case "Activation" | "Softmax":
                 self._activation(str(layer.settings.get("activation", "softmax")), where)
@@ -108,6 +108,8 @@ class _Walk:
         return self.weights[name]
 
     def _rescaling(self, layer: KerasLayer, where: str) -> None:
+        if self.layers.affine is None and self.layers.cells:
+            self.layers.affine = self.layers.map_of(self.layers.cells[-1].units)
         if self.layers.affine is None:
             raise FormatError(f"{where} must not be the first layer: its number of inputs is not known here")
         scaled = self.layers.affine.scaled(np.asarray(layer.settings["scale"]))

@@ -117,6 +117,7 @@ class _Walk:
             self._drop(node, kind)
         elif kind == "Relu":
             self.layers.add_relu(where)
+            self.logits = node.output[0]
             self.path.add(node.output[0])
         else:
             self._linear(node, where)

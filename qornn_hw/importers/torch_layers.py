@@ -66,7 +66,7 @@ def require_recurrent(name: str, module: Any) -> None:
     gated = (torch.nn.LSTM, torch.nn.GRU, torch.nn.LSTMCell, torch.nn.GRUCell)
     wanted = f"{name} must be {_WANTED}, not {kind}"
     if isinstance(module, gated) or any(word in kind for word in GATED):
-        raise FormatError(f"{wanted}: gated cells have no hardware here")
+        raise FormatError(f"{wanted}: this takes a plain RNN; qornn_hw.quantize takes gated cells")
     if package == "brevitas":
         raise FormatError(
             f"{wanted} of Brevitas, which computes with its own quantizers: copy its float weights into a "

@@ -22,7 +22,7 @@ from qornn_hw.importers.torch_run import ModuleRun, answer_mode
 from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.quantization.stack import RealStack
 
-__all__ = ["has_stack", "read_torch_stack"]
+__all__ = ["has_relu", "has_stack", "read_torch_stack"]
 
 FloatArray = NDArray[np.float64]
 
@@ -49,16 +49,19 @@ def _kind(module: Any) -> str | None:
 
 
 def has_stack(module: Any) -> bool:
-    """Return whether a module has gated or several recurrent layers, or a relu, which need a stack."""
+    """Return whether a module has gated or several recurrent layers, which need a stack."""
+    recurrent = [one for _, one in leaves(module) if _kind(one)]
+    return len(recurrent) > 1 or any(
+        _kind(one) != "rnn" or getattr(one, "num_layers", 1) > 1 for one in recurrent
+    )
+
+
+def has_relu(module: Any) -> bool:
+    """Return whether a module has a recurrent layer and a relu, which its forward may call or not."""
     import torch
 
-    recurrent = [one for _, one in leaves(module) if _kind(one)]
-    relu = any(isinstance(one, torch.nn.ReLU) for _, one in leaves(module))
-    return (
-        len(recurrent) > 1
-        or bool(recurrent and relu)
-        or any(_kind(one) != "rnn" or getattr(one, "num_layers", 1) > 1 for one in recurrent)
-    )
+    found = [one for _, one in leaves(module)]
+    return any(map(_kind, found)) and any(isinstance(one, torch.nn.ReLU) for one in found)
 
 
 def read_torch_stack(module: Any, inputs: NDArray[Any]) -> Imported:

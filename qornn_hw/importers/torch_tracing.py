@@ -85,8 +85,8 @@ def _require_one(module: Any) -> None:
     ]
     if gated:
         raise FormatError(
-            f"module must have a torch.nn.RNN or RNNCell, not {', '.join(gated)}: gated cells have no "
-            "hardware here"
+            f"module must have a torch.nn.RNN or RNNCell, not {', '.join(gated)}: this takes a "
+            "plain RNN; qornn_hw.quantize takes gated cells"
         )
     if len(kinds) != 1:
         names = ", ".join(kinds) or "none"

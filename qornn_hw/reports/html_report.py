@@ -207,7 +207,7 @@ def build_page(
         ("step", _step_text(report)),
         ("last input to answer", _latency_text(report)),
         ("design", report.get("design_digest", "")),
-        *((key.replace("_", " "), value) for key, value in report["model"].items()),
+        *((key.replace("_", " "), _shown(v)) for key, v in report["model"].items() if v is not None),
     ]
     seconds = [Bar(stage, s, f"{s:.1f} s") for stage, s in report["seconds"].items()]
     files = [(kind, name) for kind, name in report["files"].items()]
@@ -224,6 +224,13 @@ def build_page(
         table(("tool", "version"), tools),
     ]
     return page(title, sections)
+
+
+def _shown(value: Any) -> Any:
+    """Return a fact of a model for people: the states of a network as text."""
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{name}: {state['units']} of {state['bits']} bits" for name, state in value.items())
 
 
 def _step_text(report: Mapping[str, Any]) -> str:

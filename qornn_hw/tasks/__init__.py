@@ -52,7 +52,7 @@ def make_task(
     if not isinstance(name, str) or name not in TASKS:
         raise CheckpointError(
             f"task.name must be one of {', '.join(sorted(TASKS))}, not {_shown(name)}; for other data "
-            "the task is {}, and qornn_hw.cells.elman_model computes the answers"
+            "the task is {}, and calls of the network compute the answers"
         )
     kind = TASKS[name]
     options: dict[str, Any] = {key: value for key, value in description.items() if key != "name"}

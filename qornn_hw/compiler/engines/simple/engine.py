@@ -58,7 +58,7 @@ class SimpleEngine(Engine):
         if request.room:
             raise FormatError(
                 f"the {self.name} engine must have the program of one network, and has no room for other "
-                "weights; take another engine"
+                "weights; take another engine, or make a full build of each network"
             )
         yield self.usual_schedule(request.network, request.lanes)
 
