@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 
 RECURRENT = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 IGNORED = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "InputLayer")
+# Keras' names of max(x, 0) as an activation of a layer.
+RECTIFIED = ("relu",)
 # The settings of a ReLU that is max(x, 0).
 PLAIN_RELU = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
 # Activations after the last layer that do not change the order of the logits.
@@ -158,7 +160,7 @@ class _Walk:
             self.notes.append(
                 f"the {activation} of {where} was left out: the network answers logits, with the same argmax"
             )
-        elif activation == "relu":
+        elif activation in RECTIFIED:
             self.layers.add_relu(where)
         elif activation != "linear":
             raise FormatError(
