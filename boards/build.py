@@ -48,7 +48,7 @@ __all__ = [
 
 # "sign-off" only where the build looks for the clock.
 STAGES = ("elaborate", "synthesize", "place", "sign-off", "netlist", "pack")
-# What reads the weights from a flash, in LUT4s with flip-flops.
+# Logic cells of the flash reader: LUT4s with flip-flops.
 FLASH_READER_CELLS = 60
 # Net of the core clock in the netlist.
 CLOCK_NET = "clk"

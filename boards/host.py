@@ -27,9 +27,9 @@ from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.compiler.design import Design
 from qornn_hw.compiler.ports import answer_bits, answer_words, input_words_per_step
 from qornn_hw.compiler.weight_image import LoadStatus
+from qornn_hw.data.random_inputs import random_inputs
 from qornn_hw.errors import BoardError, FormatError, LinkError
 from qornn_hw.ir.interpreter import check_inputs
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.link.physical import Transport
 from qornn_hw.link.protocol import (
     NUMBERS,
@@ -88,7 +88,7 @@ def network_format(network: AnyNetwork) -> LinkFormat:
         word_format=operations.input.format,
         words_per_answer=answer_words(network),
         answer_bits=answer_bits(network),
-        every_step=operations.readout.mode is OutputMode.EVERY_STEP,
+        every_step=operations.every_step,
     )
 
 
@@ -395,12 +395,7 @@ class Host:
         Raises:
             MismatchError: the first one that differs.
         """
-        rng = np.random.default_rng(seed)
-        source = operations_of(self._network).input
-        if source.one_hot:
-            inputs = rng.integers(0, source.size, (count, steps))
-        else:
-            inputs = rng.integers(source.format.min, source.format.max + 1, (count, steps, source.size))
+        inputs = random_inputs(operations_of(self._network).input, batch=count, steps=steps, seed=seed)
         expected = model_answers(self._network, list(inputs))
         compared = 0
         for index, (got, due) in enumerate(zip(self.run(list(inputs)), expected, strict=True)):

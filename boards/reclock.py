@@ -1,9 +1,9 @@
 """The cells that hold the clock of a placed design, alone, each where it is in the design.
 
-Another clock changes their parameters and nothing else (:mod:`qornn_hw.boards.clock`), so that a placement
-stands. What they look like in the text of a placed design, nextpnr tells: it places them alone, with one
-clock and with the other, and what differs is what must differ in the design. That takes seconds where placing
-it again takes minutes, and gives the same text, byte for byte.
+Another clock changes their parameters and nothing else (:mod:`qornn_hw.boards.clock`), so the placement can
+stay. nextpnr places these cells alone, once with either clock. The lines in which the two texts differ must
+change in the placed design. This takes seconds; a second placement takes minutes and gives the same text, byte
+for byte.
 """
 
 import json

@@ -52,6 +52,18 @@ def find_yosys() -> str:
 
 def check_yosys(program: str) -> None:
     """Raise a ToolError unless a Yosys that the user chose runs and says its version."""
+    said, how = _version_text(program)
+    if how is None and not said.startswith("Yosys "):
+        how = "does not say that it is Yosys"
+    if how is not None:
+        raise ToolError(
+            f"the environment variable YOSYS must name a Yosys that works, but {program!r} -V {how}; "
+            "unset it to use the pip one"
+        )
+
+
+def _version_text(program: str) -> tuple[str, str | None]:
+    """Return what ``-V`` prints, and what went wrong; None if nothing did."""
     try:
         done = subprocess.run(
             [program, "-V"],
@@ -60,16 +72,10 @@ def check_yosys(program: str) -> None:
             timeout=300,
             env=os.environ | tool_cache(),
         )
-        how = None if done.returncode == 0 else f"ends with exit code {done.returncode}"
-        if how is None and not done.stdout.startswith(b"Yosys "):
-            how = "does not say that it is Yosys"
     except (OSError, subprocess.TimeoutExpired) as error:
-        how = f"does not run: {error}"
-    if how is not None:
-        raise ToolError(
-            f"the environment variable YOSYS must name a Yosys that works, but {program!r} -V {how}; "
-            "unset it to use the pip one"
-        )
+        return "", f"does not run: {error}"
+    how = None if done.returncode == 0 else f"ends with exit code {done.returncode}"
+    return done.stdout.decode("utf-8", "replace"), how
 
 
 def run_yosys(script: str, purpose: str) -> str:
@@ -104,13 +110,7 @@ def run_yosys(script: str, purpose: str) -> str:
 @lru_cache
 def _version(program: str) -> tuple[int, int]:
     """Return the version of a Yosys; (0, 0) if it says none."""
-    try:
-        done = subprocess.run(
-            [program, "-V"], capture_output=True, check=False, timeout=300, env=os.environ | tool_cache()
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0, 0
-    found = re.match(rb"Yosys (\d+)\.(\d+)", done.stdout)
+    found = re.match(r"Yosys (\d+)\.(\d+)", _version_text(program)[0])
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of
 from qornn_hw.errors import MismatchError
 from qornn_hw.ir.interpreter import Interpreter
-from qornn_hw.ir.kinds import OutputMode
 
 __all__ = ["AnswerWord", "InputWord", "Observation", "compare_observations", "expected_answers"]
 
@@ -96,7 +95,7 @@ def _expect(
     answer_places: list[_Place] = []
     state = model.initial_state(1)
     step = 0
-    every = net.readout.mode is OutputMode.EVERY_STEP
+    every = net.every_step
     for at in range(0, len(inputs) - per_step + 1, per_step):
         words = inputs[at : at + per_step]
         if words[0][1]:

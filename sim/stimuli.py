@@ -18,6 +18,7 @@ from qornn_hw.cells.elman_network import (
     OutputMode,
     WeightBits,
 )
+from qornn_hw.data.random_inputs import random_inputs
 from qornn_hw.files.scale_consistency import scales_for
 from qornn_hw.ir.formats import IntFormat, Rounding, scale_to_multiplier
 
@@ -195,12 +196,7 @@ def is_lively(network: IntegerNetwork) -> bool:
 
 def random_sequences(network: AnyNetwork, *, batch: int, steps: int, seed: int) -> list[IntArray]:
     """Return ``batch`` sequences of uniformly random inputs, (steps,) symbols or (steps, m) vectors."""
-    rng = np.random.default_rng(seed)
-    source = operations_of(network).input
-    if source.one_hot:
-        return list(rng.integers(0, source.size, (batch, steps), dtype=np.int64))
-    shape = (batch, steps, source.size)
-    return list(rng.integers(source.format.min, source.format.max + 1, shape, dtype=np.int64))
+    return list(random_inputs(operations_of(network).input, batch=batch, steps=steps, seed=seed))
 
 
 def corner_sequences(network: AnyNetwork, *, steps: int) -> dict[str, IntArray]:

@@ -67,8 +67,9 @@ def test_the_scale_of_a_logit():
 @pytest.mark.parametrize("mode", list(OutputMode))
 @pytest.mark.parametrize("fields", [{}, one_hot_fields(3)], ids=["vector", "one-hot"])
 def test_products_of_a_step(mode, fields):
-    """Those of the parameters' own count; of a stack every term of every row."""
+    """N n, n m of a vector, p n where every step is answered; of a stack every term of every row."""
     net = make_network(n=5, m=3, p=2, seed=1, output_mode=mode, **fields)
-    assert macs_per_step(net) == macs_per_step(lower(net)) == net.macs_per_step
+    due = 25 + (15 if net.vector_input else 0) + (10 if mode is OutputMode.EVERY_STEP else 0)
+    assert macs_per_step(net) == macs_per_step(lower(net)) == due
     rows = [op for op in STACK.operations if op.op == "mat_vec"]
     assert macs_per_step(STACK) == sum(term.weights.size for row in rows for term in row.terms)

@@ -7,7 +7,7 @@ from sampling import mark_unsampled
 
 
 class Case:
-    """What a collected test is to the sampling."""
+    """A collected test, as far as the sampling looks at it."""
 
     def __init__(self, indices, count=4):
         self.path, self.originalname, self.count = "file", "test", count

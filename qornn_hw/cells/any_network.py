@@ -12,7 +12,6 @@ from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.interpreter import Interpreter
 from qornn_hw.ir.intervals import Ranges, value_ranges
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.ir.network import Network
 
 __all__ = [
@@ -25,6 +24,7 @@ __all__ = [
     "operations_of",
     "output_scale",
     "ranges_of",
+    "state_facts",
 ]
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -94,6 +94,11 @@ def output_scale(network: AnyNetwork) -> float:
     return operations.scales[operations.readout.logits.name]
 
 
+def state_facts(network: Network) -> dict[str, dict[str, int]]:
+    """Return entries and bits of each state by name, as plain data."""
+    return {s.name: {"units": s.size, "bits": s.format.bits} for s in network.states.values()}
+
+
 def macs_per_step(network: AnyNetwork) -> int:
     """Return the multiply-accumulates of the matrix products of a step within a sequence.
 
@@ -101,7 +106,6 @@ def macs_per_step(network: AnyNetwork) -> int:
     multiplies nothing.
     """
     operations = operations_of(network)
-    answered = operations.readout.mode is OutputMode.EVERY_STEP
     rows = [row for layer in operations.layers for group in layer.groups for row in group.rows]
-    rows += [operations.readout.logits] * answered
+    rows += [operations.readout.logits] * operations.every_step
     return sum(term.weights.size for row in rows for term in row.terms if not term.one_hot)

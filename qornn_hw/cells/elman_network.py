@@ -306,14 +306,3 @@ class IntegerNetwork:
         if self.pieces is not None:
             return self.pieces.index_bits
         return self.state_bits if self.table is None else (len(self.table) - 1).bit_length()
-
-    @property
-    def macs_per_step(self) -> int:
-        """Multiply-accumulates that a step within a sequence needs.
-
-        ``n n + n m``, and ``p n`` where every step is answered. A one-hot input selects its column and
-        multiplies nothing, so m counts 0 there.
-        """
-        n, m, p = self.hidden_size, self.input_size, self.output_size
-        answer = p * n if self.output_mode is OutputMode.EVERY_STEP else 0
-        return n * n + (n * m if self.vector_input else 0) + answer

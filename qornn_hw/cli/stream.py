@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of
 from qornn_hw.data.inference import Answers, InputConverter
 from qornn_hw.errors import DataError, FormatError, MismatchError
-from qornn_hw.ir.kinds import OutputMode
 
 __all__ = ["LineStream", "StepHost", "StreamResult", "read_lines"]
 
@@ -133,7 +132,7 @@ class LineStream:
         self._values: dict[str, IntArray] = {}
         operations = self._model.network
         self._input, self._kind = operations.input, operations.readout.answer.kind
-        self._every = operations.readout.mode is OutputMode.EVERY_STEP
+        self._every = operations.every_step
         # Line and step that wait for the line behind them.
         self._held: tuple[int, IntArray] | None = None
         self._within = False
@@ -196,10 +195,7 @@ class LineStream:
     def _say_clipped(self, number: int, values: NDArray[Any]) -> None:
         source = self._input
         channel = int(np.flatnonzero(self.inputs.clipped)[0])
-        step, offset = (
-            np.broadcast_to(np.asarray(value, dtype=np.float64), source.size)[channel]
-            for value in (source.scale, source.offset)
-        )
+        step, offset = source.scales[channel], source.offsets[channel]
         low, high = (end * step + offset for end in (source.format.min, source.format.max))
         self._warn(
             f"line {number}: {values[channel]:g} in channel {channel} lies outside {low:.6g} to {high:.6g} "

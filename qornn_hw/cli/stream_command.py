@@ -36,10 +36,9 @@ def run_stream(
 ) -> None:
     """Play the lines of standard input; answers go to standard output, counts to standard error."""
     from qornn_hw.cli.stream import LineStream
-    from qornn_hw.ir.kinds import OutputMode
 
     network = net.network
-    if net.operations.readout.mode is OutputMode.LAST_STEP:
+    if not net.operations.every_step:
         _tell(
             "the network answers the last step of a sequence only: an answer comes at an empty line, at "
             "`reset` and at the end"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainEngine"]
 
-# What a memory holds, by the end of its path.
+# The contents of each memory, by the end of its path in the Verilog.
 MEMORY_MEANINGS = {
     "readout.weights": "V, a word a unit and sweep: the weights of the logits of that sweep",
     "weights": "a word a row and pass: a weight for each column, the first in the lowest bits",

@@ -21,7 +21,6 @@ from qornn_hw.compiler.schedule import Schedule
 from qornn_hw.compiler.weight_store import WeightStore
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.ir.network import Network
 
 __all__ = ["CORE_VERSION", "Design", "compile_network", "compile_schedule"]
@@ -63,12 +62,12 @@ class Design:
 
     @property
     def operations(self) -> Network:
-        """What is computed, as operations."""
+        """The network as operations."""
         return operations_of(self.network)
 
     @property
     def elman(self) -> IntegerNetwork:
-        """What is computed, where it is the parameters of an Elman cell, as on every chain.
+        """The network as parameters of an Elman cell, which every network on a chain is.
 
         Raises:
             FormatError: it is of other cells.
@@ -161,7 +160,7 @@ class Design:
     @property
     def every_step(self) -> bool:
         """Whether every step is answered, or the last one of a sequence only."""
-        return self.operations.readout.mode is OutputMode.EVERY_STEP
+        return self.operations.every_step
 
     @property
     def state_words(self) -> int:

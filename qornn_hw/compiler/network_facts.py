@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from qornn_hw.cells.any_network import AnyNetwork
+from qornn_hw.cells.any_network import AnyNetwork, state_facts
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.ir.network import Network
 
@@ -70,7 +70,7 @@ def model_facts(network: AnyNetwork) -> dict[str, Any]:
         "weight_bits": max((term.bits for row in rows for term in row.terms if not term.one_hot), default=1),
         "state_bits": max(state.format.bits for state in states),
         "activation": None,
-        "states": {state.name: {"units": state.size, "bits": state.format.bits} for state in states},
+        "states": state_facts(network),
     }
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.data.sequences import pad
 from qornn_hw.errors import FormatError, OutputError
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.storage.output_folder import work_folder
 
 __all__ = ["check_answer_file", "check_form", "write_answers"]
@@ -39,7 +38,7 @@ def check_form(out: Path, sequences: Sequence[NDArray[Any]], network: AnyNetwork
     Raises:
         FormatError: the answers have different lengths, and the file is not a ``.npz`` file.
     """
-    if out.suffix == ".npz" or operations_of(network).readout.mode is OutputMode.LAST_STEP:
+    if out.suffix == ".npz" or not operations_of(network).every_step:
         return
     lengths = {len(sequence) for sequence in sequences}
     if len(lengths) > 1:

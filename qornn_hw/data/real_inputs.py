@@ -107,7 +107,7 @@ def clipped_text(network: AnyNetwork | Input, found: QuantizedInputs) -> str | N
         return None
     worst = int(found.clipped.argmax())
     form = input_of(network)
-    step, offset = (np.broadcast_to(np.asarray(v), form.size)[worst] for v in (form.scale, form.offset))
+    step, offset = form.scales[worst], form.offsets[worst]
     return (
         f"{int(found.clipped.sum())} of {found.entries * form.size} input entries lay outside the input's "
         f"format and were clipped, most of them in channel {worst} ({int(found.clipped[worst])} of "

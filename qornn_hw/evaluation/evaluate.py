@@ -17,6 +17,7 @@ from qornn_hw.cells.any_network import (
     operations_of,
     output_scale,
     ranges_of,
+    state_facts,
 )
 from qornn_hw.cells.elman_bounds import accumulator_bounds
 from qornn_hw.counts import check_limit
@@ -68,8 +69,8 @@ def _runners(
 ) -> Iterator[tuple[str, Answer]]:
     """Yield each wanted rung as a function from integer inputs to logits in real units.
 
-    Of a network of operations only the integers are known. Where the targets are classes, the logits are
-    relative to the network's threshold, if it has one.
+    A network of operations has the integers only. If the targets are classes, the logits are relative to the
+    network's threshold, if it has one.
     """
     if isinstance(checkpoint, Checkpoint):
         yield from _real_runners(checkpoint, rungs)
@@ -291,7 +292,7 @@ def info(checkpoint: AnyCheckpoint) -> dict[str, Any]:
         "output_accumulator_bits": bounds.output_bits,
         "orthogonality": _orthogonality(checkpoint),
         "memory_bits": memory | {"total": sum(memory.values())},
-        "macs_per_step": net.macs_per_step,
+        "macs_per_step": macs_per_step(net),
         "task": checkpoint.task,
         "metrics": _shown_metrics(checkpoint),
         # The training curve is left out; it is for plots.
@@ -314,9 +315,7 @@ def _info_of_operations(checkpoint: NetworkCheckpoint) -> dict[str, Any]:
     }
     return {
         "layers": len(net.layers),
-        "states": {
-            state.name: {"units": state.size, "bits": state.format.bits} for state in net.states.values()
-        },
+        "states": state_facts(net),
         "input_size": source.size,
         "output_size": net.output_size,
         "input": str(source.kind),

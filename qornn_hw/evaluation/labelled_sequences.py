@@ -25,7 +25,6 @@ from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.data.inference import classes_of
 from qornn_hw.data.sequences import FILE_FORM, require_finite, sequences_in, sequences_of
 from qornn_hw.errors import DataError, FormatError
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.quantization.float_model import dequantized_inputs
 from qornn_hw.storage.array_archive import read_user_arrays
 
@@ -110,7 +109,7 @@ class Score:
     def __init__(self, network: AnyNetwork, targets: Sequence[NDArray[Any]]) -> None:
         first = targets[0]
         operations = operations_of(network)
-        p, every = operations.output_size, operations.readout.mode is OutputMode.EVERY_STEP
+        p, every = operations.output_size, operations.every_step
         self.classes = first.dtype.kind in "iu"
         self.by_step = first.ndim == (1 if self.classes else 2)
         self.targets = targets

@@ -34,13 +34,9 @@ class _Interface:
     def of(cls, network: AnyNetwork) -> "_Interface":
         """Return the interface of a network."""
         operations = operations_of(network)
-        source, shape = operations.input, (operations.input.size,)
-        steps, offsets = (
-            np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
-            for value in (source.scale, source.offset)
-        )
-        mode = operations.readout.mode
-        return cls(source.size, source.kind, source.format, steps, offsets, operations.output_size, mode)
+        source, mode = operations.input, operations.readout.mode
+        numbers = source.scales, source.offsets
+        return cls(source.size, source.kind, source.format, *numbers, operations.output_size, mode)
 
 
 def check_task(description: dict[str, Any], network: AnyNetwork) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.intervals import Ranges, check_ranges, value_ranges
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.ir.network import Input, Network
 from qornn_hw.ir.ops import Assign, Operation
 
@@ -131,7 +130,7 @@ class Interpreter:
         batch, steps = x.shape[:2]
         last = _last_steps(lengths, batch, steps)
         state = self._checked_state(initial_state, batch)
-        every = self.network.readout.mode is OutputMode.EVERY_STEP
+        every = self.network.every_step
         sizes = self.network.sizes
         given = self.network.input.name
         names = dict.fromkeys([*state, *(name for name in self._read if name != given)])
@@ -167,7 +166,7 @@ class Interpreter:
         x = self.check_inputs(inputs)
         batch, steps = x.shape[:2]
         state = self._checked_state(initial_state, batch)
-        every = self.network.readout.mode is OutputMode.EVERY_STEP
+        every = self.network.every_step
         logits = np.empty((batch, steps if every else 1, self.network.output_size), dtype=np.int64)
         for t in range(steps):
             state, values = self.step(state, x[:, t])

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
@@ -30,6 +31,8 @@ from qornn_hw.ir.ops.operation import (
 )
 
 __all__ = ["Group", "Input", "Layer", "Network", "Readout", "State"]
+
+FloatArray = NDArray[np.float64]
 
 INPUT_BITS_MAX = 16
 STATE_BITS_MAX = 32
@@ -97,6 +100,16 @@ class Input:
     def one_hot(self) -> bool:
         """Whether a step brings an index."""
         return self.kind is InputKind.ONE_HOT
+
+    @property
+    def scales(self) -> FloatArray:
+        """The real worth of a unit of each entry, (m,)."""
+        return np.array(np.broadcast_to(np.asarray(self.scale, dtype=np.float64), (self.size,)))
+
+    @property
+    def offsets(self) -> FloatArray:
+        """The real number that 0 stands for of each entry, (m,)."""
+        return np.array(np.broadcast_to(np.asarray(self.offset, dtype=np.float64), (self.size,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,6 +313,11 @@ class Network:
     def output_size(self) -> int:
         """Logits, p."""
         return self.readout.logits.rows
+
+    @property
+    def every_step(self) -> bool:
+        """Whether every step is answered, or the last one of a sequence only."""
+        return self.readout.mode is OutputMode.EVERY_STEP
 
     def __repr__(self) -> str:
         states = ", ".join(f"{s.name} {s.size} x {s.format.bits} bits" for s in self.states.values())

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from qornn_hw.data.real_inputs import quantize_inputs
 from qornn_hw.data.sequences import equal_length_batches
 from qornn_hw.ir.interpreter import Interpreter
-from qornn_hw.ir.kinds import OutputMode
 from qornn_hw.ir.network import Network
 from qornn_hw.quantization.quality import AGREEMENT_LEAST, CLIPPED_MOST, RELRMS_MOST, percent
 from qornn_hw.quantization.stack import RealStack
@@ -160,7 +159,7 @@ class _Tally:
         found = quantize_inputs(self.network, batch)
         run = interpreter.run(found.integers)
         wanted = stack.run(batch)
-        if self.network.readout.mode is OutputMode.LAST_STEP:
+        if not self.network.every_step:
             wanted = wanted[:, -1:]
         logits = run.logits * self.network.scales[self.network.readout.logits.name]
         self.error += np.square(logits - wanted).sum(axis=(0, 1))

