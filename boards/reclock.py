@@ -2,8 +2,8 @@
 
 Another clock changes their parameters and nothing else (:mod:`qornn_hw.boards.clock`), so the placement can
 stay. nextpnr places these cells alone, once with either clock. The lines in which the two texts differ must
-change in the placed design. This takes seconds; a second placement takes minutes and gives the same text, byte
-for byte.
+change in the placed design. This takes seconds; a second placement takes minutes and gives the same text,
+byte for byte.
 """
 
 import json
