@@ -1,6 +1,6 @@
 """Logits on their way out: argmax, and a queue that never makes the chain wait."""
 
-from typing import Any
+from typing import Any, Self
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from qornn_hw.compiler.chain_schedule import ChainSchedule
 from qornn_hw.compiler.design import Design
-from qornn_hw.compiler.ports import answer_words
+from qornn_hw.ir.kinds import OutputKind
 from qornn_hw.rtl_gen.queue import Queue, RegisterQueue
 from qornn_hw.rtl_gen.words import answer_word_layout
 
@@ -22,7 +22,13 @@ class Answer(wiring.Component):
     answer, long before its logits arrive: a slow reader holds up launches and nothing that is under way.
 
     Parameters:
-        design: sizes and output kind.
+        rows: logits p.
+        kind: what of them is sent.
+        logit_bits: bits of a logit.
+        answer_bits: bits of a word of the answer.
+        held: answers that the queue has room for.
+        queue_depth: words of the queue's memory, a power of two; None for a queue in flip-flops.
+        threshold: the class is 1 where the one logit is above it; None for the index of the largest.
 
     Members:
         logit: In; V g + c of a row of V.
@@ -30,35 +36,55 @@ class Answer(wiring.Component):
         last: In; with it: the answer belongs to the last step of a sequence.
         launch: In; pulse: an answer is launched.
         room: Out; there is room for one more.
-        o: Out(stream); see :func:`qornn_hw.rtl_gen.words.answer_word_layout`; ``design.answer_words`` words
-        an answer.
+        o: Out(stream); see :func:`qornn_hw.rtl_gen.words.answer_word_layout`; the words of each answer.
     """
 
-    def __init__(self, design: Design) -> None:
-        self._design = design
+    def __init__(
+        self,
+        *,
+        rows: int,
+        kind: OutputKind,
+        logit_bits: int,
+        answer_bits: int,
+        held: int,
+        queue_depth: int | None,
+        threshold: int | None = None,
+    ) -> None:
+        self._rows, self._kind, self._threshold = rows, kind, threshold
+        self._answer_bits, self._held, self._queue_depth = answer_bits, held, queue_depth
         super().__init__(
             {
-                "logit": In(signed(ChainSchedule.of(design.schedule).widths.logit_bits)),
+                "logit": In(signed(logit_bits)),
                 "valid": In(1),
                 "last": In(1),
                 "launch": In(1),
                 "room": Out(1, init=1),
-                "o": Out(
-                    stream.Signature(answer_word_layout(ChainSchedule.of(design.schedule).widths.answer_bits))
-                ),
+                "o": Out(stream.Signature(answer_word_layout(answer_bits))),
             }
+        )
+
+    @classmethod
+    def of_design(cls, design: Design) -> Self:
+        """Return the answers of a design on a chain."""
+        s = ChainSchedule.of(design.schedule)
+        return cls(
+            rows=design.elman.output_size,
+            kind=design.elman.output_kind,
+            logit_bits=s.widths.logit_bits,
+            answer_bits=s.widths.answer_bits,
+            held=s.timing.answers_held,
+            queue_depth=None if s.chain.answer_registers else s.timing.answer_queue_depth,
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the hardware."""
         m = Module()
-        s, net = ChainSchedule.of(self._design.schedule), self._design.elman
-        kind, words = net.output_kind, answer_words(net)
-        held, width = s.timing.answers_held, s.widths.answer_bits + 1
+        kind, held, width = self._kind, self._held, self._answer_bits + 1
+        words = self._rows * kind.has_logits + int(kind.has_argmax)
         queue: Queue | RegisterQueue = (
             RegisterQueue(width=width, depth=held * words)
-            if s.chain.answer_registers
-            else Queue(width=width, depth=s.timing.answer_queue_depth - 1)
+            if self._queue_depth is None
+            else Queue(width=width, depth=self._queue_depth - 1)
         )
         m.submodules.queue = queue
 
@@ -68,13 +94,13 @@ class Answer(wiring.Component):
         # A cycle late; launches are further apart.
         m.d.sync += self.room.eq(reserved <= (held - 1) * words)
 
-        row = Signal(range(net.output_size))
+        row = Signal(range(self._rows))
         at_start = Signal(init=1)
-        at_end = row == net.output_size - 1
+        at_end = row == self._rows - 1
         with m.If(self.valid):
             m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), at_start.eq(at_end)]
 
-        layout = answer_word_layout(s.widths.answer_bits)
+        layout = answer_word_layout(self._answer_bits)
         word = data.View(layout, queue.w_data)
         if kind.has_logits:
             m.d.comb += [
@@ -83,7 +109,7 @@ class Answer(wiring.Component):
                 queue.w_en.eq(self.valid),
             ]
         if kind.has_argmax:
-            largest = self._index_of_largest(m, row, at_start)
+            largest = self._class(m, row, at_start)
             done, done_last = Signal(), Signal()
             m.d.sync += [done.eq(self.valid & at_end), done_last.eq(self.last)]
             # No logit can come in this cycle: the sequencer keeps answers a cycle apart.
@@ -96,6 +122,14 @@ class Answer(wiring.Component):
             queue.o.ready.eq(self.o.ready),
         ]
         return m
+
+    def _class(self, m: Module, row: Value, at_start: Value) -> Value:
+        """Return the class, a cycle after the last logit."""
+        if self._threshold is None:
+            return self._index_of_largest(m, row, at_start)
+        above = Signal()
+        m.d.sync += above.eq(self.logit > self._threshold)
+        return above
 
     def _index_of_largest(self, m: Module, row: Value, at_start: Value) -> Value:
         """Return the lowest index of the largest logit so far, a cycle after that logit.

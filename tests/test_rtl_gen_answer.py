@@ -15,7 +15,7 @@ from qornn_hw.sim.stimuli import random_network, random_sequences
 
 def play(design, answers, ready):
     """Launch each answer as soon as there is room; return the words that come out and when launches were."""
-    answer = Answer(design)
+    answer = Answer.of_design(design)
     out, launches = [], []
     words = len(answers) * design.answer_words
 

@@ -281,7 +281,9 @@ def test_room_is_taken_by_launches_and_given_back_by_readers(registers):
         seed=3, hidden_size=6, input_size=2, output_size=5, output_mode=OutputMode.LAST_STEP,
         output_kind=OutputKind.LOGITS,
     )  # fmt: skip
-    answer = Answer(compile_network(network, columns_per_element=2, elements=2, answer_registers=registers))
+    answer = Answer.of_design(
+        compile_network(network, columns_per_element=2, elements=2, answer_registers=registers)
+    )
 
     async def bench(ctx):
         for held in range(1, 2 if registers else 3):

@@ -101,7 +101,7 @@ class DspCore(wiring.Component):
         m.submodules.sequencer = sequencer = DspSequencer(design)
         m.submodules.operands = operands = OperandMemory(design)
         m.submodules.chain = chain = DspChain(design, preloaded=self._preloaded)
-        m.submodules.answer = answer = Answer(design)
+        m.submodules.answer = answer = Answer.of_design(design)
         m.submodules.requantizer = requantizer = SerialRequantizer(design)
         return _Parts(sequencer, operands, chain, answer, requantizer)
 

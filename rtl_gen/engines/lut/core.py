@@ -131,7 +131,7 @@ class LutCore(wiring.Component):
         m.submodules.operands = operands = OperandMemory(design)
         m.submodules.chain = chain = SystolicChain(design, preloaded=self._preloaded)
         m.submodules.constants = constants = Rom(design.memory("constants"))
-        m.submodules.answer = answer = Answer(design)
+        m.submodules.answer = answer = Answer.of_design(design)
         return _Parts(sequencer, operands, chain, constants, answer)
 
     def _connect_parts(self, m: Module, parts: _Parts) -> None:
