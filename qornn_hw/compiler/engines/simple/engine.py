@@ -7,11 +7,11 @@ from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.engine import Engine, WrongWire
 from qornn_hw.compiler.engines.simple.instruction import Kind
 from qornn_hw.compiler.engines.simple.plan import SimplePlan
-from qornn_hw.compiler.engines.simple.schedule import SimpleSchedule
-from qornn_hw.compiler.engines.simple.sites import sites
+from qornn_hw.compiler.engines.simple.schedule import SimpleSchedule, program_of
 from qornn_hw.compiler.estimate import PRODUCT_CELLS, block_rams
 from qornn_hw.compiler.family import RESOURCE_NAMES, Family, Resources
 from qornn_hw.compiler.memory import Memory
+from qornn_hw.compiler.network_sites import sites
 from qornn_hw.compiler.plan import Plan
 from qornn_hw.compiler.request import Considered, Request
 from qornn_hw.compiler.schedule import Schedule
@@ -120,7 +120,7 @@ class SimpleEngine(Engine):
 
     def sites(self, schedule: Schedule) -> Mapping[str, Site]:
         """Return where numbers of the network are in the memories."""
-        return sites(schedule.network)
+        return sites(schedule.network, lambda network: program_of(network).memories)
 
     def wrong_wires(self, design: "Design") -> Iterable[WrongWire]:
         """Yield an accumulator that never moves up by a digit, and one that never rounds."""

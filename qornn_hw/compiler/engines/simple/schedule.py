@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
-from qornn_hw.cells.any_network import AnyNetwork, operations_of
+from qornn_hw.cells.any_network import AnyNetwork, operations_of, state_order
 from qornn_hw.compiler.engines.simple.lowering import assemble
 from qornn_hw.compiler.engines.simple.plan import SimplePlan
 from qornn_hw.compiler.engines.simple.program import Program
@@ -89,6 +89,11 @@ class SimpleSchedule:
     def longest_step(self) -> int:
         """Cycles of a step that begins a sequence and is answered."""
         return self.program.input_words + 1 + sum(self.program.part_cycles)
+
+    @property
+    def state_order(self) -> tuple[tuple[str, int], ...]:
+        """The entries of the states in the order of the port that shows them."""
+        return state_order(self.network)
 
     def step_parts(self) -> dict[str, int]:
         """Return the cycles of each part of a step, in order."""

@@ -1,11 +1,10 @@
-"""Where the numbers of a network are in the memories of the simple engine."""
+"""Where the numbers of a network are in the memories of a core: where these change if the numbers change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.cells.elman_network import IntegerNetwork
-from qornn_hw.compiler.engines.simple.schedule import program_of
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.site import Site
 from qornn_hw.ir.network import Network
@@ -16,16 +15,20 @@ __all__ = ["sites"]
 _WEIGHTS = {"recurrent_weight": "recurrent", "input_weight": "input", "output_weight": "output"}
 
 
-def sites(network: AnyNetwork) -> dict[str, Site]:
-    """Return where numbers are, by what they are: where the memories change if the numbers change.
+def sites(network: AnyNetwork, memories_of: Callable[[AnyNetwork], tuple[Memory, ...]]) -> dict[str, Site]:
+    """Return where numbers are, by what they are.
 
-    Numbers whose change makes a program of another shape are left out.
+    Numbers whose change makes memories of another shape are left out.
+
+    Args:
+        network: whose numbers.
+        memories_of: gives the memories of a network, in one order for all.
     """
-    memories, found = program_of(network).memories, {}
+    memories, found = memories_of(network), {}
     changes: Iterator[tuple[str, AnyNetwork]]
     changes = _changed(network) if isinstance(network, IntegerNetwork) else _changed_operations(network)
     for name, changed in changes:
-        for old, new in zip(memories, program_of(changed).memories, strict=True):
+        for old, new in zip(memories, memories_of(changed), strict=True):
             if old.fields == new.fields and old.depth == new.depth and old.words != new.words:
                 found[name] = _first_difference(old, new)
                 break
@@ -60,7 +63,9 @@ def _changed_operations(network: Network) -> Iterator[tuple[str, Network]]:
         yield f"{op.name}.bias", _with(network, op, replace(op, bias=~op.bias))
     for layer in network.layers:
         for state in layer.states:
-            states = tuple(replace(s, initial=s.initial ^ 1) if s is state else s for s in layer.states)
+            # The highest bit below a sign.
+            bit = 1 << max(0, state.format.bits - 2)
+            states = tuple(replace(s, initial=s.initial ^ bit) if s is state else s for s in layer.states)
             layers = tuple(replace(one, states=states) if one is layer else one for one in network.layers)
             yield f"{state.name}.initial", replace(network, layers=layers)
 
