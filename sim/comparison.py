@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of
+from qornn_hw.cells.any_network import AnyNetwork, answer_integers, interpreter_of, state_order
 from qornn_hw.errors import MismatchError
 from qornn_hw.ir.interpreter import Interpreter
 
@@ -53,11 +53,21 @@ def expected_answers(network: AnyNetwork, logits: IntArray, last: bool) -> list[
     return [(word, int(last and index == len(words) - 1)) for index, word in enumerate(words)]
 
 
-def compare_observations(network: AnyNetwork, observations: Iterable[Observation]) -> int:
+def compare_observations(
+    network: AnyNetwork,
+    observations: Iterable[Observation],
+    order: Sequence[tuple[str, int]] | None = None,
+) -> int:
     """Compare what was seen with what the model gives for the same inputs; return the integers compared.
 
     The model is fed with the words that the hardware took. A word with ``first``, and the first word after a
     reset, starts from the initial state; without it the state goes on.
+
+    Args:
+        network: the model.
+        observations: what was seen.
+        order: the entries of the states, by name and unit, as the hardware writes them; state by state where
+            None.
 
     Raises:
         MismatchError: the first integer that differs, is missing or is too many.
@@ -65,7 +75,9 @@ def compare_observations(network: AnyNetwork, observations: Iterable[Observation
     model = interpreter_of(network)
     compared = sequence = 0
     for observation in observations:
-        units, unit_places, answers, answer_places, sequence = _expect(model, observation.inputs, sequence)
+        units, unit_places, answers, answer_places, sequence = _expect(
+            model, observation.inputs, sequence, order or state_order(network)
+        )
         if observation.states is not None:
             compared += _compare(observation.states, units, unit_places, observation.complete)
         compared += _compare(
@@ -80,15 +92,11 @@ def compare_observations(network: AnyNetwork, observations: Iterable[Observation
 
 
 def _expect(
-    model: Interpreter, inputs: Sequence[InputWord], sequence: int
+    model: Interpreter, inputs: Sequence[InputWord], sequence: int, order: Sequence[tuple[str, int]]
 ) -> tuple[list[int], list[_Place], list[AnswerWord], list[_Place], int]:
     net = model.network
     per_step = 1 if net.input.one_hot else net.input.size
-    places = [
-        f"unit {unit}" if len(net.states) == 1 else f"{name} {unit}"
-        for name, state in net.states.items()
-        for unit in range(state.size)
-    ]
+    places = [f"unit {unit}" if len(net.states) == 1 else f"{name} {unit}" for name, unit in order]
     units: list[int] = []
     answers: list[AnswerWord] = []
     unit_places: list[_Place] = []
@@ -104,7 +112,7 @@ def _expect(
         data = [word[0] for word in words]
         x = np.array(data if net.input.one_hot else [data], dtype=np.int64)
         state, values = model.step(state, x)
-        units += [int(g) for name in net.states for g in state[name][0]]
+        units += [int(state[name][0, unit]) for name, unit in order]
         unit_places += [_Place(sequence, step, place) for place in places]
         if every or last:
             words_out = expected_answers(net, model.logits(values)[0], last)

@@ -204,7 +204,7 @@ class Play:
             )
             for segment, seen in zip(self.plan["segments"], record["segments"], strict=True)
         ]
-        compared = compare_observations(design.network, observations)
+        compared = compare_observations(design.network, observations, design.schedule.state_order)
         for segment, seen in zip(self.plan["segments"], record["segments"], strict=True):
             wanted = segment["words"]
             if seen["words"] != wanted[: len(seen["words"])] or (

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,12 @@ class Vectors:
 def golden_vectors(design: Design, sequences: Sequence[IntArray]) -> Vectors:
     """Return what the integer model gives for sequences, each from the initial state on."""
     net, model = design.network, interpreter_of(design.network)
-    bits = design.input_format.bits
+    bits, order = design.input_format.bits, design.schedule.state_order
     inputs, units, answers, facts = [], [], [], []
     for given in sequences:
         sequence = check_sequence(net, given)
         run = model.run(sequence[np.newaxis])
-        hidden = np.concatenate(list(run.states.values()), axis=2)
+        hidden = np.stack([run.states[name][:, :, unit] for name, unit in order], axis=2)
         inputs += [
             data & ((1 << bits) - 1) | first << bits | last << (bits + 1)
             for data, first, last in input_words(sequence)
@@ -329,7 +330,7 @@ def _fields(design: Design, name: str, vectors: Vectors, images: Sequence[Memory
 def _meaning(design: Design, path: str) -> str:
     """Return what a memory holds, by the end of its path in the Verilog."""
     meanings = design.engine.memory_meanings.items()
-    found = [text for end, text in meanings if f".{path}".endswith(f".{end}")]
+    found = [text for end, text in meanings if fnmatchcase(f".{path}", f"*.{end}")]
     assert found, f"the {design.engine.name} engine must say what {path} holds"
     return found[0]
 

@@ -25,6 +25,7 @@ __all__ = [
     "output_scale",
     "ranges_of",
     "state_facts",
+    "state_order",
 ]
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -97,6 +98,12 @@ def output_scale(network: AnyNetwork) -> float:
 def state_facts(network: Network) -> dict[str, dict[str, int]]:
     """Return entries and bits of each state by name, as plain data."""
     return {s.name: {"units": s.size, "bits": s.format.bits} for s in network.states.values()}
+
+
+def state_order(network: AnyNetwork) -> tuple[tuple[str, int], ...]:
+    """Return the entries of all states, by the state's name and the unit, state by state."""
+    states = operations_of(network).states.values()
+    return tuple((state.name, unit) for state in states for unit in range(state.size))
 
 
 def macs_per_step(network: AnyNetwork) -> int:

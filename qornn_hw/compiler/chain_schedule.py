@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from qornn_hw.cells.any_network import state_order
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.compiler.chain_plan import Chain, ChainPlan
 from qornn_hw.compiler.phase import Phase
@@ -169,6 +170,11 @@ class ChainSchedule:
     def longest_step(self) -> int:
         """Cycles that no step takes longer than, its answer included, while no stream makes the core wait."""
         return self.placement.passes * self.timing.joint_period + self.timing.step_gap
+
+    @property
+    def state_order(self) -> tuple[tuple[str, int], ...]:
+        """The entries of the states in the order of the port that shows them."""
+        return state_order(self.network)
 
     def step_parts(self) -> dict[str, int]:
         """Return the cycles of each part of a step, in order; their sum is :attr:`cycles_per_step`.

@@ -45,7 +45,8 @@ class Engine(Protocol):
         chosen_unasked: whether the planner considers the engine where the user names none.
         hard_multipliers: whether its core instantiates hard multipliers, so that synthesis must infer none.
         fill_limit: share of the available logic cells that an estimate of the engine may take.
-        memory_meanings: what each memory of the core holds, by the end of its path in the Verilog.
+        memory_meanings: what each memory of the core holds, by the end of its path in the Verilog, in which
+            ``*`` stands for any characters.
     """
 
     name: str

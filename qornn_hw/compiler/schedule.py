@@ -78,6 +78,10 @@ class Schedule(Protocol):
     def longest_step(self) -> int:
         """Cycles that no step takes longer than, its answer included, while no stream makes the core wait."""
 
+    @property
+    def state_order(self) -> tuple[tuple[str, int], ...]:
+        """The entries of the states, by name and unit, in the order of the port that shows them."""
+
     def step_parts(self) -> dict[str, int]:
         """Return the cycles of each part of a step, in order; their sum is :attr:`cycles_per_step`."""
 
