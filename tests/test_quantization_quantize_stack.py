@@ -148,3 +148,10 @@ def test_inputs_that_are_refused(inputs, message):
     """Another number of channels, and numbers that are not finite."""
     with pytest.raises(qornn_hw.QornnError, match=message):
         quantized_stack(STACK, inputs)
+
+
+def test_a_cell_without_a_recurrent_matrix():
+    """A minGRU alone: its recurrent matrices have 0 bits."""
+    stack = RealStack((real_cell("minGRU", 5, 3, RNG),), RNG.normal(size=(2, 5)), np.zeros(2))
+    made = quantized_stack(stack, X, weight_bits=8, state_bits=10)
+    assert made.metrics["quality"]["bits"]["weights"] == {"recurrent": 0, "input": 8, "output": 8}

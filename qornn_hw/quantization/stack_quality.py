@@ -99,8 +99,9 @@ class StackQuality:
             },
             "bits": {
                 "weights": {
-                    "recurrent": max(t.bits for t in rows if t.value in net.states) if net.states else 0,
-                    "input": max(t.bits for t in rows if t.value == net.input.name),
+                    # A minGRU has no recurrent matrix.
+                    "recurrent": max((t.bits for t in rows if t.value in net.states), default=0),
+                    "input": max((t.bits for t in rows if t.value == net.input.name), default=0),
                     "output": net.readout.logits.terms[0].bits,
                 },
                 "state": max(state.format.bits for state in net.states.values()),
