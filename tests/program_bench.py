@@ -66,7 +66,7 @@ def expected(network, words):
     return states, answers
 
 
-def play(core, words, *, idle=0.0, block=0.0, resets=(), seed=0, cycles=None):
+def play(core, words, *, idle=0.0, block=0.0, resets=(), seed=0, cycles=None, rest=3):
     """Play words; begin anew after a reset in each of the given cycles; return the segments.
 
     Args:
@@ -77,6 +77,7 @@ def play(core, words, *, idle=0.0, block=0.0, resets=(), seed=0, cycles=None):
         resets: cycles.
         seed: of the pauses.
         cycles: the end; where None, when nothing has happened for a while.
+        rest: cycles in which nothing happens behind the last word while the core is ready for another.
     """
     choose, reset = random.Random(seed), Signal()
     segments = [Segment()]
@@ -120,7 +121,7 @@ def play(core, words, *, idle=0.0, block=0.0, resets=(), seed=0, cycles=None):
                 now.states.append(state)
                 quiet = 0
             cycle += 1
-            if at == len(words) and taken and not given and quiet > 3 and cycle > max(resets, default=0):
+            if at == len(words) and taken and not given and quiet > rest and cycle > max(resets, default=0):
                 return
 
     simulator = Simulator(check_addresses(ResetInserter(reset)(core)))

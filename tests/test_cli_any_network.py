@@ -37,8 +37,8 @@ def test_estimate_and_boards(run, model):
     """The engine that can, what it takes, and what fits a board; a chain is refused in one line."""
     code, output, _ = run("estimate", model, "--json", "--explain")
     value = json.loads(output)
-    assert code == 0 and value["engine"] == "simple" and value["model"]["activation"] is None
-    assert [row["engine"] for row in value["considered"]] == ["simple"]
+    assert code == 0 and value["engine"] == "tile" and value["model"]["activation"] is None
+    assert {row["engine"] for row in value["considered"]} == {"tile"}
     code, output, _ = run("boards", model, "--board", "upduino", "--json")
     assert code == 0 and json.loads(output)["boards"][0]["fits"]
     code, _, errors = run("estimate", model, "--engine", "dsp")
@@ -84,7 +84,7 @@ def test_an_engine_that_cannot_is_never_replaced(run, model):
 def test_no_room_for_other_weights(run, model):
     """`build --reloadable` says why the engine has no room."""
     code, _, errors = run("build", model, "--reloadable", "--out", model.parent / "out")
-    assert code == 2 and "the simple engine must have the program of one network" in errors
+    assert code == 2 and "the tile engine must have the constants of one network" in errors
 
 
 def test_commands_for_one_elman_layer(run, model, tmp_path):

@@ -307,14 +307,15 @@ def compile(
 
     Args:
         net: any network. The engines ``lut`` and ``dsp`` compute one Elman layer and a readout; the other
-            networks, of gated cells and of several layers, have the engine ``simple``.
+            networks, of gated cells and of several layers, have the engine ``tile``, or ``simple`` where that
+            does not fit or cannot compute them.
         board: name of a board, or the path of a Python file that defines one (docs/boards.md); None for a
             core that is for no board.
         lanes: at most so many multiply-accumulates a cycle; what fits where None, without a board 32, or 8
             of the dsp engine.
-        engine: ``lut``, products in logic cells, ``dsp``, in hard multipliers, or ``simple``, one multiplier
-            for all; where None ``lut`` where it fits, and ``simple`` for a network that no other engine
-            computes.
+        engine: ``lut``, products in logic cells, ``dsp``, in hard multipliers, ``tile``, for gated cells and
+            several layers, or ``simple``, one multiplier for all; where None the first that can compute the
+            network and fits.
         target_rate: steps a second that are enough: the smallest design that does them.
         clock: ``auto`` for the fastest core clock that the placed design reaches, ``oscillator`` for the
             board's own, without a PLL, or MHz.

@@ -59,7 +59,8 @@ EngineOption = Annotated[
         "--engine",
         metavar="|".join(NAMES),
         help="lut: multiplies in logic cells. dsp: in hard multipliers, weights loaded after start-up where "
-        "block RAM is too small. simple: one multiplier, the smallest and slowest. Else lut where it fits.",
+        "block RAM is too small. tile: gated cells and several layers. simple: one multiplier, the smallest "
+        "and slowest. Else the first of them that computes the network and fits.",
     ),
 ]
 RateOption = Annotated[

@@ -16,6 +16,7 @@ __all__ = ["NAMES", "engine_named", "engines"]
 NAMES = (
     "lut",
     "dsp",
+    "tile",
     "simple",
 )
 

@@ -1,0 +1,436 @@
+"""A network on the tile engine: stages, tails, and when everything happens.
+
+The shape of the engine is data (:class:`Shape`); all else follows from it and from the network.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from qornn_hw.cells.any_network import AnyNetwork, operations_of, ranges_of
+from qornn_hw.compiler.engines.tile.digits import CODE_BITS
+from qornn_hw.compiler.engines.tile.nodes import Load, Lookup, MultiplyAdd, Node, Store
+from qornn_hw.compiler.engines.tile.stages import Stage, lane_digits, lanes_of_a_unit, stages_of
+from qornn_hw.compiler.engines.tile.tail_builder import Kept, Tables, build_tail
+from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule, schedule_tail
+from qornn_hw.compiler.ports import input_words_per_step
+from qornn_hw.errors import FormatError
+from qornn_hw.ir.intervals import Ranges, check_ranges
+from qornn_hw.ir.network import Group, Layer, Network
+from qornn_hw.ir.ops import Assign, MatVec, Operation
+
+__all__ = ["Shape", "TileLayout", "layout_of", "refusal"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of the engine can be chosen.
+
+    Attributes:
+        columns: columns of a tile, P, a power of two.
+        lanes: rows of a tile, L.
+        interval: cycles from unit to unit in the tails, G.
+        multipliers: that the tails share.
+        banks: large memories that hold a part of the weights.
+    """
+
+    columns: int
+    lanes: int
+    interval: int
+    multipliers: int
+    banks: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TileLayout:
+    """A network on a shape.
+
+    Attributes:
+        network: as operations.
+        ranges: of its values.
+        shape: of the engine.
+        digits: of a lane, D.
+        unit_lanes: lanes of a unit, R.
+        stages: in order, the readout's last.
+        tails: of each stage but the last.
+        tables: the different tables, entry i at ``i`` modulo its size.
+        kept: the values that are stored.
+    """
+
+    network: Network
+    ranges: Ranges
+    shape: Shape
+    digits: int
+    unit_lanes: int
+    stages: tuple[Stage, ...]
+    tails: tuple[TailSchedule, ...]
+    tables: tuple[tuple[int, ...], ...]
+    kept: Kept
+
+    @property
+    def slot_logits(self) -> int:
+        """Logits of a slot of the readout."""
+        return min(self.unit_lanes, self.shape.interval)
+
+    @property
+    def pass_slots(self) -> int:
+        """Slots of a pass."""
+        return self.shape.lanes // self.unit_lanes
+
+    @property
+    def used_lanes(self) -> int:
+        """Lanes that are built."""
+        return self.pass_slots * self.unit_lanes
+
+    # -- operands -------------------------------------------------------------------------------------
+
+    @cached_property
+    def vectors(self) -> tuple[str, ...]:
+        """The vectors that matrices read, in the order of their first use."""
+        return tuple(dict.fromkeys(phase.vector for stage in self.stages for phase in stage.phases))
+
+    @cached_property
+    def operand_bits(self) -> int:
+        """Signed bits of an operand."""
+        return max(self.ranges.bits(vector) for vector in self.vectors)
+
+    @cached_property
+    def regions(self) -> tuple[tuple[str, str], ...]:
+        """The parts of the operand memory: a vector and which of its copies.
+
+        The input has two, ``0`` and ``1``. A state has two that change places with each step, and the
+        ``initial`` one. Other values have one.
+        """
+        found: list[tuple[str, str]] = []
+        for vector in self.vectors:
+            copies = ["0"]
+            if vector == self.network.input.name:
+                copies = ["0", "1"]
+            elif vector in self.network.states:
+                copies = ["0", "1", "initial"]
+            found += [(vector, copy) for copy in copies]
+        return tuple(found)
+
+    @cached_property
+    def word_bits(self) -> int:
+        """Bits of the address of a word in a region."""
+        words = max(self.words(self.network.sizes[vector]) for vector in self.vectors)
+        return (words - 1).bit_length()
+
+    def is_fresh(self, vector: str, stage: int) -> bool:
+        """Return whether a stage reads what the same step has stored, not the value of the step before."""
+        layer = self.stages[stage].layer
+        owners = [
+            number
+            for number, one in enumerate(self.network.layers)
+            if any(state.name == vector for state in one.states)
+        ]
+        return not owners or owners[0] < layer
+
+    def words(self, columns: int) -> int:
+        """Return the words of a vector."""
+        return -(-columns // self.shape.columns)
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    @property
+    def lane_latency(self) -> int:
+        """Cycles from the issue of a word to the accumulator with its products: A.
+
+        The memories, the choice of the products, the levels of both trees of adders, the accumulator.
+        """
+        return 3 + (self.shape.columns - 1).bit_length() + (self.digits - 1).bit_length()
+
+    def issues(self, stage: Stage) -> int:
+        """Return the words of a pass: W."""
+        return sum(self.words(phase.columns) for phase in stage.phases)
+
+    def passes(self, stage: Stage) -> int:
+        """Return the passes of a stage: N."""
+        return -(-stage.slots // self.pass_slots)
+
+    def pass_cycles(self, stage: Stage) -> int:
+        """Return the cycles from pass to pass, a multiple of the interval: T."""
+        g = self.shape.interval
+        slots = min(self.pass_slots, stage.slots)
+        return -(-max(self.issues(stage), slots * g) // g) * g
+
+    def burst(self, stage: Stage) -> int:
+        """Return the cycles from the first issue of a pass to its first slot in the tail: W + A."""
+        return self.issues(stage) + self.lane_latency
+
+    def tail_end(self, number: int) -> int:
+        """Return the cycle of the last slot in which its last value is stored, or all its sums are taken."""
+        if number < len(self.tails):
+            return max(1, self.tails[number].end)
+        logits, slots = self.network.output_size, self.stages[number].slots
+        return logits - (slots - 1) * self.slot_logits
+
+    def slot_start(self, stage: Stage, slot: int) -> int:
+        """Return when a slot enters the tail, from the first one on."""
+        number, at = divmod(slot, self.pass_slots)
+        return number * self.pass_cycles(stage) + at * self.shape.interval
+
+    def stage_cycles(self, number: int) -> int:
+        """Return the cycles from the first issue of a stage to that of the next one."""
+        stage = self.stages[number]
+        return self.burst(stage) + self.slot_start(stage, stage.slots - 1) + self.tail_end(number) + 1
+
+    @property
+    def state_cycles(self) -> int:
+        """Cycles of all stages but the readout's."""
+        return sum(self.stage_cycles(number) for number in range(len(self.tails)))
+
+    @property
+    def input_cycles(self) -> int:
+        """Cycles that the words of an input take at least, beside the entries that are stored."""
+        stores = sum(
+            stage.slots
+            for stage, tail in zip(self.stages, self.tails, strict=False)
+            for node in tail.nodes
+            if isinstance(node, Store) and node.is_operand
+        )
+        return input_words_per_step(self.network) + stores
+
+    @property
+    def readout_cycles(self) -> int:
+        """Cycles of the readout's stage."""
+        return self.stage_cycles(len(self.tails))
+
+    @cached_property
+    def logit_bits(self) -> int:
+        """Bits of a logit, and of what is added to its sums."""
+        logits = self.network.readout.logits
+        lacking = sum(
+            int(matrix.lacking.max()) << matrix.shift
+            for phase in self.stages[-1].phases
+            for matrix in phase.matrices
+        )
+        reach = int(np.abs(logits.bias).max()) + lacking
+        return max(self.ranges.bits(logits.name), reach.bit_length() + 1)
+
+    # -- memories -------------------------------------------------------------------------------------
+
+    @cached_property
+    def constant_bits(self) -> int:
+        """Bits of a word of constants."""
+        ends = [place.low + place.bits for tail in self.tails for place in tail.places.values()]
+        return max([self.logit_bits, *ends])
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the weights of a tile."""
+        return self.used_lanes * CODE_BITS * self.digits * self.shape.columns
+
+    @property
+    def weight_words(self) -> int:
+        """Tiles of all stages."""
+        return max(2, sum(self.passes(stage) * self.issues(stage) for stage in self.stages))
+
+    def first_constant(self, number: int) -> int:
+        """Return the address of the first word of constants of a stage."""
+        return sum(stage.slots for stage in self.stages[:number]) * self.shape.interval
+
+    @cached_property
+    def phase_bits(self) -> tuple[int, ...]:
+        """Bits of the sums of each phase. Phases are counted from the last one of a pass."""
+        count = max(len(stage.phases) for stage in self.stages)
+        bits = [1] * count
+        for stage in self.stages:
+            for number, phase in enumerate(stage.phases, count - len(stage.phases)):
+                bits[number] = max(bits[number], *(matrix.bits for matrix in phase.matrices))
+        return tuple(bits)
+
+    @cached_property
+    def factor_bits(self) -> tuple[tuple[int, int], ...]:
+        """Bits of the factors of each multiplier."""
+        bits = [(1, 1)] * self.products
+        for tail in self.tails:
+            sizes = {node.name: node.bits for node in tail.nodes}
+            for node in tail.nodes:
+                if isinstance(node, MultiplyAdd):
+                    unit = tail.multipliers[node.name]
+                    a, b = (sizes[f] if isinstance(f, str) else f.bits for f in (node.a, node.b))
+                    bits[unit] = max(bits[unit][0], a), max(bits[unit][1], b)
+        return tuple(bits)
+
+    @cached_property
+    def loaded_states(self) -> frozenset[str]:
+        """States that a tail loads as they were before the step."""
+        return frozenset(load.value for tail in self.tails for load in _loads(tail.nodes) if not load.fresh)
+
+    @cached_property
+    def table_ports(self) -> tuple[int, ...]:
+        """Memories with the contents of each table."""
+        counts = [0] * len(self.tables)
+        for tail in self.tails:
+            for node in tail.nodes:
+                if isinstance(node, Lookup):
+                    counts[node.table] = max(counts[node.table], tail.ports[node.name] + 1)
+        return tuple(counts)
+
+    @cached_property
+    def products(self) -> int:
+        """Multipliers that some tail uses."""
+        return max((unit + 1 for tail in self.tails for unit in tail.multipliers.values()), default=0)
+
+    @cached_property
+    def state_order(self) -> tuple[tuple[str, int], ...]:
+        """The entries of the states in the order in which they are stored."""
+        found: list[tuple[str, int]] = []
+        for stage, tail in zip(self.stages, self.tails, strict=False):
+            stores = [node for node in tail.nodes if isinstance(node, Store) and node.is_state]
+            events = [
+                (self.slot_start(stage, unit) + tail.starts[node.name], node.target, unit)
+                for unit in range(stage.slots)
+                for node in stores
+            ]
+            found += [(target, unit) for _, target, unit in sorted(events)]
+        return tuple(found)
+
+
+def _loads(nodes: tuple[Node, ...]) -> Iterator[Load]:
+    return (node for node in nodes if isinstance(node, Load))
+
+
+def refusal(network: AnyNetwork) -> str | None:
+    """Return why the engine cannot compute a network, None if it can."""
+    try:
+        _checked(operations_of(network))
+    except FormatError as error:
+        return str(error)
+    return None
+
+
+@lru_cache(maxsize=64)
+def layout_of(network: AnyNetwork, shape: Shape) -> TileLayout:
+    """Return a network on a shape.
+
+    Raises:
+        FormatError: the engine cannot compute the network, or the shape is too small for it.
+    """
+    unit_lanes = lanes_of_a_unit(operations_of(network))
+    if shape.lanes < unit_lanes:
+        raise FormatError(f"lanes must be at least {unit_lanes}, those of one unit, not {shape.lanes}")
+    stages, kept, tables, tails = _tails_of(network, shape.interval, shape.multipliers)
+    operations = operations_of(network)
+    return TileLayout(
+        operations,
+        ranges_of(network),
+        shape,
+        lane_digits(operations),
+        unit_lanes,
+        stages,
+        tails,
+        tables,
+        kept,
+    )
+
+
+@lru_cache(maxsize=64)
+def _tails_of(
+    network: AnyNetwork, interval: int, multipliers: int
+) -> tuple[tuple[Stage, ...], Kept, tuple[tuple[int, ...], ...], tuple[TailSchedule, ...]]:
+    """Return stages, stored values, tables and tails: they do not depend on the tile."""
+    operations, ranges = operations_of(network), ranges_of(network)
+    check_ranges(operations, ranges)
+    assigned, behind = _checked(operations)
+    stages = stages_of(operations, ranges, min(lanes_of_a_unit(operations), interval))
+    kept, tables = _kept(operations, stages, assigned, behind), Tables()
+    tails = []
+    for number, stage in enumerate(stages[:-1]):
+        last = number == len(stages) - 2
+        nodes = build_tail(operations, ranges, stage, kept, tables, assigned[number], behind if last else ())
+        try:
+            tails.append(schedule_tail(nodes, interval, multipliers))
+        except ValueError as error:
+            raise FormatError(
+                f"{multipliers} multipliers must suffice for a unit in {interval} cycles: {error}"
+            ) from None
+    return stages, kept, tuple(tables.entries), tuple(tails)
+
+
+def _checked(network: Network) -> tuple[list[dict[str, str]], tuple[Operation, ...]]:
+    """Return the states that each stage assigns with their values, and the operations behind the last stage.
+
+    Raises:
+        FormatError: the engine cannot compute the network.
+    """
+    assigned: list[dict[str, str]] = []
+    for row in (op for op in network.operations if isinstance(op, MatVec)):
+        if any(term.one_hot for term in row.terms):
+            raise FormatError(f"{row.name}: {network.input.name} must be a vector, not an index")
+    for layer in network.layers:
+        assigned += _moves(layer)
+        for group in layer.groups:
+            _check_sizes(network, group)
+    units = network.layers[-1].groups[-1].units
+    for op in network.readout.tail:
+        for name in (op.name, *op.operands):
+            if network.sizes[name] != units:
+                raise FormatError(
+                    f"{name} must have {units} entries, as the last layer, not {network.sizes[name]}"
+                )
+    return assigned, network.readout.tail
+
+
+def _moves(layer: Layer) -> list[dict[str, str]]:
+    """Return what each stage of a layer assigns: a state in the last stage with as many units."""
+    values = {op.name: op.value for group in layer.groups for op in group.tail if isinstance(op, Assign)}
+    found: list[dict[str, str]] = [{} for _ in layer.groups]
+    for state in layer.states:
+        fitting = [k for k, group in enumerate(layer.groups) if group.units == state.size]
+        behind = layer.groups[fitting[-1] + 1 :] if fitting else ()
+        reads = [name for group in behind for op in group.tail for name in (*op.operands, op.name)]
+        own = [row.name for group in behind for row in group.rows]
+        if not fitting or state.name in reads or values[state.name] in (*reads, *own):
+            raise FormatError(
+                f"{state.name} must be assigned in the last group that uses it, which must have "
+                f"{state.size} units"
+            )
+        found[fitting[-1]][state.name] = values[state.name]
+    return found
+
+
+def _check_sizes(network: Network, group: Group) -> None:
+    for op in group.tail:
+        if isinstance(op, Assign):
+            continue
+        for name in (op.name, *op.operands):
+            if network.sizes[name] != group.units:
+                raise FormatError(
+                    f"{name} must have {group.units} entries, as its group, not {network.sizes[name]}"
+                )
+
+
+def _kept(
+    network: Network,
+    stages: tuple[Stage, ...],
+    assigned: list[dict[str, str]],
+    behind: tuple[Operation, ...],
+) -> Kept:
+    operands = {phase.vector for stage in stages for phase in stage.phases} - {network.input.name}
+    loaded: set[str] = set()
+    for number, stage in enumerate(stages[:-1]):
+        assert stage.group is not None
+        own = {row.name for row in stage.group.rows}
+        reads: list[str] = []
+        for op in stage.group.tail:
+            if isinstance(op, Assign):
+                continue
+            reads += op.operands
+            own.add(op.name)
+        reads += assigned[number].values()
+        if number == len(stages) - 2:
+            own |= set(assigned[number])
+            for op in behind:
+                reads += op.operands
+                own.add(op.name)
+            # In front of the readout a state means its new value; elsewhere in the stage the old one.
+            old = {n for op in stage.group.tail if not isinstance(op, Assign) for n in op.operands}
+            old |= set(assigned[number].values())
+            loaded |= old & set(assigned[number])
+        loaded |= set(reads) - own
+    return Kept(frozenset(operands), frozenset(loaded))

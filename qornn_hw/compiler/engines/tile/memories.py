@@ -1,0 +1,192 @@
+"""The memories of a network on the tile engine, with their contents."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.compiler.engines.tile.digits import CODE_BITS, codes
+from qornn_hw.compiler.engines.tile.layout import TileLayout
+from qornn_hw.compiler.engines.tile.nodes import Constant
+from qornn_hw.compiler.engines.tile.stages import Matrix, Stage
+from qornn_hw.compiler.family import SPRAM_WORD_BITS
+from qornn_hw.compiler.memory import Field, Memory
+from qornn_hw.compiler.ports import answer_bits, answer_words
+from qornn_hw.compiler.weight_store import WeightStore
+from qornn_hw.ir.formats import bits_for_range
+
+__all__ = ["ANSWERS_HELD", "answers", "layouts_of", "memories_of", "state_memory", "table_memory"]
+
+# Answers that the queue has room for: one is taken while the next is computed.
+ANSWERS_HELD = 2
+
+IntArray = NDArray[np.int64]
+
+
+def memories_of(p: TileLayout) -> tuple[Memory, ...]:
+    """Return all memories of a core."""
+    tables = (
+        table_memory(p, table, port) for table, count in enumerate(p.table_ports) for port in range(count)
+    )
+    states = (state_memory(p, value) for value in sorted(p.kept.loaded))
+    return (*_weights(p), _operands(p), _constants(p), *tables, *states)
+
+
+def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
+    """Return the layouts of all memories of a core, the answers' queue among them, without contents."""
+    slots = sum(stage.slots for stage in p.stages)
+    tables = (
+        table_memory(p, table, port) for table, count in enumerate(p.table_ports) for port in range(count)
+    )
+    states = (state_memory(p, value) for value in sorted(p.kept.loaded))
+    return (
+        *_weight_layouts(p),
+        Memory("operands", _operand_fields(p), _operand_depth(p), written=True, field_enables=True),
+        Memory(
+            "constants",
+            (Field("word", p.constant_bits, signed=False),),
+            max(2, slots * p.shape.interval),
+        ),
+        *tables,
+        *states,
+        answers(p),
+    )
+
+
+def answers(p: TileLayout) -> Memory:
+    """Return the layout of the queue of answer words."""
+    fields = (Field("data", answer_bits(p.network)), Field("last", 1, signed=False))
+    depth = 1 << (ANSWERS_HELD * answer_words(p.network)).bit_length()
+    return Memory("answers", fields, depth, written=True)
+
+
+def _operand_fields(p: TileLayout) -> tuple[Field, ...]:
+    return tuple(Field(f"operand_{c}", p.operand_bits) for c in range(p.shape.columns))
+
+
+def _operand_depth(p: TileLayout) -> int:
+    return max(2, len(p.regions) << p.word_bits)
+
+
+def table_memory(p: TileLayout, table: int, port: int) -> Memory:
+    """Return a memory with the contents of a table, for one of its ports."""
+    entries = p.tables[table]
+    field = Field("entry", bits_for_range(min(entries), max(entries)))
+    return Memory.of(f"table_{table}_{port}", (field,), ([entry] for entry in entries))
+
+
+def state_memory(p: TileLayout, value: str) -> Memory:
+    """Return the memory of a value that a tail loads: its entries, then the initial ones of a state."""
+    size, bits = p.network.sizes[value], p.ranges.bits(value)
+    depth = max(2, 1 << (size - 1).bit_length())
+    rows = [[0] for _ in range(depth)]
+    if value in p.loaded_states:
+        initial = [[int(entry)] for entry in p.network.states[value].initial]
+        rows += initial + [[0] for _ in range(depth - size)]
+    memory = Memory.of(f"state_{value.replace('.', '_')}", (Field("value", bits),), rows)
+    return replace(memory, written=True)
+
+
+def _weights(p: TileLayout) -> tuple[Memory, ...]:
+    """Return the codes in the order of issue: of each word the lowest bits in large memories."""
+    words = [word for stage in p.stages for word in _stage_words(p, stage)]
+    words += [0] * (p.weight_words - len(words))
+    return tuple(
+        replace(memory, words=tuple(word >> low & ((1 << memory.width) - 1) for word in words))
+        for memory, low in zip(_weight_layouts(p), range(0, p.weight_bits, SPRAM_WORD_BITS), strict=False)
+    )
+
+
+def _weight_layouts(p: TileLayout) -> list[Memory]:
+    """Return the large memories, then that of the bits that are left."""
+    found = []
+    for bank in range(p.shape.banks):
+        bits = min(SPRAM_WORD_BITS, p.weight_bits - bank * SPRAM_WORD_BITS)
+        fields = (Field("word", bits, signed=False),)
+        found.append(Memory(f"weights_{bank}", fields, p.weight_words, store=WeightStore.SPRAM))
+    if (left := p.weight_bits - p.shape.banks * SPRAM_WORD_BITS) > 0:
+        found.append(Memory("weights", (Field("word", left, signed=False),), p.weight_words))
+    return found
+
+
+def _stage_words(p: TileLayout, stage: Stage) -> Iterator[int]:
+    """Yield the words of a stage: lane 0 in the lowest bits."""
+    parts = [[_packed(p, m) for m in _by_lane(p, stage, phase.matrices)] for phase in stage.phases]
+    width = CODE_BITS * p.digits * p.shape.columns
+    for first in range(0, p.passes(stage) * p.pass_slots, p.pass_slots):
+        for phase, matrices in zip(stage.phases, parts, strict=True):
+            for word in range(p.words(phase.columns)):
+                packed = 0
+                for at in range(p.pass_slots):
+                    for position, rows in enumerate(matrices):
+                        if first + at < len(rows):
+                            packed |= rows[first + at][word] << width * (at * p.unit_lanes + position)
+                yield packed
+
+
+def _by_lane(p: TileLayout, stage: Stage, matrices: tuple[Matrix, ...]) -> list[IntArray]:
+    """Return the weights of each lane of a slot, a row for each slot that has one."""
+    if stage.group is not None:
+        return [matrix.weights for matrix in matrices]
+    (matrix,) = matrices
+    return [matrix.weights[j :: p.slot_logits] for j in range(p.slot_logits)]
+
+
+def _packed(p: TileLayout, weights: IntArray) -> list[list[int]]:
+    """Return the codes of each row in words, column 0 and its lowest digit in the lowest bits."""
+    columns = p.shape.columns
+    padded = np.zeros((len(weights), p.words(weights.shape[1]) * columns), dtype=np.int64)
+    padded[:, : weights.shape[1]] = weights
+    found = (
+        codes(padded, p.digits)
+        .reshape(len(weights), p.words(weights.shape[1]), columns * p.digits)
+        .astype(object)
+    )
+    shifts = np.array([CODE_BITS * k for k in range(columns * p.digits)], dtype=object)
+    words: list[list[int]] = (found << shifts).sum(axis=2).tolist()
+    return words
+
+
+def _operands(p: TileLayout) -> Memory:
+    """Return the operand memory: the regions one behind the other, of a power of two of words each."""
+    fields = _operand_fields(p)
+    words = 1 << p.word_bits
+    rows = [[0] * len(fields) for _ in range(_operand_depth(p))]
+    for number, (vector, copy) in enumerate(p.regions):
+        if copy == "initial":
+            for unit, entry in enumerate(p.network.states[vector].initial.tolist()):
+                word, column = divmod(unit, p.shape.columns)
+                rows[number * words + word][column] = entry
+    memory = Memory.of("operands", fields, rows)
+    return replace(memory, written=True, field_enables=True)
+
+
+def _constants(p: TileLayout) -> Memory:
+    """Return the constants: for each slot of each stage a word for each phase."""
+    words: list[int] = []
+    for stage, tail in zip(p.stages, p.tails, strict=False):
+        numbers = [[0] * p.shape.interval for _ in range(stage.slots)]
+        for (name, number), place in tail.places.items():
+            operand = tail.node(name).reads[number][0]
+            assert isinstance(operand, Constant)
+            for slot, value in enumerate(operand.values):
+                numbers[slot][place.phase] |= (value & ((1 << place.bits) - 1)) << place.low
+        words += [word for slot in numbers for word in slot]
+    words += _logit_constants(p)
+    # A memory of one word has no address.
+    return Memory.plain("constants", p.constant_bits, words if len(words) > 1 else words * 2)
+
+
+def _logit_constants(p: TileLayout) -> list[int]:
+    """Return what is added to the sums of each logit, in the lowest bits of its word."""
+    logits, stage = p.network.readout.logits, p.stages[-1]
+    added = logits.bias.copy()
+    for phase in stage.phases:
+        for matrix in phase.matrices:
+            added += matrix.lacking << matrix.shift
+    words = [0] * (stage.slots * p.shape.interval)
+    for row, number in enumerate(added.tolist()):
+        slot, at = divmod(row, p.slot_logits)
+        words[slot * p.shape.interval + at] = number & ((1 << p.logit_bits) - 1)
+    return words

@@ -1,0 +1,115 @@
+"""A network on the tile engine: what it refuses, where entries of states come, what is stored."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hand_networks import make_stack
+from random_operations import draw_network
+from tile_designs import design_of, draw, quantized_cells, sequences_of
+
+from qornn_hw.compiler.engines.tile.layout import Shape, layout_of, refusal
+from qornn_hw.compiler.engines.tile.stages import lane_digits, lanes_of_a_unit
+from qornn_hw.errors import FormatError
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.kinds import InputKind
+from qornn_hw.sim.amaranth_bench import simulate_core_in_python
+from qornn_hw.sim.stimuli import random_network
+
+GRU = quantized_cells([("gru", 10)], 5)
+SHAPE = Shape(columns=4, lanes=9, interval=3, multipliers=3)
+
+
+def test_a_gru():
+    """Three lanes a unit, two phases, three units a pass; the formulas of docs/tile.md."""
+    p = layout_of(GRU, SHAPE)
+    assert (p.digits, p.unit_lanes, p.pass_slots, p.used_lanes) == (2, 3, 3, 9)
+    stage, readout = p.stages
+    assert [(f.vector, f.columns, len(f.matrices)) for f in stage.phases] == [
+        ("x", 5, 3),
+        ("layer0.h", 10, 3),
+    ]
+    assert (p.issues(stage), p.passes(stage), p.pass_cycles(stage)) == (2 + 3, 4, 9)
+    assert p.lane_latency == 3 + 2 + 1
+    assert p.state_cycles == 5 + 6 + 3 * 9 + 0 * 3 + p.tails[0].end + 1
+    assert (readout.slots, p.slot_logits) == (1, 3)
+
+
+def test_a_unit_takes_as_many_lanes_as_its_widest_phase():
+    """An LSTM four, a FastGRNN one."""
+    counts = {"gru": 3, "lstm": 4, "fastgrnn": 1, "minGRU": 2, "gru, reset before": 3}
+    for cell, lanes in counts.items():
+        assert lanes_of_a_unit(quantized_cells([(cell, 4)], 3)) == lanes, cell
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_lanes_have_the_digits_of_the_layers(bits):
+    """V of more bits is taken in chunks, as a phase each."""
+    network = quantized_cells([("gru", 4)], 3, weight_bits=(bits, bits, 8))
+    digits = -(-bits // 2)
+    p = layout_of(network, replace(SHAPE, interval=4))
+    assert lane_digits(network) == digits
+    assert len(p.stages[-1].phases) == -(-4 // digits)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"lanes": 2}, "^lanes must be at least 3, those of one unit, not 2$"),
+        ({"multipliers": 2}, "^2 multipliers must suffice for a unit in 3 cycles: no multiplier is free$"),
+    ],
+)
+def test_shapes_that_are_too_small(change, message):
+    """Lanes of less than a unit, too few multipliers."""
+    with pytest.raises(FormatError, match=message):
+        layout_of(GRU, replace(SHAPE, **change))
+
+
+def test_an_index_is_refused():
+    """A one-hot input has no columns."""
+    network = random_network(seed=0, hidden_size=4, input_size=5, output_size=2, input_kind=InputKind.ONE_HOT)
+    assert refusal(network).endswith("must be a vector, not an index")
+    assert refusal(random_network(seed=0, hidden_size=4, input_size=5, output_size=2)) is None
+
+
+def test_what_is_refused_says_which_value():
+    """Of random networks those with values that a group cannot reach."""
+    reasons = {refusal(draw_network(seed, largest=4)) for seed in range(60)} - {None}
+    assert reasons
+    for reason in reasons:
+        assert "must have" in reason or "must be" in reason
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_order_of_the_states_is_that_of_the_port(seed):
+    """Each entry once; the port of the hardware shows them in this order."""
+    design = draw(seed, units=6)
+    order = design.schedule.state_order
+    states = design.operations.states.values()
+    assert sorted(order) == sorted((s.name, unit) for s in states for unit in range(s.size))
+    (sequence,) = sequences_of(design.operations, [2], seed)
+    simulate_core_in_python(design, [sequence])
+
+
+def test_stored_values_are_those_that_something_reads():
+    """A GRU whose reset gate comes first stores r h for its second group, and z for the second tail."""
+    p = layout_of(quantized_cells([("gru, reset before", 4)], 3), replace(SHAPE, interval=4))
+    assert p.kept.operands == {"layer0.h", "layer0.rh"}
+    assert "layer0.z" in p.kept.loaded and "layer0.h" in p.kept.loaded
+    assert layout_of(GRU, SHAPE).kept.loaded == {"layer0.h"}
+
+
+def test_the_total_of_cycles_is_that_of_the_stages():
+    """Each stage begins where the one before has stored its last value."""
+    p = layout_of(make_stack(3).network, Shape(2, 12, 4, 4))
+    assert p.state_cycles == sum(p.stage_cycles(k) for k in range(len(p.tails)))
+
+
+def test_a_relu_in_front_of_the_readout_is_part_of_the_last_tail():
+    """The interpreter's logits come out."""
+    network = next(n for s in range(20) if (n := make_stack(s).network).readout.tail)
+    design = design_of(network, Shape(2, 12, 4, 4))
+    assert network.readout.tail[0].name in layout_of(network, Shape(2, 12, 4, 4)).kept.operands
+    sequences = sequences_of(network, [3], 0)
+    result = simulate_core_in_python(design, sequences)
+    assert result.integers_compared >= np.size(Interpreter(network).run(sequences[0][None]).logits)
