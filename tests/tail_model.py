@@ -15,6 +15,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Slice,
     Store,
     Sum,
+    Symbol,
 )
 from qornn_hw.ir.formats import Rounding
 
@@ -35,12 +36,19 @@ def rounded(value, node):
     return min(max(found, form.min), form.max)
 
 
+def symbol_weight(node, layout, x, unit):
+    """Return a unit's weight of the symbol x."""
+    row = next(op for op in layout.network.operations if op.name == node.row)
+    (term,) = (term for term in row.terms if term.one_hot)
+    return int(term.weights[unit, x]) if x < term.columns else 0
+
+
 def run_step(layout, x, state):
     """Return the new states, (n,) each by name, and the logits, of one step from the nodes alone.
 
     Args:
         layout: a network on the tile engine.
-        x: its input, (m,).
+        x: its input, (m,), or a symbol.
         state: the old states by name.
     """
     stored, new = {}, {}
@@ -61,6 +69,9 @@ def run_step(layout, x, state):
         for unit in range(stage.slots):
             values = {}
             for node in tail.nodes:
+                if isinstance(node, Symbol):
+                    values[node.name] = symbol_weight(node, layout, int(x), unit)
+                    continue
                 old = stored if getattr(node, "fresh", True) else state
                 values[node.name] = compute(node, values, unit, accumulators, old, layout.tables)
                 if isinstance(node, Store):

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from random_operations import draw_network
 from tile_designs import ENGINE, quantized_cells
 
 from qornn_hw.boards.devices.ice40 import ICE40_HX_LP, ICE40_ULTRAPLUS
+from qornn_hw.compiler.engines.tile.layout import refusal
 from qornn_hw.compiler.family import Resources
 from qornn_hw.compiler.planner import considered, estimate_design, plan
 from qornn_hw.compiler.request import Request
 from qornn_hw.errors import CapacityError, FormatError
-from qornn_hw.ir.kinds import InputKind
 from qornn_hw.sim.stimuli import random_network
 
 ROOM = Resources(lut=4780, ff=4780, bram=28, spram=4, dsp=8)
@@ -89,16 +90,15 @@ def test_large_memories_help_where_block_ram_is_short(request_):
             r"^network must fit the board with the tile engine, which lacks \d+ block RAMs; take fewer",
         ),
         (
-            {"network": random_network(seed=0, hidden_size=4, input_size=5, output_size=2,
-                                       input_kind=InputKind.ONE_HOT)},
+            {"network": next(n for s in range(200) if refusal(n := draw_network(s, largest=4)))},
             CapacityError,
-            "^the tile engine cannot compute the network: .* must be a vector, not an index$",
+            "^the tile engine cannot compute the network: .* must ",
         ),
         ({"lanes": 2}, CapacityError, "^network must have a shape of the tile engine, and has none for"),
     ],
-)  # fmt: skip
+)
 def test_refusals(change, error, message, request_):
-    """Room for other weights, a device that is too small, an index as input, lanes of less than a unit."""
+    """Room for other weights, a device that is too small, another kind of network, too few lanes."""
     with pytest.raises(error, match=message):
         plan(replace(request_, engine="tile", **change))
 

@@ -127,6 +127,7 @@ class TileCore(wiring.Component):
             tail.valid.eq(slots.valid),
             tail.unit.eq(slots.unit),
             tail.starting.eq(sequencer.starting),
+            tail.symbol.eq(source.symbol),
             self.state.valid.eq(tail.state_valid),
             self.state.data.eq(tail.state_data),
             # -- the answer

@@ -29,6 +29,7 @@ class InputBuffer(wiring.Component):
         fill: Out; the bank that it goes to.
         use: Out; the bank of the step that is computed, or of the next one.
         full: Out; the bank of the next step is full.
+        symbol: Out; the last word of the bank ``use``: all of it, where a step has one word.
         first, last: Out; of the next step: it begins, it ends a sequence. The first step behind a reset
             begins one.
     """
@@ -46,6 +47,7 @@ class InputBuffer(wiring.Component):
                 "fill": Out(1),
                 "use": Out(1),
                 "full": Out(1),
+                "symbol": Out(form.bits),
                 "first": Out(1),
                 "last": Out(1),
             }
@@ -57,6 +59,7 @@ class InputBuffer(wiring.Component):
         full = [Signal(name=f"full_{bank}") for bank in range(2)]
         first = [Signal(name=f"first_{bank}", reset_less=True) for bank in range(2)]
         last = [Signal(name=f"last_{bank}", reset_less=True) for bank in range(2)]
+        symbol = [Signal.like(self.symbol, name=f"symbol_{bank}", reset_less=True) for bank in range(2)]
         after_reset = Signal(init=1)
         word, upcoming = self.i.payload, self.use ^ self.busy
         m.d.comb += [
@@ -65,11 +68,13 @@ class InputBuffer(wiring.Component):
             self.full.eq(Mux(upcoming, full[1], full[0])),
             self.first.eq(Mux(upcoming, first[1], first[0])),
             self.last.eq(Mux(upcoming, last[1], last[0])),
+            self.symbol.eq(Mux(self.use, symbol[1], symbol[0])),
         ]
         for bank in range(2):
             with m.If(self.done & (self.use == bank)):
                 m.d.sync += full[bank].eq(0)
             with m.If(self.write & (self.fill == bank)):
+                m.d.sync += symbol[bank].eq(word.data)
                 with m.If(self.index == 0):
                     m.d.sync += [first[bank].eq(word.first | after_reset), after_reset.eq(0)]
                 with m.If(self.index == self._words - 1):

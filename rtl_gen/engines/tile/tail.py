@@ -28,6 +28,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Slice,
     Store,
     Sum,
+    Symbol,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
 from qornn_hw.compiler.memory import Memory
@@ -53,6 +54,7 @@ class Tail(wiring.Component):
         valid: In; a unit is in phase 0 to G - 1.
         unit: In; its number.
         starting: In; the step begins a sequence.
+        symbol: In; the step's, where its input is an index.
         sum_<f>_<j>: In(signed); its accumulators.
         store_<k>: Out; an entry of vector k of :attr:`TileLayout.vectors` comes.
         stored_unit: Out; its number.
@@ -72,6 +74,7 @@ class Tail(wiring.Component):
             "valid": In(1),
             "unit": In(range(units)),
             "starting": In(1),
+            "symbol": In(p.network.input.format.bits),
             "begin": In(1),
             "stored_unit": Out(range(units)),
             "stored": Out(signed(p.operand_bits)),
@@ -98,6 +101,7 @@ class Tail(wiring.Component):
         shared.connect_multipliers()
         shared.connect_tables()
         shared.connect_states(self._memories)
+        shared.connect_symbols(self._memories)
         shared.connect_stores()
         return m
 
@@ -132,6 +136,7 @@ class _Shared:
     table_uses: dict[tuple[int, int], list[_Use]] = field(default_factory=dict)
     state_words: dict[str, Signal] = field(default_factory=dict)
     state_uses: dict[str, list[_Use]] = field(default_factory=dict)
+    symbol_words: dict[str, tuple[Signal, Signal]] = field(default_factory=dict)
     stores: list[_StoreUse] = field(default_factory=list)
     unit_copies: list[Signal] = field(default_factory=list)
     valid_copies: list[Signal] = field(default_factory=list)
@@ -210,6 +215,18 @@ class _Shared:
                 if use.node.target == value:
                     with self.m.If(use.strobe):
                         self.m.d.comb += [ram.w_en.eq(1), ram.w_addr.eq(use.unit), ram.w_data.eq(use.value)]
+
+    def connect_symbols(self, memories: dict[str, Memory]) -> None:
+        """Each row that an index selects weights of has a memory."""
+        for row, (unit, word) in self.symbol_words.items():
+            name = f"symbols_{row.replace('.', '_')}"
+            self.m.submodules[name] = rom = Rom(memories[name])
+            bits = len(self.tail.symbol)
+            self.m.d.comb += [
+                rom.addr[:bits].eq(self.tail.symbol),
+                rom.addr[bits:].eq(unit),
+                word.eq(rom.data),
+            ]
 
     def connect_stores(self) -> None:
         """At most one store a cycle goes to the operands, and at most one to the port of the states."""
@@ -342,6 +359,13 @@ class _Graph:
         shared.state_uses[node.value].append(_Use(self.number, 0, (address,)))
         self.copies[node.name] = [shared.state_words[node.value]]
 
+    def symbol(self, node: Symbol) -> None:
+        """The memory is read in all cycles of the unit."""
+        unit, _ = self.shared.unit_at(self.schedule.starts[node.name])
+        word = Signal(signed(node.bits), name=self.named(node))
+        self.shared.symbol_words[node.row] = unit, word
+        self.copies[node.name] = [word]
+
     def sum(self, node: Sum) -> None:
         """One adder behind the other."""
         total: Any = None
@@ -424,6 +448,7 @@ _BUILT: dict[type[Node], Any] = {
     Accumulator: _Graph.accumulator,
     Load: _Graph.load,
     Sum: _Graph.sum,
+    Symbol: _Graph.symbol,
     MultiplyAdd: _Graph.multiply_add,
     Round: _Graph.round,
     Lookup: _Graph.lookup,

@@ -18,6 +18,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Slice,
     Store,
     Sum,
+    Symbol,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
 from qornn_hw.compiler.estimate import LOADER_CELLS, PRODUCT_CELLS, block_rams
@@ -95,7 +96,7 @@ def tail_cells(p: TileLayout) -> float:
 
 
 def _node_cells(node: Node) -> float:
-    if isinstance(node, (Accumulator, Load, Store)):
+    if isinstance(node, (Accumulator, Load, Store, Symbol)):
         return 0
     if isinstance(node, Sum):
         return node.bits * max(1, len(node.summands) - 1)

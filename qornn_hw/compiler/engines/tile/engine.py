@@ -42,6 +42,7 @@ MEMORY_MEANINGS = {
     "operands": "input and states, the initial ones too",
     "constants": "factors and biases of each unit",
     "tail.table_*": "a table, the entry of each index modulo its size",
+    "tail.symbols_*": "weights of an index: of unit u and symbol x at u << bits | x",
     "tail.state_*": "a value that is kept, then the initial ones of a state",
     "answer.queue": "answer words on their way out",
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from qornn_hw.cells.any_network import AnyNetwork, operations_of, ranges_of
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS
-from qornn_hw.compiler.engines.tile.nodes import Load, Lookup, MultiplyAdd, Node, Store
+from qornn_hw.compiler.engines.tile.nodes import Load, Lookup, MultiplyAdd, Node, Store, Symbol
 from qornn_hw.compiler.engines.tile.stages import Stage, lane_digits, lanes_of_a_unit, stages_of
 from qornn_hw.compiler.engines.tile.tail_builder import Kept, Tables, build_tail
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule, schedule_tail
@@ -19,7 +19,7 @@ from qornn_hw.compiler.ports import input_words_per_step
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.intervals import Ranges, check_ranges
 from qornn_hw.ir.network import Group, Layer, Network
-from qornn_hw.ir.ops import Assign, MatVec, Operation
+from qornn_hw.ir.ops import Assign, Operation
 
 __all__ = ["Shape", "TileLayout", "layout_of", "refusal"]
 
@@ -262,6 +262,11 @@ class TileLayout:
         return frozenset(load.value for tail in self.tails for load in _loads(tail.nodes) if not load.fresh)
 
     @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The rows that an index selects weights of."""
+        return tuple(node for tail in self.tails for node in tail.nodes if isinstance(node, Symbol))
+
+    @cached_property
     def table_ports(self) -> tuple[int, ...]:
         """Memories with the contents of each table."""
         counts = [0] * len(self.tables)
@@ -359,9 +364,12 @@ def _checked(network: Network) -> tuple[list[dict[str, str]], tuple[Operation, .
         FormatError: the engine cannot compute the network.
     """
     assigned: list[dict[str, str]] = []
-    for row in (op for op in network.operations if isinstance(op, MatVec)):
-        if any(term.one_hot for term in row.terms):
-            raise FormatError(f"{row.name}: {network.input.name} must be a vector, not an index")
+    for group in (group for layer in network.layers for group in layer.groups):
+        if all(term.one_hot for row in group.rows for term in row.terms):
+            name = group.rows[0].name
+            raise FormatError(f"{name} or another row of its group must multiply a vector, and none does")
+    if any(term.one_hot for term in network.readout.logits.terms):
+        raise FormatError(f"{network.readout.logits.name} must multiply a vector, not an index")
     for layer in network.layers:
         assigned += _moves(layer)
         for group in layer.groups:

@@ -8,15 +8,24 @@ from numpy.typing import NDArray
 
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS, codes
 from qornn_hw.compiler.engines.tile.layout import TileLayout
-from qornn_hw.compiler.engines.tile.nodes import Constant
+from qornn_hw.compiler.engines.tile.nodes import Constant, Symbol
 from qornn_hw.compiler.engines.tile.stages import Matrix, Stage
 from qornn_hw.compiler.family import SPRAM_WORD_BITS
 from qornn_hw.compiler.memory import Field, Memory
 from qornn_hw.compiler.ports import answer_bits, answer_words
 from qornn_hw.compiler.weight_store import WeightStore
 from qornn_hw.ir.formats import bits_for_range
+from qornn_hw.ir.ops import MatVec
 
-__all__ = ["ANSWERS_HELD", "answers", "layouts_of", "memories_of", "state_memory", "table_memory"]
+__all__ = [
+    "ANSWERS_HELD",
+    "answers",
+    "layouts_of",
+    "memories_of",
+    "state_memory",
+    "symbol_memory",
+    "table_memory",
+]
 
 # Answers that the queue has room for: one is taken while the next is computed.
 ANSWERS_HELD = 2
@@ -30,7 +39,8 @@ def memories_of(p: TileLayout) -> tuple[Memory, ...]:
         table_memory(p, table, port) for table, count in enumerate(p.table_ports) for port in range(count)
     )
     states = (state_memory(p, value) for value in sorted(p.kept.loaded))
-    return (*_weights(p), _operands(p), _constants(p), *tables, *states)
+    symbols = (symbol_memory(p, node) for node in p.symbols)
+    return (*_weights(p), _operands(p), _constants(p), *tables, *states, *symbols)
 
 
 def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
@@ -50,6 +60,7 @@ def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
         ),
         *tables,
         *states,
+        *(_symbol_layout(p, node) for node in p.symbols),
         answers(p),
     )
 
@@ -86,6 +97,23 @@ def state_memory(p: TileLayout, value: str) -> Memory:
         rows += initial + [[0] for _ in range(depth - size)]
     memory = Memory.of(f"state_{value.replace('.', '_')}", (Field("value", bits),), rows)
     return replace(memory, written=True)
+
+
+def symbol_memory(p: TileLayout, node: Symbol) -> Memory:
+    """Return the weights that an index selects: of unit u and symbol x at ``u << bits | x``."""
+    row = next(op for op in p.network.operations if op.name == node.row and isinstance(op, MatVec))
+    (term,) = (term for term in row.terms if term.one_hot)
+    weights = np.zeros((term.rows, 1 << p.network.input.format.bits), dtype=np.int64)
+    weights[:, : term.columns] = term.weights
+    layout = _symbol_layout(p, node)
+    rows = [[weight] for weight in weights.reshape(-1).tolist()]
+    return layout.holding(rows + [[0]] * (layout.depth - len(rows)))
+
+
+def _symbol_layout(p: TileLayout, node: Symbol) -> Memory:
+    units = 1 << (p.network.sizes[node.row] - 1).bit_length()
+    depth = max(2, units << p.network.input.format.bits)
+    return Memory(f"symbols_{node.row.replace('.', '_')}", (Field("weight", node.bits),), depth)
 
 
 def _weights(p: TileLayout) -> tuple[Memory, ...]:

@@ -25,6 +25,7 @@ __all__ = [
     "Store",
     "Sum",
     "Summand",
+    "Symbol",
 ]
 
 
@@ -125,6 +126,17 @@ class Load(Node):
 
     value: str
     fresh: bool
+
+
+@dataclass(frozen=True)
+class Symbol(Node):
+    """A unit's weight of the step's symbol.
+
+    Attributes:
+        row: the name of the MatVec.
+    """
+
+    row: str
 
 
 @dataclass(frozen=True)

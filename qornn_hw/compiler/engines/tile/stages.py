@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.compiler.engines.tile.digits import chunks, complements, digit_count
-from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import bits_for_range
 from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Group, Network
@@ -79,7 +78,8 @@ class Stage:
 def lane_digits(network: Network) -> int:
     """Return the digits of a lane: those of the widest weight of a layer that multiplies a vector."""
     rows = [row for layer in network.layers for group in layer.groups for row in group.rows]
-    return digit_count(max((term.bits for row in rows for term in row.terms), default=1))
+    terms = (term for row in rows for term in row.terms if not term.one_hot)
+    return digit_count(max((term.bits for term in terms), default=1))
 
 
 def lanes_of_a_unit(network: Network) -> int:
@@ -87,7 +87,7 @@ def lanes_of_a_unit(network: Network) -> int:
     counts = []
     for layer in network.layers:
         for group in layer.groups:
-            vectors = [term.value for row in group.rows for term in row.terms]
+            vectors = [term.value for row in group.rows for term in row.terms if not term.one_hot]
             counts += [vectors.count(vector) for vector in vectors]
     return max(counts, default=1)
 
@@ -100,8 +100,6 @@ def stages_of(network: Network, ranges: Ranges, logits_of_a_slot: int) -> tuple[
         ranges: of its values.
         logits_of_a_slot: logits side by side.
 
-    Raises:
-        FormatError: a weight has more digits than a lane and is not the readout's.
     """
     digits, found = lane_digits(network), []
     for number, layer in enumerate(network.layers):
@@ -123,11 +121,11 @@ def stages_of(network: Network, ranges: Ranges, logits_of_a_slot: int) -> tuple[
 
 
 def _matrices(row: MatVec, ranges: Ranges, digits: int) -> list[tuple[str, Matrix]]:
-    """Return the chunks of the terms of a MatVec, each with its vector."""
+    """Return the chunks of the terms of a MatVec that have a vector, each with it."""
     found = []
     for term in row.terms:
         if term.one_hot:
-            raise FormatError(f"{row.name}: {term.value} must be a vector, not an index")
+            continue
         value = ranges.values[term.value]
         for chunk in chunks(term.weights, term.bits, digits):
             weights = chunk.weights - chunk.offset

@@ -28,6 +28,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Store,
     Sum,
     Summand,
+    Symbol,
 )
 from qornn_hw.compiler.engines.tile.stages import Stage
 from qornn_hw.ir.formats import IntFormat, Rounding, bits_for_range
@@ -130,9 +131,9 @@ def build_tail(
 
 @dataclass(frozen=True)
 class _Row:
-    """The sum of some accumulators and a constant for each unit."""
+    """The sum of some accumulators, of a weight of the symbol, and of a constant for each unit."""
 
-    parts: tuple[tuple[Accumulator, int], ...]
+    parts: tuple[tuple[Node, int], ...]
     constant: IntArray
 
 
@@ -146,7 +147,7 @@ class _Builder:
 
     def _rows(self) -> dict[str, _Row]:
         assert self.stage.group is not None
-        parts: dict[str, list[tuple[Accumulator, int]]] = {row.name: [] for row in self.stage.group.rows}
+        parts: dict[str, list[tuple[Node, int]]] = {row.name: [] for row in self.stage.group.rows}
         constants = {row.name: row.bias.copy() for row in self.stage.group.rows}
         for p, phase in enumerate(self.stage.phases):
             for position, matrix in enumerate(phase.matrices):
@@ -154,6 +155,14 @@ class _Builder:
                 self.nodes[node.name] = node
                 parts[matrix.row].append((node, matrix.shift))
                 constants[matrix.row] += matrix.lacking << matrix.shift
+        for row in self.stage.group.rows:
+            for term in row.terms:
+                if term.one_hot:
+                    # An index past the last symbol adds nothing.
+                    bits = bits_for_range(int(term.weights.min()), int(term.weights.max()))
+                    symbol = Symbol(f"symbol.{row.name}", max(2, bits), row.name)
+                    self.nodes[symbol.name] = symbol
+                    parts[row.name].append((symbol, term.shift))
         self.results += list(parts)
         return {name: _Row(tuple(found), constants[name]) for name, found in parts.items()}
 

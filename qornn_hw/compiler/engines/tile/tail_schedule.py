@@ -21,6 +21,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Operand,
     Slice,
     Store,
+    Symbol,
 )
 
 __all__ = ["Place", "TailSchedule", "schedule_tail"]
@@ -158,10 +159,10 @@ def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> T
     """
     lookups = Counter(node.table for node in nodes if isinstance(node, Lookup))
     s = _Scheduling(interval, multipliers, lookups)
-    loads = [node for node in nodes if isinstance(node, Load)]
+    loads = [node for node in nodes if isinstance(node, (Load, Symbol))]
     for load in loads:
         s.starts[load.name], s.shown[load.name] = 0, 1
-    others = [node for node in nodes if not isinstance(node, Load)]
+    others = [node for node in nodes if not isinstance(node, (Load, Symbol))]
     for node in others:
         if not isinstance(node, Store):
             s.start(node, 0)
@@ -169,12 +170,13 @@ def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> T
     for node in others:
         if isinstance(node, Store):
             # A memory shows the word of a unit for an interval: no new one may come before its end.
-            until = [s.starts[load.name] + interval for load in loads if load.value == node.target]
+            reads = (load for load in loads if isinstance(load, Load) and load.value == node.target)
+            until = [s.starts[load.name] + interval for load in reads]
             s.start(node, max(until, default=0))
     return TailSchedule(nodes, interval, s.starts, s.units, s.ports, _places(nodes, s.starts, interval))
 
 
-def _delay_loads(s: _Scheduling, loads: list[Load], others: list[Node]) -> None:
+def _delay_loads(s: _Scheduling, loads: list[Load | Symbol], others: list[Node]) -> None:
     """Read each stored value as late as its first reader allows: a copy fewer for each interval."""
     for load in loads:
         times = [
