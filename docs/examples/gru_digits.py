@@ -83,8 +83,8 @@ def main() -> int:
 
     calibration = real(task, task.training_batch(0, 300, options.seed)).numpy()
     net = qornn_hw.quantize(
-        module, calibration, weight_bits=4, state_bits=8, input_bits=task.input_bits, input_signed=False,
-        input_scale=task.input_scale, input_offset=0.0, task=task.description(),
+        module, calibration, weight_bits=4, state_bits=8, multiplier_bits=12, input_bits=task.input_bits,
+        input_signed=False, input_scale=task.input_scale, input_offset=0.0, task=task.description(),
     )  # fmt: skip
     answers = net.integers(real(task, test).numpy())[:, -1]
     print(f"4-bit weights, 8-bit states: {np.mean(answers.argmax(1) == targets):.1%}")

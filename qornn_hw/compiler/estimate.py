@@ -7,7 +7,15 @@ from qornn_hw.compiler.family import Family
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.weight_store import WeightStore
 
-__all__ = ["LOADER_CELLS", "PRODUCT_CELLS", "block_rams", "in_block_ram", "memory_blocks", "memory_shapes"]
+__all__ = [
+    "LOADER_CELLS",
+    "PRODUCT_CELLS",
+    "block_rams",
+    "in_block_ram",
+    "memory_blocks",
+    "memory_shapes",
+    "selection_bits",
+]
 
 # What takes an image of weights from the link and writes it into SPRAM, fitted to builds.
 LOADER_CELLS = 130
@@ -44,6 +52,16 @@ def memory_blocks(
             as they are known; without, blocks can be fewer than said here.
     """
     return block_rams(in_block_ram(s.engine.layouts(s), family), family, varying or {})
+
+
+def selection_bits(depth: int, width: int, family: Family) -> int:
+    """Return the bits that select among the block RAMs of a memory of many words.
+
+    Synthesis takes the shape with the fewest block RAMs, and of these the one with the fewest selections.
+    """
+    least = family.block_rams(depth, width)
+    shapes = ((w, -(-depth // d)) for w, d in family.ram_shapes)
+    return (min(rows for w, rows in shapes if -(-width * rows // w) == least) - 1) * width
 
 
 def block_rams(memories: Iterable[Memory], family: Family, varying: Mapping[str, int]) -> dict[str, int]:

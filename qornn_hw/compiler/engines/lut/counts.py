@@ -7,7 +7,7 @@ from qornn_hw.compiler.chain_schedule import ChainSchedule
 from qornn_hw.compiler.core_counts import CoreCounts
 from qornn_hw.compiler.engines.lut.placement import LutPlacement
 from qornn_hw.compiler.engines.lut.timing import LutTiming, dot_product_latency
-from qornn_hw.compiler.estimate import memory_shapes
+from qornn_hw.compiler.estimate import memory_shapes, selection_bits
 from qornn_hw.compiler.family import Family
 from qornn_hw.compiler.ports import answer_words
 
@@ -79,10 +79,7 @@ def _bank_cells(s: ChainSchedule, family: Family) -> int:
     for element in range(s.chain.elements):
         if not s.placement.loads(element):
             width = s.placement.weight_bits[element] * s.placement.element_columns[element]
-            least = family.block_rams(s.placement.weight_depth, width)
-            shapes = ((w, -(-s.placement.weight_depth // d)) for w, d in family.ram_shapes)
-            rows = min(rows for w, rows in shapes if -(-width * rows // w) == least)
-            cells += (rows - 1) * width
+            cells += selection_bits(s.placement.weight_depth, width, family)
     return cells
 
 

@@ -21,7 +21,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Symbol,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
-from qornn_hw.compiler.estimate import LOADER_CELLS, PRODUCT_CELLS, block_rams
+from qornn_hw.compiler.estimate import LOADER_CELLS, PRODUCT_CELLS, block_rams, selection_bits
 from qornn_hw.compiler.family import Family, Resources
 from qornn_hw.compiler.ports import answer_words
 from qornn_hw.compiler.weight_store import WeightStore
@@ -30,7 +30,7 @@ __all__ = ["cost_of", "lane_cells", "tail_cells"]
 
 # Fitted to placed designs of LUT4s with flip-flops: sequencer, slots, input, answer, and their part of the
 # link; for each bit of a logit its selection, sum and comparison; of each stage; of each vector with a total.
-CONTROL_CELLS = 570
+CONTROL_CELLS = 600
 # Of a carry chain, beside its bits.
 CELLS_PER_ADDER = 1.5
 CELLS_PER_LOGIT_BIT = 5
@@ -38,11 +38,18 @@ CELLS_PER_STAGE = 25
 CELLS_PER_TOTAL_BIT = 3
 # Cells of a saturation and its rounding for each bit of the result, beside its register.
 CELLS_PER_ROUNDED_BIT = 0.7
+# Of the bits of a tail: synthesis leaves some out, and nodes without a choice share cells with others.
+CELLS_PER_TAIL_BIT = 0.75
+# Of the bits of a lane: registers and functions that find no partner.
+CELLS_PER_LANE_BIT = 1.04
 
 
 def cost_of(p: TileLayout, family: Family) -> Resources:
     """Return what the core takes; ``lut`` is a model, fitted for LUT4s with flip-flops."""
     lut = p.used_lanes * lane_cells(p) + tail_cells(p) + _control_cells(p)
+    memories = [memory for memory in layouts_of(p) if memory.store is WeightStore.BLOCK_RAM]
+    read_only = (memory for memory in memories if not memory.written)
+    lut += sum(selection_bits(memory.depth, memory.width, family) for memory in read_only)
     if p.shape.banks:
         lut += LOADER_CELLS
     dsp = 0
@@ -51,7 +58,6 @@ def cost_of(p: TileLayout, family: Family) -> Resources:
             dsp += 1
         else:
             lut += round(PRODUCT_CELLS * a * b)
-    memories = [memory for memory in layouts_of(p) if memory.store is WeightStore.BLOCK_RAM]
     bram = sum(block_rams(memories, family, {}).values())
     return Resources(lut=round(lut), bram=bram, spram=p.shape.banks, dsp=dsp)
 
@@ -74,7 +80,7 @@ def lane_cells(p: TileLayout) -> int:
     # The adder and what it starts with; what is held of each phase but the last; the shift registers.
     cells += 2 * accumulator + sum(p.phase_bits[:-1]) + sum(p.phase_bits)
     adders = p.digits * p.shape.columns
-    return cells + round(CELLS_PER_ADDER * adders)
+    return round(CELLS_PER_LANE_BIT * (cells + CELLS_PER_ADDER * adders))
 
 
 def tail_cells(p: TileLayout) -> float:
@@ -92,7 +98,10 @@ def tail_cells(p: TileLayout) -> float:
                 uses.setdefault((f"table {node.table}", tail.ports[node.name]), []).append(bits[node.index])
     # A choice among k values takes k - 1 choices among two, two of which fit three cells at best.
     cells += sum(0.7 * (sum(widths) - max(widths)) for widths in uses.values())
-    return cells
+    # The number of the unit, and whether there is one, go along.
+    last = max(tail.end for tail in p.tails) // p.shape.interval
+    cells += last * (1 + (max(stage.slots for stage in p.stages) - 1).bit_length())
+    return CELLS_PER_TAIL_BIT * cells
 
 
 def _node_cells(node: Node) -> float:

@@ -55,7 +55,7 @@ class TileEngine(Engine):
     name = "tile"
     chosen_unasked = False
     hard_multipliers = False
-    fill_limit = 0.91
+    fill_limit = 0.92
     memory_meanings = MEMORY_MEANINGS
 
     # -- planning -------------------------------------------------------------------------------------
