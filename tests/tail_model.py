@@ -39,8 +39,9 @@ def rounded(value, node):
 def symbol_weight(node, layout, x, unit):
     """Return a unit's weight of the symbol x."""
     row = next(op for op in layout.network.operations if op.name == node.row)
-    (term,) = (term for term in row.terms if term.one_hot)
-    return int(term.weights[unit, x]) if x < term.columns else 0
+    terms = [term for term in row.terms if term.one_hot]
+    least = min(term.shift for term in terms)
+    return sum(int(t.weights[unit, x]) << t.shift - least for t in terms if x < t.columns)
 
 
 def run_step(layout, x, state):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS, codes
 from qornn_hw.compiler.engines.tile.layout import TileLayout
 from qornn_hw.compiler.engines.tile.nodes import Constant, Symbol
-from qornn_hw.compiler.engines.tile.stages import Matrix, Stage
+from qornn_hw.compiler.engines.tile.stages import Matrix, Stage, symbol_weights
 from qornn_hw.compiler.family import SPRAM_WORD_BITS
 from qornn_hw.compiler.memory import Field, Memory
 from qornn_hw.compiler.ports import answer_bits, answer_words
@@ -102,9 +102,10 @@ def state_memory(p: TileLayout, value: str) -> Memory:
 def symbol_memory(p: TileLayout, node: Symbol) -> Memory:
     """Return the weights that an index selects: of unit u and symbol x at ``u << bits | x``."""
     row = next(op for op in p.network.operations if op.name == node.row and isinstance(op, MatVec))
-    (term,) = (term for term in row.terms if term.one_hot)
-    weights = np.zeros((term.rows, 1 << p.network.input.format.bits), dtype=np.int64)
-    weights[:, : term.columns] = term.weights
+    selected = symbol_weights(row)
+    assert selected is not None
+    weights = np.zeros((row.rows, 1 << p.network.input.format.bits), dtype=np.int64)
+    weights[:, : p.network.input.size] = selected[0]
     layout = _symbol_layout(p, node)
     rows = [[weight] for weight in weights.reshape(-1).tolist()]
     return layout.holding(rows + [[0]] * (layout.depth - len(rows)))

@@ -15,7 +15,7 @@ from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Group, Network
 from qornn_hw.ir.ops import MatVec
 
-__all__ = ["Matrix", "Phase", "Stage", "lane_digits", "lanes_of_a_unit", "stages_of"]
+__all__ = ["Matrix", "Phase", "Stage", "lane_digits", "lanes_of_a_unit", "stages_of", "symbol_weights"]
 
 IntArray = NDArray[np.int64]
 
@@ -118,6 +118,15 @@ def stages_of(network: Network, ranges: Ranges, logits_of_a_slot: int) -> tuple[
     )
     slots = -(-logits.rows // logits_of_a_slot)
     return (*found, Stage("readout", len(network.layers), None, slots, phases))
+
+
+def symbol_weights(row: MatVec) -> tuple[IntArray, int] | None:
+    """Return the weights that an index selects, (rows, symbols), and their left shift; None without any."""
+    terms = [term for term in row.terms if term.one_hot]
+    if not terms:
+        return None
+    least = min(term.shift for term in terms)
+    return np.sum([term.weights << (term.shift - least) for term in terms], axis=0), least
 
 
 def _matrices(row: MatVec, ranges: Ranges, digits: int) -> list[tuple[str, Matrix]]:

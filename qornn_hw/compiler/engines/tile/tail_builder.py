@@ -30,7 +30,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Summand,
     Symbol,
 )
-from qornn_hw.compiler.engines.tile.stages import Stage
+from qornn_hw.compiler.engines.tile.stages import Stage, symbol_weights
 from qornn_hw.ir.formats import IntFormat, Rounding, bits_for_range
 from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Network
@@ -156,13 +156,13 @@ class _Builder:
                 parts[matrix.row].append((node, matrix.shift))
                 constants[matrix.row] += matrix.lacking << matrix.shift
         for row in self.stage.group.rows:
-            for term in row.terms:
-                if term.one_hot:
-                    # An index past the last symbol adds nothing.
-                    bits = bits_for_range(int(term.weights.min()), int(term.weights.max()))
-                    symbol = Symbol(f"symbol.{row.name}", max(2, bits), row.name)
-                    self.nodes[symbol.name] = symbol
-                    parts[row.name].append((symbol, term.shift))
+            if (selected := symbol_weights(row)) is not None:
+                weights, shift = selected
+                # An index past the last symbol adds nothing.
+                bits = bits_for_range(min(0, int(weights.min())), max(0, int(weights.max())))
+                symbol = Symbol(f"symbol.{row.name}", bits, row.name)
+                self.nodes[symbol.name] = symbol
+                parts[row.name].append((symbol, shift))
         self.results += list(parts)
         return {name: _Row(tuple(found), constants[name]) for name, found in parts.items()}
 
