@@ -94,7 +94,7 @@ def test_large_memories_help_where_block_ram_is_short(request_):
             CapacityError,
             "^the tile engine cannot compute the network: .* must ",
         ),
-        ({"lanes": 2}, CapacityError, "^network must have a shape of the tile engine, and has none for"),
+        ({"lanes": 2}, CapacityError, "^lanes must be at least 3, those of one unit, not 2$"),
     ],
 )
 def test_refusals(change, error, message, request_):

@@ -8,7 +8,7 @@ from hand_networks import make_stack
 from random_operations import draw_network
 from tile_designs import design_of, draw, quantized_cells, sequences_of
 
-from qornn_hw.compiler.engines.tile.layout import Shape, layout_of, refusal
+from qornn_hw.compiler.engines.tile.layout import Shape, layout_of, least_multipliers, refusal
 from qornn_hw.compiler.engines.tile.stages import lane_digits, lanes_of_a_unit
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.interpreter import Interpreter
@@ -56,13 +56,41 @@ def test_lanes_have_the_digits_of_the_layers(bits):
     "change, message",
     [
         ({"lanes": 2}, "^lanes must be at least 3, those of one unit, not 2$"),
-        ({"multipliers": 2}, "^2 multipliers must suffice for a unit in 3 cycles: no multiplier is free$"),
+        ({"multipliers": 2}, "^multipliers must suffice for a unit in 3 cycles, and 2 do not$"),
     ],
 )
 def test_shapes_that_are_too_small(change, message):
     """Lanes of less than a unit, too few multipliers."""
     with pytest.raises(FormatError, match=message):
         layout_of(GRU, replace(SHAPE, **change))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"columns": 3}, "^columns must be one of 1, 2, 4, 8, 16, 32, not 3$"),
+        ({"columns": 0}, "^columns must be one of"),
+        ({"lanes": 0}, "^lanes must be 1 to 256, not 0$"),
+        ({"interval": 0}, "^interval must be 1 to 8, not 0$"),
+        ({"multipliers": 0}, "^multipliers must be 1 to 32, not 0$"),
+        ({"banks": -1}, "^banks must be 0 to 16, not -1$"),
+        ({"banks": 10}, "^banks must be at most 9, not 10$"),
+    ],
+)
+def test_numbers_that_no_shape_has(change, message):
+    """Each number of a shape, and more large memories than the weights fill."""
+    with pytest.raises(FormatError, match=message):
+        layout_of(GRU, replace(SHAPE, **change))
+
+
+def test_an_interval_that_is_too_short_is_not_blamed_on_the_multipliers():
+    """An LSTM stores two states a unit, which the port of the states shows one by one."""
+    network = quantized_cells([("lstm", 4)], 3)
+    with pytest.raises(
+        FormatError, match=r"^interval must be more than 1 cycle: more values go to the states than"
+    ):
+        layout_of(network, Shape(1, 4, 1, 32))
+    assert least_multipliers(network, 1) is None and least_multipliers(network, 2) == 6
 
 
 def test_an_index_selects_weights():

@@ -85,5 +85,12 @@ def test_the_engine_reads_and_checks_a_plan():
     ENGINE.check_plan(found, GRU)
     with pytest.raises(ValueError, match=r"^the plan must be that of the network's stages$"):
         ENGINE.check_plan(found, quantized_cells([("gru", 6)], 3))
-    with pytest.raises(ValueError, match="lanes must be at least 3"):
-        ENGINE.check_plan(replace(found, lanes=1), GRU)
+    for change, message in (
+        ({"lanes": 1}, "lanes must be at least 3"),
+        ({"lanes": 65536}, "lanes must be 1 to 256"),
+        ({"interval": 0}, "interval must be 1 to 8"),
+        ({"columns": 3}, "columns must be one of"),
+        ({"banks": 9}, "banks must be at most 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ENGINE.check_plan(replace(found, **change), GRU)

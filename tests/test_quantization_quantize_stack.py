@@ -155,3 +155,10 @@ def test_a_cell_without_a_recurrent_matrix():
     stack = RealStack((real_cell("minGRU", 5, 3, RNG),), RNG.normal(size=(2, 5)), np.zeros(2))
     made = quantized_stack(stack, X, weight_bits=8, state_bits=10)
     assert made.metrics["quality"]["bits"]["weights"] == {"recurrent": 0, "input": 8, "output": 8}
+
+
+@pytest.mark.parametrize("option", ["output_mode", "output_kind"])
+def test_an_unknown_choice_is_named(option):
+    """The message lists what there is."""
+    with pytest.raises(FormatError, match=f"^{option} must be one of .*, not 'threshold'"):
+        quantized_stack(STACK, X, **{option: "threshold"})

@@ -11,6 +11,7 @@ from tile_designs import design_of, draw, quantized_cells, sequences_of
 from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
 from qornn_hw.compiler.engines.tile.layout import Shape
 from qornn_hw.errors import MismatchError
+from qornn_hw.ir.kinds import InputKind
 from qornn_hw.ir.ops import MatVec, Table
 from qornn_hw.rtl_gen.emit import emit_core_verilog, emit_verilogs
 from qornn_hw.rtl_gen.engines import make_core
@@ -20,6 +21,7 @@ from qornn_hw.sim.answer_latency import measure_answer_latency
 from qornn_hw.sim.core_simulation import simulate_core
 from qornn_hw.sim.faults import inject_faults
 from qornn_hw.sim.pauses import PATTERNS
+from qornn_hw.sim.stimuli import random_network
 
 # Networks in Amaranth's simulator; batches of them as Verilog; netlists.
 # All of them: pytest -m "slow or not slow".
@@ -72,6 +74,23 @@ def test_any_network_as_verilog(batch, tmp_path):
         if f"PASS: {integers} integers compared, 0 mismatches" not in printed:
             wrong[seed] = printed
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    "network, shape",
+    [
+        (quantized_cells([("minGRU", 5)], 3, weight_bits=4), Shape(2, 6, 4, 4)),
+        (random_network(seed=3, hidden_size=6, input_size=5, output_size=3, input_kind=InputKind.ONE_HOT),
+         Shape(4, 2, 2, 2)),
+        (quantized_cells([("gru", 1)], 1, outputs=1, weight_bits=4), Shape(1, 3, 3, 3)),
+    ],
+)  # fmt: skip
+def test_sizes_of_one_as_verilog(network, shape, tmp_path):
+    """One phase in every stage, one unit, one input: signals of no bits mean the same in all simulators."""
+    design = design_of(network, shape)
+    simulate_core_in_python(design, sequences_of(design.operations, [4, 2], 0))
+    printed, integers = play(tmp_path, design, emit_core_verilog(design, name="core"))
+    assert f"PASS: {integers} integers compared, 0 mismatches" in printed
 
 
 @pytest.mark.parametrize("seed", marked(FEW_NETLISTS, NETLISTS))

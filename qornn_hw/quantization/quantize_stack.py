@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from qornn_hw.arguments import choice_of
 from qornn_hw.data.sequences import equal_length_batches, require_finite, sequences_of
 from qornn_hw.errors import FormatError, QualityWarning
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
@@ -83,8 +84,8 @@ def quantized_stack(
         grid,
         bits=bits,
         output_bits=output,
-        mode=OutputMode(options.get("output_mode") or mode),
-        kind=OutputKind(options.get("output_kind") or OutputKind.BOTH),
+        mode=choice_of("output_mode", options.get("output_mode") or mode, OutputMode),
+        kind=choice_of("output_kind", options.get("output_kind") or OutputKind.BOTH, OutputKind),
     )
     metrics = dict(options.get("metrics") or {})
     said = list(notes)

@@ -80,6 +80,9 @@ class Totals(wiring.Component):
                 new[vector] = old[vector] = found
                 if vector in p.network.states:
                     old[vector] = self._of_old(m, vector, found)
+        # No default: a switch on a phase of no bits would have two cases for the one value, and Amaranth's
+        # simulator and the Verilog choose differently.
+        m.d.sync += self.total.eq(0)
         with m.Switch(self.stage):
             for number, stage in enumerate(p.stages):
                 with m.Case(number):
@@ -89,8 +92,6 @@ class Totals(wiring.Component):
                                 source = new if p.is_fresh(phase.vector, number) else old
                                 with m.Case(index):
                                     m.d.sync += self.total.eq(offset * source[phase.vector])
-                        with m.Default():
-                            m.d.sync += self.total.eq(0)
         return m
 
     def _registers(self, m: Module) -> None:

@@ -8,7 +8,14 @@ from qornn_hw.cells.any_network import AnyNetwork, operations_of
 from qornn_hw.compiler.engine import Engine, WrongWire
 from qornn_hw.compiler.engines.tile.cost import cost_of
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS
-from qornn_hw.compiler.engines.tile.layout import Shape, layout_of, refusal
+from qornn_hw.compiler.engines.tile.layout import (
+    COLUMNS,
+    INTERVAL_MAX,
+    Shape,
+    layout_of,
+    least_multipliers,
+    refusal,
+)
 from qornn_hw.compiler.engines.tile.memories import layouts_of, memories_of
 from qornn_hw.compiler.engines.tile.plan import TilePlan, shape_of
 from qornn_hw.compiler.engines.tile.schedule import TileSchedule
@@ -29,12 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINE", "TileEngine"]
 
-COLUMNS = (1, 2, 4, 8, 16, 32)
-# More cycles from unit to unit than the tails of the known cells can use.
-INTERVALS = range(1, 9)
-# Lanes that are considered; a core of more has more logic than the largest of our devices.
-LANES_MAX = 96
-MULTIPLIERS_MAX = 32
+# Lanes that are considered, if a unit does not need more.
+LANES_CONSIDERED = 96
+# Share of the logic cells of a device with slices: nextpnr found no legal placement for 89 % of an ECP5.
+FILL_LIMIT_OF_SLICES = 0.8
 # Schedules that explain a choice.
 CONSIDERED = 8
 MEMORY_MEANINGS = {
@@ -82,7 +87,9 @@ class TileEngine(Engine):
             yield schedule
 
     def _limit(self, request: Request) -> Resources:
-        return replace(request.available, lut=int(self.fill_limit * request.available.lut))
+        """Return what an estimate may take; slices have fewer places for registers."""
+        share = FILL_LIMIT_OF_SLICES if request.family.has_lut_ram else self.fill_limit
+        return replace(request.available, lut=int(share * request.available.lut))
 
     def _schedules(self, request: Request) -> Iterator[TileSchedule]:
         """Yield all shapes that can be better than others."""
@@ -90,14 +97,14 @@ class TileEngine(Engine):
         unit_lanes = lanes_of_a_unit(operations_of(network))
         units = max(state.size for state in operations_of(network).states.values())
         most = request.lanes or 1 << 20
-        for interval in INTERVALS:
-            multipliers = self._least_multipliers(network, interval)
+        for interval in range(1, INTERVAL_MAX + 1):
+            multipliers = least_multipliers(network, interval)
             if multipliers is None:
                 continue
             for columns in COLUMNS:
                 for slots in range(1, units + 1):
                     lanes = slots * unit_lanes
-                    if lanes > max(LANES_MAX, unit_lanes) or lanes * columns > most:
+                    if lanes > max(LANES_CONSIDERED, unit_lanes) or lanes * columns > most:
                         break
                     # As many passes with fewer lanes are as fast.
                     if slots > 1 and -(-units // slots) == -(-units // (slots - 1)):
@@ -112,31 +119,24 @@ class TileEngine(Engine):
         banks = min(there, weight_bits // SPRAM_WORD_BITS)
         return (0, banks) if banks else (0,)
 
-    def _least_multipliers(self, network: AnyNetwork, interval: int) -> int | None:
-        """Return the fewest multipliers with which the tails have this interval."""
-        unit_lanes = lanes_of_a_unit(operations_of(network))
-        for multipliers in range(1, MULTIPLIERS_MAX + 1):
-            try:
-                layout_of(network, Shape(1, unit_lanes, interval, multipliers))
-                return multipliers
-            except FormatError:
-                continue
-        return None
-
     def too_large(self, request: Request) -> str:
-        """Return what is lacking."""
-        least = min(
-            (self.cost(schedule, request.family) for schedule in self._schedules(request)),
-            key=lambda need: sum(need.excess(self._limit(request)).values()),
-            default=None,
-        )
+        """Return what the shape that is nearest to fitting lacks."""
+        limit, unit_lanes = self._limit(request), lanes_of_a_unit(operations_of(request.network))
+        if request.lanes is not None and request.lanes < unit_lanes:
+            return f"lanes must be at least {unit_lanes}, those of one unit, not {request.lanes}"
+
+        def miss(need: Resources) -> float:
+            over = need.excess(limit)
+            return sum((amount / max(1, getattr(limit, name)) for name, amount in over.items()), 0.0)
+
+        needs = (self.cost(schedule, request.family) for schedule in self._schedules(request))
+        least = min(needs, key=miss, default=None)
         if least is None:
-            return f"network must have a shape of the {self.name} engine, and has none for so few lanes"
-        over = least.excess(self._limit(request)) or {"lut": 1}
-        parts = " and ".join(f"{number} {RESOURCE_NAMES[resource]}" for resource, number in over.items())
+            return f"network must have a tail that takes a unit in {INTERVAL_MAX} cycles, and has none"
+        parts = " and ".join(_counted(number, name) for name, number in least.excess(limit).items())
         return (
             f"network must fit {request.name} with the {self.name} engine, which lacks {parts}; take fewer "
-            "hidden units or weights of fewer bits, or the engine simple"
+            "hidden units or weights of fewer bits"
         )
 
     def considered(self, request: Request, *, chosen: bool) -> Sequence[Considered]:
@@ -149,7 +149,7 @@ class TileEngine(Engine):
         return found
 
     def check_lanes(self, schedule: Schedule, request: Request) -> None:
-        """Raise a CapacityError if fewer lanes are asked for than a unit has."""
+        """Raise a CapacityError if the schedule has more multiply-accumulates a cycle than are allowed."""
         if request.lanes is not None and request.lanes < schedule.lanes:
             raise CapacityError(
                 f"lanes must be at least {schedule.lanes} with the {self.name} engine, not {request.lanes}"
@@ -168,10 +168,8 @@ class TileEngine(Engine):
             if lanes is not None:
                 raise FormatError(f"lanes must be at least {unit_lanes}, those of one unit, not {lanes}")
             rows = unit_lanes
-        interval = next(
-            g for g in (*range(USUAL.interval, 9), 3, 2, 1) if self._least_multipliers(network, g)
-        )
-        multipliers = self._least_multipliers(network, interval)
+        interval = next(g for g in (*range(USUAL.interval, 9), 3, 2, 1) if least_multipliers(network, g))
+        multipliers = least_multipliers(network, interval)
         assert multipliers is not None
         return TileSchedule(network, self, Shape(columns, rows, interval, multipliers))
 
@@ -244,6 +242,12 @@ class TileEngine(Engine):
                 "others; build it"
             )
         return self.compile(schedule)
+
+
+def _counted(number: int, resource: str) -> str:
+    """Return a number of a resource in words."""
+    name = RESOURCE_NAMES[resource]
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
 
 
 def _moved(memory: Memory) -> Memory:

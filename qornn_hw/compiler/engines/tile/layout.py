@@ -12,16 +12,37 @@ import numpy as np
 from qornn_hw.cells.any_network import AnyNetwork, operations_of, ranges_of
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS
 from qornn_hw.compiler.engines.tile.nodes import Load, Lookup, MultiplyAdd, Node, Store, Symbol
-from qornn_hw.compiler.engines.tile.stages import Stage, lane_digits, lanes_of_a_unit, stages_of
+from qornn_hw.compiler.engines.tile.stages import Stage, is_fresh, lane_digits, lanes_of_a_unit, stages_of
 from qornn_hw.compiler.engines.tile.tail_builder import Kept, Tables, build_tail
-from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule, schedule_tail
+from qornn_hw.compiler.engines.tile.tail_schedule import (
+    NoMultiplierError,
+    TailSchedule,
+    schedule_tail,
+)
+from qornn_hw.compiler.family import SPRAM_WORD_BITS
 from qornn_hw.compiler.ports import input_words_per_step
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.intervals import Ranges, check_ranges
 from qornn_hw.ir.network import Group, Layer, Network
 from qornn_hw.ir.ops import Assign, Operation
 
-__all__ = ["Shape", "TileLayout", "layout_of", "refusal"]
+__all__ = [
+    "COLUMNS",
+    "INTERVAL_MAX",
+    "LANES_MAX",
+    "MULTIPLIERS_MAX",
+    "Shape",
+    "TileLayout",
+    "layout_of",
+    "least_multipliers",
+    "refusal",
+]
+
+
+# What a shape can have. The tails of the known cells have no use for more than 8 cycles from unit to unit,
+# and a core of more lanes has more logic than the largest of our devices.
+COLUMNS = (1, 2, 4, 8, 16, 32)
+LANES_MAX, INTERVAL_MAX, MULTIPLIERS_MAX, BANKS_MAX = 256, 8, 32, 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,9 @@ class Shape:
         interval: cycles from unit to unit in the tails, G.
         multipliers: that the tails share.
         banks: large memories that hold a part of the weights.
+
+    Raises:
+        FormatError: a number that no shape has.
     """
 
     columns: int
@@ -41,6 +65,18 @@ class Shape:
     interval: int
     multipliers: int
     banks: int = 0
+
+    def __post_init__(self) -> None:
+        if self.columns not in COLUMNS:
+            raise FormatError(f"columns must be one of {', '.join(map(str, COLUMNS))}, not {self.columns}")
+        for name, least, most in (
+            ("lanes", 1, LANES_MAX),
+            ("interval", 1, INTERVAL_MAX),
+            ("multipliers", 1, MULTIPLIERS_MAX),
+            ("banks", 0, BANKS_MAX),
+        ):
+            if not least <= (value := getattr(self, name)) <= most:
+                raise FormatError(f"{name} must be {least} to {most}, not {value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +157,7 @@ class TileLayout:
 
     def is_fresh(self, vector: str, stage: int) -> bool:
         """Return whether a stage reads what the same step has stored, not the value of the step before."""
-        layer = self.stages[stage].layer
-        owners = [
-            number
-            for number, one in enumerate(self.network.layers)
-            if any(state.name == vector for state in one.states)
-        ]
-        return not owners or owners[0] < layer
+        return is_fresh(self.network, vector, self.stages[stage].layer)
 
     def words(self, columns: int) -> int:
         """Return the words of a vector."""
@@ -319,9 +349,18 @@ def layout_of(network: AnyNetwork, shape: Shape) -> TileLayout:
     unit_lanes = lanes_of_a_unit(operations_of(network))
     if shape.lanes < unit_lanes:
         raise FormatError(f"lanes must be at least {unit_lanes}, those of one unit, not {shape.lanes}")
-    stages, kept, tables, tails = _tails_of(network, shape.interval, shape.multipliers)
+    try:
+        stages, kept, tables, tails = _tails_of(network, shape.interval, shape.multipliers)
+    except NoMultiplierError:
+        raise FormatError(
+            f"multipliers must suffice for a unit in {cycles(shape.interval)}, and {shape.multipliers} do not"
+        ) from None
+    except FormatError:
+        raise
+    except ValueError as error:
+        raise FormatError(f"interval must be more than {cycles(shape.interval)}: {error}") from None
     operations = operations_of(network)
-    return TileLayout(
+    layout = TileLayout(
         operations,
         ranges_of(network),
         shape,
@@ -332,13 +371,38 @@ def layout_of(network: AnyNetwork, shape: Shape) -> TileLayout:
         tables,
         kept,
     )
+    if shape.banks * SPRAM_WORD_BITS >= layout.weight_bits + SPRAM_WORD_BITS:
+        raise FormatError(
+            f"banks must be at most {-(-layout.weight_bits // SPRAM_WORD_BITS)}, not {shape.banks}"
+        )
+    return layout
+
+
+def least_multipliers(network: AnyNetwork, interval: int) -> int | None:
+    """Return the fewest multipliers with which the tails have an interval; None where none suffice."""
+    for multipliers in range(1, MULTIPLIERS_MAX + 1):
+        try:
+            _tails_of(network, interval, multipliers)
+        except NoMultiplierError:
+            continue
+        except FormatError:
+            raise
+        except ValueError:
+            return None
+        return multipliers
+    return None
 
 
 @lru_cache(maxsize=64)
 def _tails_of(
     network: AnyNetwork, interval: int, multipliers: int
 ) -> tuple[tuple[Stage, ...], Kept, tuple[tuple[int, ...], ...], tuple[TailSchedule, ...]]:
-    """Return stages, stored values, tables and tails: they do not depend on the tile."""
+    """Return stages, stored values, tables and tails: they do not depend on the tile.
+
+    Raises:
+        FormatError: the engine cannot compute the network.
+        ValueError: the multipliers or the interval do not suffice.
+    """
     operations, ranges = operations_of(network), ranges_of(network)
     check_ranges(operations, ranges)
     assigned, behind = _checked(operations)
@@ -348,12 +412,7 @@ def _tails_of(
     for number, stage in enumerate(stages[:-1]):
         last = number == len(stages) - 2
         nodes = build_tail(operations, ranges, stage, kept, tables, assigned[number], behind if last else ())
-        try:
-            tails.append(schedule_tail(nodes, interval, multipliers))
-        except ValueError as error:
-            raise FormatError(
-                f"{multipliers} multipliers must suffice for a unit in {interval} cycles: {error}"
-            ) from None
+        tails.append(schedule_tail(nodes, interval, multipliers))
     return stages, kept, tuple(tables.entries), tuple(tails)
 
 
@@ -382,6 +441,11 @@ def _checked(network: Network) -> tuple[list[dict[str, str]], tuple[Operation, .
                     f"{name} must have {units} entries, as the last layer, not {network.sizes[name]}"
                 )
     return assigned, network.readout.tail
+
+
+def cycles(count: int) -> str:
+    """Return a number of cycles in words."""
+    return f"{count} cycle{'s' * (count != 1)}"
 
 
 def _moves(layer: Layer) -> list[dict[str, str]]:

@@ -51,7 +51,7 @@ class TilePlan:
             tuple(len(table) for table in p.tables),
             str(p.network.readout.mode),
             str(p.network.readout.answer.kind),
-            _number(p.network.readout.answer.threshold),
+            str(p.network.readout.answer.threshold),
             p.logit_bits,
         )
         s = p.shape
@@ -122,10 +122,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     return (type(value).__name__, *(_plain(getattr(value, f.name)) for f in fields(value)))
-
-
-def _number(value: int | None) -> str:
-    return str(value)
 
 
 def _lists(value: Any) -> Any:

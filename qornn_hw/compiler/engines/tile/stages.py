@@ -15,7 +15,16 @@ from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Group, Network
 from qornn_hw.ir.ops import MatVec
 
-__all__ = ["Matrix", "Phase", "Stage", "lane_digits", "lanes_of_a_unit", "stages_of", "symbol_weights"]
+__all__ = [
+    "Matrix",
+    "Phase",
+    "Stage",
+    "is_fresh",
+    "lane_digits",
+    "lanes_of_a_unit",
+    "stages_of",
+    "symbol_weights",
+]
 
 IntArray = NDArray[np.int64]
 
@@ -118,6 +127,16 @@ def stages_of(network: Network, ranges: Ranges, logits_of_a_slot: int) -> tuple[
     )
     slots = -(-logits.rows // logits_of_a_slot)
     return (*found, Stage("readout", len(network.layers), None, slots, phases))
+
+
+def is_fresh(network: Network, value: str, layer: int) -> bool:
+    """Return whether a layer reads what the same step has stored, not the value of the step before."""
+    owners = (
+        number
+        for number, one in enumerate(network.layers)
+        if any(state.name == value for state in one.states)
+    )
+    return next(owners, -1) < layer
 
 
 def symbol_weights(row: MatVec) -> tuple[IntArray, int] | None:

@@ -30,7 +30,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Summand,
     Symbol,
 )
-from qornn_hw.compiler.engines.tile.stages import Stage, symbol_weights
+from qornn_hw.compiler.engines.tile.stages import Stage, is_fresh, symbol_weights
 from qornn_hw.ir.formats import IntFormat, Rounding, bits_for_range
 from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Network
@@ -45,6 +45,7 @@ from qornn_hw.ir.ops import (
     Requantize,
     Table,
 )
+from qornn_hw.ir.ops.operation import FORMAT_BITS_MAX
 
 __all__ = ["Kept", "Tables", "build_tail", "constant"]
 
@@ -98,7 +99,7 @@ def build_tail(
     kept: Kept,
     tables: Tables,
     assigned: Mapping[str, str],
-    behind: Sequence[Operation] = (),
+    before_readout: Sequence[Operation] = (),
 ) -> tuple[Node, ...]:
     """Return the nodes of a group's tail, each behind those that it reads.
 
@@ -109,7 +110,7 @@ def build_tail(
         kept: what is stored.
         tables: gets the tail's tables.
         assigned: the states that take their new values in this stage, with these values' names.
-        behind: operations on the new values: those in front of the readout.
+        before_readout: operations on the new values, in front of the readout.
     """
     builder = _Builder(network, ranges, stage, tables)
     assert stage.group is not None
@@ -118,7 +119,7 @@ def build_tail(
             builder.lower(op)
     given = {state: builder.value(name) for state, name in assigned.items()}
     builder.known |= given
-    for op in behind:
+    for op in before_readout:
         builder.lower(op)
     targets = [name for name in builder.results if name in kept.operands | kept.loaded]
     for target in [*given, *targets]:
@@ -186,15 +187,10 @@ class _Builder:
             summands = [Summand(node.name, shift) for node, shift in row.parts]
             found = self.sum(name, summands, constant(row.constant), bits)
         else:
-            found = self.add(Load(f"old.{name}", bits, name, self._is_fresh(name)))
+            fresh = is_fresh(self.network, name, self.stage.layer)
+            found = self.add(Load(f"old.{name}", bits, name, fresh))
         self.known[name] = found
         return found
-
-    def _is_fresh(self, name: str) -> bool:
-        for number, layer in enumerate(self.network.layers):
-            if any(state.name == name for state in layer.states):
-                return number < self.stage.layer
-        return True
 
     def sum(self, name: str, summands: list[Summand], addend: Constant, bits: int) -> str:
         """Add a sum of operands and a constant; return the node, which is the operand where there is one."""
@@ -317,9 +313,8 @@ class _Builder:
 
     def _fits(self, op: Add) -> bool:
         """Whether a sum without shift never leaves the format."""
-        wide = IntFormat(62, signed=True)
         operands = [self.ranges.values[name] for name in op.operands]
-        free = Add(op.name, op.summands, wide if wide.bits <= 48 else IntFormat(48, signed=True), op.bias)
+        free = Add(op.name, op.summands, IntFormat(FORMAT_BITS_MAX, signed=True), op.bias)
         interval = free.interval(*operands)
         return op.format.min <= interval.least and interval.most <= op.format.max
 

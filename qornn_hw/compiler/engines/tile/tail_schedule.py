@@ -24,7 +24,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Symbol,
 )
 
-__all__ = ["Place", "TailSchedule", "schedule_tail"]
+__all__ = ["NoMultiplierError", "Place", "TailSchedule", "schedule_tail"]
 
 
 # Bits of a block RAM's word, where it is short.
@@ -87,6 +87,10 @@ class TailSchedule:
         return (time - self.shown(node)) // self.interval
 
 
+class NoMultiplierError(ValueError):
+    """More multipliers would help."""
+
+
 @dataclass
 class _Scheduling:
     interval: int
@@ -135,7 +139,7 @@ class _Scheduling:
                 if key not in self.busy:
                     self.busy.add(key)
                     return later, unit
-        raise ValueError(f"no {name} is free")
+        raise NoMultiplierError(name)
 
     def _free_of_all(self, time: int, names: list[str]) -> int:
         for later in range(time, time + self.interval):
@@ -143,7 +147,7 @@ class _Scheduling:
             if not keys & self.busy:
                 self.busy |= keys
                 return later
-        raise ValueError("no port is free")
+        raise ValueError(f"more values go to the {' and the '.join(names)} than a port takes in that time")
 
 
 def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> TailSchedule:
@@ -155,7 +159,8 @@ def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> T
         multipliers: how many there are.
 
     Raises:
-        ValueError: the nodes do not fit so few multipliers or so short an interval.
+        NoMultiplierError: the nodes do not fit so few multipliers.
+        ValueError: they do not fit so short an interval.
     """
     lookups = Counter(node.table for node in nodes if isinstance(node, Lookup))
     s = _Scheduling(interval, multipliers, lookups)
