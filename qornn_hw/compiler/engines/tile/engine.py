@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qornn_hw.cells.any_network import AnyNetwork, operations_of
@@ -78,13 +79,17 @@ class TileEngine(Engine):
                 "weights; take another engine, or make a full build of each network"
             )
         found: list[tuple[int, int, int, int, TileSchedule]] = []
-        for schedule in self._schedules(request):
-            need = self.cost(schedule, request.family)
+        for schedule, need in self._costed(request):
             if not need.excess(self._limit(request)):
                 cycles = max(schedule.cycles_per_step, request.cycles)
                 found.append((cycles, need.spram, need.lut, len(found), schedule))
         for *_, schedule in sorted(found):
             yield schedule
+
+    @lru_cache(maxsize=4)  # noqa: B019  an engine is one object, which never ends
+    def _costed(self, request: Request) -> tuple[tuple[TileSchedule, Resources], ...]:
+        """Return all shapes with what they take."""
+        return tuple((s, self.cost(s, request.family)) for s in self._schedules(request))
 
     def _limit(self, request: Request) -> Resources:
         """Return what an estimate may take; slices have fewer places for registers."""
@@ -129,8 +134,7 @@ class TileEngine(Engine):
             over = need.excess(limit)
             return sum((amount / max(1, getattr(limit, name)) for name, amount in over.items()), 0.0)
 
-        needs = (self.cost(schedule, request.family) for schedule in self._schedules(request))
-        least = min(needs, key=miss, default=None)
+        least = min((need for _, need in self._costed(request)), key=miss, default=None)
         if least is None:
             return f"network must have a tail that takes a unit in {INTERVAL_MAX} cycles, and has none"
         parts = " and ".join(_counted(number, name) for name, number in least.excess(limit).items())
