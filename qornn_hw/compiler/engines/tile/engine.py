@@ -39,8 +39,8 @@ __all__ = ["ENGINE", "TileEngine"]
 
 # Lanes that are considered, if a unit does not need more.
 LANES_CONSIDERED = 96
-# Share of the logic cells of a device with slices: nextpnr found no legal placement for 89 % of an ECP5.
-FILL_LIMIT_OF_SLICES = 0.8
+# Share of the logic cells of a device with slices: nextpnr found no legal placement for 79 % of an ECP5.
+FILL_LIMIT_OF_SLICES = 0.65
 # Schedules that explain a choice.
 CONSIDERED = 8
 MEMORY_MEANINGS = {
