@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -66,10 +66,14 @@ class Lane(wiring.Component):
         at, bits = (column * self._digits + digit) * CODE_BITS, self._operand_bits
         code = self.codes[at : at + CODE_BITS]
         x = self.operands[column * bits : (column + 1) * bits].as_signed()
-        double = Cat(0, x).as_signed()
         highest = digit == self._digits - 1
+        # Gates and no choice with a constant 0: of that synthesis makes a reset of its own for each product,
+        # of which a tile of cells has only one or two.
+        doubled = code[1] & ~code[0]
+        some, negative = code.any(), code[1] & (code[0] | highest)
+        chosen = Mux(doubled, Cat(0, x), Cat(x, x[-1]))
         multiple = Signal(signed(bits + 1), name=f"multiple_{column}_{digit}", reset_less=True)
-        m.d.sync += multiple.eq(Array([0, x, ~double if highest else double, ~x])[code])
+        m.d.sync += multiple.eq((chosen & some.replicate(bits + 1)) ^ negative.replicate(bits + 1))
         return multiple
 
 
