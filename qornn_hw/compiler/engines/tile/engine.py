@@ -39,7 +39,7 @@ __all__ = ["ENGINE", "TileEngine"]
 
 # Lanes that are considered, if a unit does not need more.
 LANES_CONSIDERED = 96
-# Share of the logic cells of a device with slices: nextpnr found no legal placement for 79 % of an ECP5.
+# Share of the logic cells of a device with slices that a build was placed with; more has not been tried.
 FILL_LIMIT_OF_SLICES = 0.65
 # Schedules that explain a choice.
 CONSIDERED = 8
