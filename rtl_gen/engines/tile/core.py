@@ -76,16 +76,7 @@ class TileCore(wiring.Component):
         m.submodules.slots = slots = Slots(p)
         m.submodules.tail = tail = Tail(p, self._memories)
         m.submodules.logits = logits = Logits(p)
-        answer = p.network.readout.answer
-        m.submodules.answer = out = Answer(
-            rows=p.network.output_size,
-            kind=answer.kind,
-            logit_bits=len(logits.logit),
-            answer_bits=answer_bits(p.network),
-            held=ANSWERS_HELD,
-            queue_depth=answers(p).depth,
-            threshold=answer.threshold,
-        )
+        m.submodules.answer = out = self._answer(len(logits.logit))
         connect(m, source.i, flipped(self.i))
         connect(m, flipped(self.o), out.o)
         capture = self._lanes(m, sequencer, totals, self._operands(m, source, sequencer, tail))
@@ -152,6 +143,19 @@ class TileCore(wiring.Component):
                 ]
         m.d.comb += slots.load.eq(capture.load)
         return m
+
+    def _answer(self, logit_bits: int) -> Answer:
+        """Return what sends the answers."""
+        p, answer = self._layout, self._layout.network.readout.answer
+        return Answer(
+            rows=p.network.output_size,
+            kind=answer.kind,
+            logit_bits=logit_bits,
+            answer_bits=answer_bits(p.network),
+            held=ANSWERS_HELD,
+            queue_depth=answers(p).depth,
+            threshold=answer.threshold,
+        )
 
     # -- operands -------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from qornn_hw.compiler.engines.tile.layout import TileLayout
-from qornn_hw.compiler.engines.tile.memories import table_memory
+from qornn_hw.compiler.engines.tile.memories import memory_name
 from qornn_hw.compiler.engines.tile.nodes import (
     Accumulator,
     Constant,
@@ -65,6 +65,7 @@ class Tail(wiring.Component):
 
     def __init__(self, layout: TileLayout, memories: dict[str, Memory]) -> None:
         self._layout, self._memories = layout, memories
+        self.table_bits = [memories[f"table_{t}_0"].width for t in range(len(layout.tables))]
         p = layout
         units = max(stage.slots for stage in p.stages)
         members: dict[str, Any] = {
@@ -99,7 +100,7 @@ class Tail(wiring.Component):
         for graph in graphs:
             graph.build()
         shared.connect_multipliers()
-        shared.connect_tables()
+        shared.connect_tables(self._memories)
         shared.connect_states(self._memories)
         shared.connect_symbols(self._memories)
         shared.connect_stores()
@@ -191,12 +192,11 @@ class _Shared:
             self.m.d.sync += [register.eq(c) for register, c in zip(held, chosen, strict=True)]
             self.m.d.sync += self.products[unit].eq(held[0] * held[1])
 
-    def connect_tables(self) -> None:
+    def connect_tables(self, memories: dict[str, Memory]) -> None:
         """Each port of a table is a memory of its own."""
         for (table, port), uses in self.table_uses.items():
-            memory = table_memory(self.p, table, port)
-            rom = Rom(self.tail._memories[memory.name])
-            self.m.submodules[memory.name] = rom
+            memory = memories[f"table_{table}_{port}"]
+            self.m.submodules[memory.name] = rom = Rom(memory)
             address = Signal.like(rom.addr, name=f"{memory.name}_address")
             self._chosen(uses, 0, address)
             self.m.d.comb += [rom.addr.eq(address), self.entries[table, port].eq(rom.data)]
@@ -204,7 +204,7 @@ class _Shared:
     def connect_states(self, memories: dict[str, Memory]) -> None:
         """Each value that a tail loads has a memory, which the stores write."""
         for value, word in self.state_words.items():
-            name = f"state_{value.replace('.', '_')}"
+            name = memory_name("state", value)
             memory = memories[name]
             ram = Ram(width=memory.width, depth=memory.depth, init=memory.words)
             self.m.submodules[name] = ram
@@ -219,7 +219,7 @@ class _Shared:
     def connect_symbols(self, memories: dict[str, Memory]) -> None:
         """Each row that an index selects weights of has a memory."""
         for row, (unit, word) in self.symbol_words.items():
-            name = f"symbols_{row.replace('.', '_')}"
+            name = memory_name("symbols", row)
             self.m.submodules[name] = rom = Rom(memories[name])
             bits = len(self.tail.symbol)
             self.m.d.comb += [
@@ -255,7 +255,6 @@ class _Graph:
     schedule: TailSchedule
     shared: _Shared
     copies: dict[str, list[Value]] = field(default_factory=dict)
-    constant_copies: dict[tuple[str, int], list[Value]] = field(default_factory=dict)
 
     def build(self) -> None:
         """Add the hardware of all nodes, and the pulse that ends the stage."""
@@ -403,9 +402,9 @@ class _Graph:
     def lookup(self, node: Lookup) -> None:
         """The entry is there a cycle behind the index, for one cycle."""
         shared, key = self.shared, (node.table, self.schedule.ports[node.name])
-        memory = table_memory(self.p, *key)
         if key not in shared.entries:
-            shared.entries[key] = Signal(signed(memory.width), name=f"entry_{key[0]}_{key[1]}")
+            width = self.tail.table_bits[node.table]
+            shared.entries[key] = Signal(signed(width), name=f"entry_{key[0]}_{key[1]}")
             shared.table_uses[key] = []
         start = self.schedule.starts[node.name]
         shared.table_uses[key].append(_Use(self.number, start % self.interval, (self.read(node, 0),)))

@@ -31,14 +31,14 @@ __all__ = ["cost_of", "lane_cells", "tail_cells"]
 # Fitted to placed designs of LUT4s with flip-flops: sequencer, slots, input, answer, and their part of the
 # link; for each bit of a logit its selection, sum and comparison; of each stage; of each vector with a total.
 CONTROL_CELLS = 600
-# Of a carry chain, beside its bits.
+# A carry chain takes so many cells beside its bits.
 CELLS_PER_ADDER = 1.5
 CELLS_PER_LOGIT_BIT = 5
 CELLS_PER_STAGE = 25
 CELLS_PER_TOTAL_BIT = 3
 # Cells of a saturation and its rounding for each bit of the result, beside its register.
 CELLS_PER_ROUNDED_BIT = 0.7
-# Of the bits of a tail: synthesis leaves some out, and nodes without a choice share cells with others.
+# Synthesis leaves out some bits of a tail, and nodes without a choice share cells with others.
 CELLS_PER_TAIL_BIT = 0.75
 # Of the bits of a lane: registers and functions that find no partner.
 CELLS_PER_LANE_BIT = 1.04

@@ -22,6 +22,7 @@ __all__ = [
     "answers",
     "layouts_of",
     "memories_of",
+    "memory_name",
     "state_memory",
     "symbol_memory",
     "table_memory",
@@ -35,21 +36,29 @@ IntArray = NDArray[np.int64]
 
 def memories_of(p: TileLayout) -> tuple[Memory, ...]:
     """Return all memories of a core."""
-    tables = (
-        table_memory(p, table, port) for table, count in enumerate(p.table_ports) for port in range(count)
-    )
-    states = (state_memory(p, value) for value in sorted(p.kept.loaded))
     symbols = (symbol_memory(p, node) for node in p.symbols)
-    return (*_weights(p), _operands(p), _constants(p), *tables, *states, *symbols)
+    return (*_weights(p), _operands(p), _constants(p), *_tables_and_states(p), *symbols)
+
+
+def _tables_and_states(p: TileLayout) -> Iterator[Memory]:
+    """Yield the memories of all tables and ports, then those of the values that a tail loads."""
+    for table, count in enumerate(p.table_ports):
+        yield from (table_memory(p, table, port) for port in range(count))
+    yield from (state_memory(p, value) for value in sorted(p.kept.loaded))
+
+
+def memory_name(kind: str, value: str) -> str:
+    """Return the name of the memory of a value: ``state`` or ``symbols``, and the value's name.
+
+    >>> memory_name("state", "layer0.h")
+    'state_layer0_h'
+    """
+    return f"{kind}_{value.replace('.', '_')}"
 
 
 def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
     """Return the layouts of all memories of a core, the answers' queue among them, without contents."""
     slots = sum(stage.slots for stage in p.stages)
-    tables = (
-        table_memory(p, table, port) for table, count in enumerate(p.table_ports) for port in range(count)
-    )
-    states = (state_memory(p, value) for value in sorted(p.kept.loaded))
     return (
         *_weight_layouts(p),
         Memory("operands", _operand_fields(p), _operand_depth(p), written=True, field_enables=True),
@@ -58,8 +67,7 @@ def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
             (Field("word", p.constant_bits, signed=False),),
             max(2, slots * p.shape.interval),
         ),
-        *tables,
-        *states,
+        *_tables_and_states(p),
         *(_symbol_layout(p, node) for node in p.symbols),
         answers(p),
     )
@@ -95,7 +103,7 @@ def state_memory(p: TileLayout, value: str) -> Memory:
     if value in p.loaded_states:
         initial = [[int(entry)] for entry in p.network.states[value].initial]
         rows += initial + [[0] for _ in range(depth - size)]
-    memory = Memory.of(f"state_{value.replace('.', '_')}", (Field("value", bits),), rows)
+    memory = Memory.of(memory_name("state", value), (Field("value", bits),), rows)
     return replace(memory, written=True)
 
 
@@ -114,7 +122,7 @@ def symbol_memory(p: TileLayout, node: Symbol) -> Memory:
 def _symbol_layout(p: TileLayout, node: Symbol) -> Memory:
     units = 1 << (p.network.sizes[node.row] - 1).bit_length()
     depth = max(2, units << p.network.input.format.bits)
-    return Memory(f"symbols_{node.row.replace('.', '_')}", (Field("weight", node.bits),), depth)
+    return Memory(memory_name("symbols", node.row), (Field("weight", node.bits),), depth)
 
 
 def _weights(p: TileLayout) -> tuple[Memory, ...]:
