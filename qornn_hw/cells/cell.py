@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 from qornn_hw.cells.graph import CellGraph, Value
 from qornn_hw.errors import FormatError
 
-__all__ = ["Cell", "split"]
+__all__ = ["Cell", "keeping", "split"]
 
 
 def split(array: NDArray[np.float64], parts: int) -> list[NDArray[np.float64]]:
     """Return the equal parts of the rows of an array, one for each gate."""
-    return np.split(array, parts)
+    rows = len(array) // parts
+    return [array[k * rows : (k + 1) * rows] for k in range(parts)]
+
+
+def keeping(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the bias of a gate that keeps 1 - 1 / t of a state in each step, for t from 1 on.
+
+    >>> keeping(np.array([2.0, 11.0])).round(3).tolist()
+    [0.0, 2.303]
+    """
+    return np.log(np.maximum(times - 1.0, 1e-2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +81,44 @@ class Cell(ABC):
         if name.startswith("bias"):
             return (rows,)
         return (self.units,) if array.ndim and name != "weight_ih" else None
+
+    @classmethod
+    def start(cls, inputs: int, units: int, random: np.random.Generator, memory: float = 1.0) -> Self:
+        """Return a cell to be trained: U of Glorot's uniform numbers, W orthogonal, biases of 0.
+
+        Args:
+            inputs: m.
+            units: n.
+            random: the source of the numbers.
+            memory: the longest time in steps for which a unit remembers at the start. Gates begin with times
+                from 1 to this one, evenly spread (Tallec & Ollivier 2018).
+
+        Raises:
+            FormatError: the cell has a field without a default that :meth:`start_fields` does not set.
+        """
+        rows = cls.gates * units
+        reach = np.sqrt(6.0 / (inputs + units))
+        given: dict[str, Any] = {}
+        for entry in fields(cls):
+            if entry.name == "weight_ih":
+                given[entry.name] = random.uniform(-reach, reach, (rows, inputs))
+            elif entry.name == "weight_hh":
+                blocks = [np.linalg.qr(random.normal(size=(units, units)))[0] for _ in range(cls.gates)]
+                given[entry.name] = np.concatenate(blocks)
+            elif entry.name.startswith("bias"):
+                given[entry.name] = np.zeros(rows)
+        times = random.uniform(1.0, max(memory, 1.0), units)
+        try:
+            return cls(**given | cls.start_fields(times))
+        except TypeError as error:
+            raise FormatError(
+                f"{cls.__name__}.start_fields must set every field that has no default: {error}"
+            ) from None
+
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return the fields whose start depends on the cell, for memories of ``times`` steps, (n,)."""
+        return {}
 
     @abstractmethod
     def build(self, graph: CellGraph) -> Value:

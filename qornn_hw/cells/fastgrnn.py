@@ -9,11 +9,12 @@ alpha, beta, zeta and nu are scalars, in 0 to 1 after training (EdgeML keeps the
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.cell import Cell, keeping
 from qornn_hw.cells.graph import CellGraph, Value, hard_tanh, relu, sigmoid, tanh
 from qornn_hw.errors import FormatError
 
@@ -59,6 +60,11 @@ class FastGrnn(Cell):
 
     input_biases = ("bias_gate", "bias_update")
 
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return biases of z so that it is 1 - 1 / t, zeta 1 and nu 0."""
+        return {"bias_gate": keeping(times), "zeta": 1.0, "nu": 0.0}
+
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""
         h = graph.state("h", self.units, self.initial)
@@ -93,6 +99,12 @@ class FastRnn(Cell):
     initial: NDArray[np.float64] | None = None
 
     input_biases = ("bias",)
+
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return alpha = 1 / t and beta = 1 - alpha for the mean time t."""
+        alpha = float(1.0 / times.mean())
+        return {"alpha": alpha, "beta": 1.0 - alpha}
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

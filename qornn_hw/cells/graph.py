@@ -100,7 +100,7 @@ class Value:
     def __mul__(self, other: "Value | ArrayLike") -> "Value":
         if isinstance(other, Value):
             return Product(graph=self.graph, size=_same_size(self, other), a=self, b=other)
-        return _sum(self.graph, ((_number(other, self.size), self),))
+        return _sum(self.graph, ((self.graph.constant(other, self.size), self),))
 
     def __rmul__(self, other: ArrayLike) -> "Value":
         return self * other
@@ -236,8 +236,22 @@ class CellGraph:
 
     def state(self, name: str, size: int, initial: ArrayLike | None = None) -> CellState:
         """Return a new state of ``size`` units; its initial value is 0 where None is given."""
-        start = np.zeros(size) if initial is None else _number(initial, size)
-        return CellState(graph=self, size=size, name=name, initial=np.broadcast_to(start, (size,)))
+        start = self.constant(np.zeros(size), size)
+        if initial is not None:
+            start = start + self.constant(initial, size)
+        return CellState(graph=self, size=size, name=name, initial=start)
+
+    def constant(self, value: Any, size: int) -> FloatArray:
+        """Return a number, or one for each of ``size`` units, as the graph keeps it.
+
+        Raises:
+            FormatError: the shape is another one, or a number is not finite.
+        """
+        return _number(value, size)
+
+    def matrix(self, weight: ArrayLike) -> FloatArray:
+        """Return a weight as the graph keeps it."""
+        return np.asarray(weight, dtype=np.float64)
 
     def linear(self, weight: ArrayLike, value: Value) -> Linear:
         """Return ``weight @ value``.
@@ -245,11 +259,11 @@ class CellGraph:
         Raises:
             FormatError: the weight is no matrix of finite numbers with a column for each entry.
         """
-        w = np.asarray(weight, dtype=np.float64)
-        if w.ndim != 2 or w.shape[1] != value.size or not np.all(np.isfinite(w)):
+        w = self.matrix(weight)
+        if w.ndim != 2 or w.shape[1] != value.size or not bool((abs(w) < np.inf).all()):
             raise FormatError(
                 f"a weight of {value.name} must be a matrix of finite numbers with {value.size} columns, "
-                f"not of shape {w.shape}"
+                f"not of shape {tuple(w.shape)}"
             )
         return Linear(graph=self, size=len(w), weight=w, value=value)
 
@@ -322,10 +336,10 @@ def _sum(graph: CellGraph, parts: tuple[tuple[Number, Any], ...]) -> Sum:
     """Return the flat sum of some parts: constants, values, and sums that have no name of their own."""
     size = next(part.size for _, part in parts if isinstance(part, Value))
     terms: list[tuple[Number, Value]] = []
-    bias = np.zeros(size)
+    bias = graph.constant(np.zeros(size), size)
     for coefficient, part in parts:
         if not isinstance(part, Value):
-            bias = bias + coefficient * _number(part, size)
+            bias = bias + coefficient * graph.constant(part, size)
             continue
         if part.size != size:
             raise FormatError(f"{part.name} must have {size} entries to be added, not {part.size}")

@@ -10,11 +10,12 @@ PyTorch and Keras with ``reset_after`` have the first form. The paper and ONNX w
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.cell import Cell, split
+from qornn_hw.cells.cell import Cell, keeping, split
 from qornn_hw.cells.graph import CellGraph, Value, sigmoid, tanh
 
 __all__ = ["Gru"]
@@ -41,6 +42,12 @@ class Gru(Cell):
     initial: NDArray[np.float64] | None = None
 
     gates = 3
+
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return biases of z so that a unit forgets within its time, sigmoid(log(t - 1)) = 1 - 1 / t."""
+        zeros = np.zeros_like(times)
+        return {"bias_ih": np.concatenate([zeros, keeping(times), zeros])}
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

@@ -6,6 +6,7 @@ a is a number, or one for each unit, in 0 to 1.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,15 @@ class Leaky(Cell):
 
     input_biases = ("bias",)
 
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return leaks of 1 - 1 / t."""
+        return {"leak": 1.0 - 1.0 / times}
+
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""
         h = graph.state("h", self.units, self.initial)
         pre = graph.linear(self.weight_ih, graph.input) + graph.linear(self.weight_hh, h)
         s = candidate(self.activation)(pre + self.bias).named("s")
-        graph.assign(h, ((1 - np.asarray(self.leak)) * s + np.asarray(self.leak) * h).named("new"))
+        graph.assign(h, ((1 - self.leak) * s + self.leak * h).named("new"))
         return h

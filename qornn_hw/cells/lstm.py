@@ -7,11 +7,12 @@ A projection of h is not supported.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.cell import Cell, split
+from qornn_hw.cells.cell import Cell, keeping, split
 from qornn_hw.cells.graph import CellGraph, Value, sigmoid, tanh
 
 __all__ = ["Lstm"]
@@ -38,6 +39,12 @@ class Lstm(Cell):
     initial_cell: NDArray[np.float64] | None = None
 
     gates = 4
+
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return biases so that f is 1 - 1 / t and i is 1 / t."""
+        zeros, gate = np.zeros_like(times), keeping(times)
+        return {"bias_ih": np.concatenate([-gate, gate, zeros, zeros])}
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

@@ -6,11 +6,12 @@ The new state of a step depends on the old one only through the gate, so trainin
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qornn_hw.cells.cell import Cell, split
+from qornn_hw.cells.cell import Cell, keeping, split
 from qornn_hw.cells.graph import CellGraph, Value, sigmoid
 
 __all__ = ["MinGru"]
@@ -31,6 +32,11 @@ class MinGru(Cell):
     initial: NDArray[np.float64] | None = None
 
     gates = 2
+
+    @classmethod
+    def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Return biases of z so that it is 1 / t."""
+        return {"bias_ih": np.concatenate([-keeping(times), np.zeros_like(times)])}
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

@@ -40,9 +40,10 @@ from qornn_hw.ir.ops import (
 )
 from qornn_hw.ir.ops.mat_vec import TERM_SHIFT_MAX
 from qornn_hw.ir.ops.requantize import SHIFT_MAX
+from qornn_hw.quantization.grids import quantize_weights
 from qornn_hw.quantization.weight_rows import QuantizedRows, quantized_rows
 
-__all__ = ["CellBits", "LoweredLayer", "Source", "lower_cell"]
+__all__ = ["CellBits", "CellGrids", "LoweredLayer", "Source", "lower_cell"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -116,6 +117,22 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class CellGrids:
+    """The units of a layer, which a training keeps: by the names of its graph's values.
+
+    Attributes:
+        values: exponent of the unit, and format, of a state, a stored value, or an accumulator that a product
+            reads.
+        indices: exponent of the unit of a table's index, by the function's name.
+        steps: of the rows of a matrix, (n,), for the integers that the matrix reads.
+    """
+
+    values: Mapping[str, tuple[int, IntFormat]]
+    indices: Mapping[str, int]
+    steps: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
 class LoweredLayer:
     """A layer in integers.
 
@@ -124,12 +141,14 @@ class LoweredLayer:
         output: what the next layer reads.
         scales: the real worth of a unit, by the value's name.
         coarse: factors of less than 8 units of their multiplier, by the operation's name.
+        grids: the units.
     """
 
     layer: Layer
     output: Source
     scales: dict[str, float]
     coarse: dict[str, int]
+    grids: CellGrids
 
 
 @dataclass(frozen=True)
@@ -166,7 +185,12 @@ def best_exponent(sample: FloatArray, form: IntFormat) -> int:
 
 
 def lower_cell(
-    cell: Cell, prefix: str, source: Source, bits: CellBits, sample: Mapping[str, FloatArray]
+    cell: Cell,
+    prefix: str,
+    source: Source,
+    bits: CellBits,
+    sample: Mapping[str, FloatArray],
+    held: CellGrids | None = None,
 ) -> LoweredLayer:
     """Return a cell as a layer of integers.
 
@@ -176,18 +200,27 @@ def lower_cell(
         source: what the layer reads.
         bits: widths.
         sample: every value of the cell's graph by name, (samples, n), and the new states as ``name'``, on
-            calibration data.
+            calibration data; empty with ``held``.
+        held: the units, where they are given.
 
     Raises:
         FormatError: the cell has no matrix, or an integer could pass its width.
     """
-    return _Lowering(cell, prefix, source, bits, sample).run()
+    return _Lowering(cell, prefix, source, bits, sample, held).run()
 
 
 class _Lowering:
     def __init__(
-        self, cell: Cell, prefix: str, source: Source, bits: CellBits, sample: Mapping[str, FloatArray]
+        self,
+        cell: Cell,
+        prefix: str,
+        source: Source,
+        bits: CellBits,
+        sample: Mapping[str, FloatArray],
+        held: CellGrids | None,
     ) -> None:
+        self.held = held
+        self.indices: dict[str, int] = {}
         self.graph, self.output_name = cell.graph, cell.output
         self.prefix, self.source, self.bits, self.sample = prefix, source, bits, sample
         self.encoded: dict[str, _Encoded] = {}
@@ -223,6 +256,11 @@ class _Lowering:
             Source(out.name, np.full(size, 2.0**out.exponent), np.zeros(size)),
             {e.name: 2.0**e.exponent for e in self.encoded.values()},
             self.coarse,
+            CellGrids(
+                {name: (e.exponent, e.format) for name, e in self.encoded.items()},
+                self.indices,
+                {name: rows.step for name, rows in self.rows.items()},
+            ),
         )
 
     # -- formats --------------------------------------------------------------------------------------
@@ -231,12 +269,17 @@ class _Lowering:
         given = self.graph.assigned[state.name]
         rectified = isinstance(given, Function) and given.function in ("relu", "hard_sigmoid")
         form = IntFormat(self.bits.states, signed=not rectified or bool(np.any(state.initial < 0)))
-        seen = np.concatenate([self.sample[state.name + "'"].ravel(), state.initial])
-        exponent = best_exponent(seen, form)
+        exponent = self._exponent(state.name, form, state.name + "'", state.initial)
         name = f"{self.prefix}.{state.name}"
         self.encoded[state.name] = _Encoded(name, exponent, form)
         initial = np.clip(np.rint(state.initial * 2.0**-exponent), form.min, form.max).astype(np.int64)
         return State(name, form, initial)
+
+    def _exponent(self, name: str, form: IntFormat, sample: str, *others: FloatArray) -> int:
+        """Return the exponent of a value's unit: the held one, or the best for the samples."""
+        if self.held is not None:
+            return self.held.values[name][0]
+        return best_exponent(np.concatenate([self.sample[sample].ravel(), *others]), form)
 
     def _format(self, value: Value) -> tuple[IntFormat, int]:
         """Return the format and the exponent of a value that is computed as such."""
@@ -249,7 +292,7 @@ class _Lowering:
         operand = any(isinstance(user, Linear) for user in self.graph.users(value))
         bits = self.bits.states if operand else self.bits.values
         form = IntFormat(bits, signed=not isinstance(value, Function))
-        return form, best_exponent(self.sample[value.name], form)
+        return form, self._exponent(value.name, form, value.name)
 
     def _is_materialized(self, value: Value) -> bool:
         """Whether the integers have the value: a sum that only functions read is made with their units."""
@@ -277,8 +320,14 @@ class _Lowering:
     def _linear(self, value: Linear) -> None:
         source = self.source if isinstance(value.value, Input) else self._as_source(value.value)
         bits = self.bits.symbols if source.one_hot else self.bits.weights
-        moments = np.ones(value.value.size) if source.one_hot else self._moments(value.value, source)
-        self.rows[value.name] = quantized_rows(value.weight * source.scale, bits, moments)
+        weight = value.weight * source.scale
+        if self.held is not None:
+            step = self.held.steps[value.name]
+            integers = quantize_weights(weight, bits, 1.0 if bits == 1 else step[:, None])
+            self.rows[value.name] = QuantizedRows(integers, step)
+        else:
+            moments = np.ones(value.value.size) if source.one_hot else self._moments(value.value, source)
+            self.rows[value.name] = quantized_rows(weight, bits, moments)
         self.terms[value.name] = (source, bits)
         self.groups.setdefault(self.group_of[value.name], _Group()).rows.append(value)
 
@@ -325,6 +374,7 @@ class _Lowering:
         reach = TANH_REACH if value.function == "tanh" else 2 * TANH_REACH
         index_form = IntFormat(self.bits.index, signed=True)
         index_exponent = (reach - 1).bit_length() + 1 - self.bits.index
+        self.indices[value.name] = index_exponent
         index = _Encoded(self._name(value, "_index"), index_exponent, index_form)
         self._combined(value, terms, bias, index)
         self._emit(value, self._table(value, form, exponent, index.name))
@@ -346,7 +396,8 @@ class _Lowering:
         """Return the integers of a factor of a product; an accumulator is requantized for it."""
         if isinstance(value, Linear) and value.name not in self.encoded:
             form = IntFormat(self.bits.values, signed=True)
-            target = _Encoded(self._name(value, "_value"), best_exponent(self.sample[value.name], form), form)
+            exponent = self._exponent(value.name, form, value.name)
+            target = _Encoded(self._name(value, "_value"), exponent, form)
             self.encoded[value.name] = self._combined(value, ((1.0, value),), np.zeros(value.size), target)
         return self.encoded[value.name]
 

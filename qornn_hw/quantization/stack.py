@@ -17,11 +17,11 @@ from qornn_hw.errors import DataError, FormatError
 from qornn_hw.ir.kinds import InputKind, OutputKind, OutputMode
 from qornn_hw.ir.network import Input, Network, Readout
 from qornn_hw.ir.ops import Answer, MatVec, PiecewiseLinear, Term
-from qornn_hw.quantization.cell_lowering import CellBits, LoweredLayer, Source, lower_cell
+from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer, Source, lower_cell
 from qornn_hw.quantization.grids import least_squares_step, quantize_weights, weight_limit
 from qornn_hw.quantization.input_grid import InputGrid
 
-__all__ = ["RealStack", "quantize_stack"]
+__all__ = ["RealStack", "StackGrids", "quantize_stack"]
 
 FloatArray = NDArray[np.float64]
 # Values of the graph that calibration keeps at most: batch * steps * units of the largest layer.
@@ -80,6 +80,19 @@ class RealStack:
         return found, np.asarray(read @ self.output_weight.T + self.output_bias)
 
 
+@dataclass(frozen=True, eq=False)
+class StackGrids:
+    """The units of a stack, which a training keeps.
+
+    Attributes:
+        layers: of each layer.
+        output_step: of V.
+    """
+
+    layers: tuple[CellGrids, ...]
+    output_step: float
+
+
 def quantize_stack(
     stack: RealStack,
     inputs: NDArray[Any] | Sequence[NDArray[Any]],
@@ -89,6 +102,7 @@ def quantize_stack(
     output_bits: int = 8,
     mode: OutputMode = OutputMode.EVERY_STEP,
     kind: OutputKind = OutputKind.BOTH,
+    held: StackGrids | None = None,
 ) -> tuple[Network, list[LoweredLayer]]:
     """Return the integer network of a float one.
 
@@ -100,6 +114,7 @@ def quantize_stack(
         output_bits: of V, 1 to 8.
         mode: after which steps the network answers.
         kind: what it answers.
+        held: the units, where a training has them; the inputs are then not used.
 
     Returns:
         The network, and its layers with their scales.
@@ -110,18 +125,27 @@ def quantize_stack(
     """
     bits = bits or CellBits()
     batches = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    if not any(batch.size for batch in batches):
+    if held is None and not any(batch.size for batch in batches):
         raise DataError("calibration inputs must hold a step, not none")
     entry, source = _input(stack, grid)
-    samples = _samples(stack, batches, grid)
+    samples = [{} for _ in stack.cells] if held is not None else _samples(stack, batches, grid)
     layers: list[LoweredLayer] = []
     for k, (cell, sample) in enumerate(zip(stack.cells, samples, strict=True)):
-        layers.append(lower_cell(cell, f"layer{k}", source, bits, sample))
+        units = None if held is None else held.layers[k]
+        layers.append(lower_cell(cell, f"layer{k}", source, bits, sample, units))
         source = layers[-1].output
-    readout, scale = _readout(stack, source, output_bits, mode, kind)
+    step = None if held is None else held.output_step
+    readout, scale = _readout(stack, source, output_bits, mode, kind, step)
     scales = {name: worth for layer in layers for name, worth in layer.scales.items()}
     network = Network(entry, tuple(layer.layer for layer in layers), readout, scales | {"logits": scale})
     return network, layers
+
+
+def _output_step(weight: FloatArray, bits: int) -> float:
+    """Return the step of V with the least square error."""
+    if bits == 1:
+        return float(np.abs(weight).mean()) or 1.0
+    return least_squares_step(weight, bits, float(np.abs(weight).max()) / weight_limit(bits)) or 1.0
 
 
 def _samples(
@@ -157,14 +181,11 @@ def _input(stack: RealStack, grid: InputGrid | None) -> tuple[Input, Source]:
 
 
 def _readout(
-    stack: RealStack, source: Source, bits: int, mode: OutputMode, kind: OutputKind
+    stack: RealStack, source: Source, bits: int, mode: OutputMode, kind: OutputKind, step: float | None
 ) -> tuple[Readout, float]:
     unit = float(source.scale[0])
     weight = stack.output_weight
-    largest = float(np.abs(weight).max())
-    step = least_squares_step(weight, bits, largest / weight_limit(bits)) or 1.0
-    if bits == 1:
-        step = float(np.abs(weight).mean()) or 1.0
+    step = _output_step(weight, bits) if step is None else step
     bias = np.rint(stack.output_bias / (step * unit)).astype(np.int64)
     tail = (PiecewiseLinear.relu("positive", source.name),) if stack.output_relu else ()
     value = "positive" if stack.output_relu else source.name

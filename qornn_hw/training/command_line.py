@@ -4,7 +4,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig
 
 __all__ = ["command_line", "option_words"]
 
@@ -21,7 +21,7 @@ def option_words(name: str, value: Any) -> list[str]:
     return [f"--{words}", str(value)]
 
 
-def command_line(config: RunConfig, device: str = "cpu") -> str:
+def command_line(config: CommonConfig, device: str = "cpu") -> str:
     """Return the command that repeats a run, with all options that differ from their defaults.
 
     The data folder is machine-specific and replaced by DIR; files are given by their names without folder.

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from qornn_hw.cells.activations.registry import BOUNDED, Activation
 from qornn_hw.cells.elman_network import OutputKind
+from qornn_hw.cells.registry import CELLS
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import Rounding
-from qornn_hw.tasks import (
-    Task,
-)
+from qornn_hw.tasks import Task
 
-__all__ = ["Method", "RunConfig", "choices_of"]
+__all__ = ["CommonConfig", "Method", "RunConfig", "choices_of"]
 
 
 class Method(StrEnum):
@@ -44,7 +43,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "iterations": (1, 10_000_000),
     "finetune_iterations": (0, 10_000_000),
     "float_epochs": (0, 10_000),
-    "epochs": (1, 10_000),
+    "epochs": (0, 10_000),
     "finetune_epochs": (0, 10_000),
     "batch": (1, 50_000),
     "patience": (0, 10_000_000),
@@ -53,6 +52,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "checkpoint_minutes": (0, 10_000),
     "penalty": (0, 1e9),
     "linear_start": (0, 1e9),
+    "layers": (1, 16),
+    "gate_bits": (2, 17),
+    "index_bits": (3, 14),
+    "value_bits": (2, 32),
+    "memory": (0, 1e9),
+    "dropout": (0, 0.9),
+    "label_smoothing": (0, 0.9),
+    "weight_decay": (0, 1e3),
 }
 # The activations that may begin as a linear network.
 _LINEAR = ", ".join(one for one in Activation if one.function.linear_start)
@@ -64,6 +71,7 @@ _CHOICES: dict[str, list[str]] = {
     "first_matrix": ["haar", "identity", "rotations", "integrators"],
     "projunn_projection": ["D", "T"],
     "projunn_sampler": ["lsi", "column"],
+    "cell": [*CELLS],
 }
 
 
@@ -73,14 +81,65 @@ def choices_of(name: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Hyper-parameters that the training of every task has.
+class CommonConfig:
+    """Hyper-parameters that every training has.
 
     Attributes:
         hidden: number n of hidden units.
         bits: bits of W and U.
         output_bits: bits of V.
         state_bits: bits of the state.
+        seed: seed of the weights and of the sequences.
+        batch: number of sequences in one optimizer step.
+        patience: end a stage after this number of validations without an improvement; 0 for never.
+        multiplier_bits: bits of the requantizer's multiplier.
+        output_kind: logits, argmax or both.
+        checkpoint_minutes: interval at which the run is saved, for --resume; 0 for never.
+    """
+
+    command: ClassVar[str]
+
+    hidden: int = 64
+    bits: int = 4
+    output_bits: int = 8
+    state_bits: int = 12
+    seed: int = 0
+    batch: int = 128
+    patience: int = 0
+    multiplier_bits: int = 12
+    output_kind: str = "both"
+    checkpoint_minutes: float = 3.0
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is None:
+                continue
+            if f.name in _RANGES:
+                low, high = _RANGES[f.name]
+                if not low <= value <= high:
+                    raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
+            elif f.name in _CHOICES:
+                if value not in _CHOICES[f.name]:
+                    raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
+            elif ("rate" in f.name.split("_")) and not (value > 0 and math.isfinite(value)):
+                raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
+
+    def task(self) -> Task:
+        """Return the task of this training."""
+        raise NotImplementedError  # each task's own class has one
+
+    @property
+    def data_dir(self) -> str | None:
+        """The folder of the task's data."""
+        return getattr(self, "data", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(CommonConfig):
+    """Hyper-parameters of the training of an Elman layer.
+
+    Attributes:
         activation: a word of :class:`qornn_hw.cells.activations.registry.Activation`.
         method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
         norm_preserving: scale the step of W so that rounding does not increase the norm of W; needs no
@@ -103,8 +162,6 @@ class RunConfig:
             and output_kind; in Python: warm_config); the method is free if the checkpoint does not come from
             a training. With orthogonal_rounding and without a stage of real weights, W of the same bits and
             method is not rounded again: its integers stay.
-        seed: seed of the weights and of the sequences.
-        batch: number of sequences in one optimizer step.
         learning_rate_recurrent: Adam's learning rate of W (projunn: learning rate of its RMSprop direction).
         learning_rate_input: learning rate of U and of the bias inside the activation.
         learning_rate_output: learning rate of V and its bias.
@@ -120,19 +177,9 @@ class RunConfig:
         finetune_recurrent: train W, too, in the stage of rounded states.
         finetune_rate: factor of the learning rates in the stage of rounded states.
         bfloat16: multiply in bfloat16 if the processor can; weights stay exact, states lose bits.
-        patience: end a stage after this number of validations without an improvement; 0 for never.
-        multiplier_bits: bits of the requantizer's multiplier.
         rounding: half_up or half_even.
-        output_kind: logits, argmax or both.
-        checkpoint_minutes: interval at which the run is saved, for --resume; 0 for never.
     """
 
-    command: ClassVar[str]
-
-    hidden: int = 64
-    bits: int = 4
-    output_bits: int = 8
-    state_bits: int = 12
     activation: str = "modrelu"
     method: str = "bjorck"
     norm_preserving: bool = False
@@ -142,8 +189,6 @@ class RunConfig:
     train_recurrent: bool = True
     linear_start: float = 0.0
     warm_start: str = ""
-    seed: int = 0
-    batch: int = 128
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3
     learning_rate_output: float = 1e-3
@@ -157,26 +202,12 @@ class RunConfig:
     finetune_recurrent: bool = True
     finetune_rate: float = 0.5
     bfloat16: bool = False
-    patience: int = 0
-    multiplier_bits: int = 12
     rounding: str = "half_up"
-    output_kind: str = "both"
-    checkpoint_minutes: float = 3.0
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value is None:
-                continue
-            if f.name in _RANGES:
-                low, high = _RANGES[f.name]
-                if not low <= value <= high:
-                    raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
-            elif f.name in _CHOICES:
-                if value not in _CHOICES[f.name]:
-                    raise FormatError(f"{f.name} must be one of {', '.join(_CHOICES[f.name])}, not {value!r}")
-            elif ("rate" in f.name.split("_")) and not (value > 0 and math.isfinite(value)):
-                raise FormatError(f"{f.name} must be positive and finite, not {value!r}")
+        super().__post_init__()
+        if getattr(self, "epochs", None) == 0:
+            raise FormatError("epochs must be 1 to 10000, not 0")
         if self.per_row and self.activation in BOUNDED:
             raise FormatError(
                 f"per_row must be off for {self.activation}, whose states have a scale of their own"
@@ -193,15 +224,6 @@ class RunConfig:
         if self.linear_start and not Activation(self.activation).function.linear_start:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for {_LINEAR}")
 
-    def task(self) -> Task:
-        """Return the task of this training."""
-        raise NotImplementedError  # each task's own class has one
-
     def stages(self, task: Task) -> tuple[int, int, int]:
         """Return the iterations with real weights, with quantized weights, and with rounded states."""
         raise NotImplementedError
-
-    @property
-    def data_dir(self) -> str | None:
-        """The folder of the task's data."""
-        return getattr(self, "data", None)

@@ -27,13 +27,17 @@ def last_only(task: Task) -> bool:
     return task.output_mode is OutputMode.LAST_STEP
 
 
-def answers_loss(task: Task) -> Objective:
+def answers_loss(task: Task, smoothing: float = 0.0) -> Objective:
     """Return the objective of a task: the mean loss over all answers of a batch.
 
     The loss is the cross-entropy in nats for classes, the logistic loss for classes with one output, and the
     squared error of ``(value - output_offset) / output_scale`` for values. Padded steps do not count. The
     loss of the copy task is multiplied by (blank + 20) / 10, so that the weight of a recalled symbol does
     not depend on the number of blanks.
+
+    Args:
+        task: the task.
+        smoothing: the part of a class that is given to all classes.
     """
     last = last_only(task)
     scale = (task.blank + 2 * RECALL) / RECALL if isinstance(task, CopyTask) else 1.0
@@ -52,8 +56,10 @@ def answers_loss(task: Task) -> Objective:
         if logits.shape[-1] == 1:
             loss = functional.binary_cross_entropy_with_logits(logits.flatten(), targets.flatten().float())
             return loss, {}, state
-        loss = functional.cross_entropy(logits.flatten(0, -2), targets.flatten()) * scale
-        return loss, {}, state
+        loss = functional.cross_entropy(
+            logits.flatten(0, -2), targets.flatten(), label_smoothing=smoothing if cell.training else 0.0
+        )
+        return loss * scale, {}, state
 
     return objective
 

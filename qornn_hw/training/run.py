@@ -1,22 +1,26 @@
 """One training run, from a configuration to a checkpoint."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from qornn_hw.cells.elman_network import OutputKind
 from qornn_hw.errors import FormatError, QornnError, ToolError, TrainingError
-from qornn_hw.evaluation.evaluate import evaluate
-from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.evaluation.evaluate import AnyCheckpoint, evaluate
+from qornn_hw.files.checkpoint import load_checkpoint
 from qornn_hw.tasks import ArraysTask, Task
 from qornn_hw.terminal.text import say
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig, RunConfig
 from qornn_hw.training.initialization import make_cell
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.run_file import RunFile
+from qornn_hw.training.stack_configs import StackConfig
+from qornn_hw.training.stack_stages import make_stack, run_stack_stages, trained_network
 from qornn_hw.training.stages import run_stages
 from qornn_hw.training.trained_checkpoint import trained_checkpoint
 from qornn_hw.training.trainer import Trainer
@@ -32,12 +36,12 @@ def run_file_of(out: Path) -> Path:
 
 @one_thread()
 def train(
-    config: RunConfig,
+    config: CommonConfig,
     out: Path | None = None,
     resume: bool = False,
     quiet: bool = False,
     device: str = "cpu",
-) -> Checkpoint:
+) -> AnyCheckpoint:
     """Train a network, and return its checkpoint with the measured metrics.
 
     The same configuration gives the same network on the same machine, also if the run was interrupted and
@@ -66,37 +70,71 @@ def train(
     if task.outputs == 1 and config.output_kind == OutputKind.ARGMAX:
         raise FormatError("output_kind must be logits or both for one output, not argmax, which is always 0")
     torch.manual_seed(config.seed)
-    cell = make_cell(config, task).to(place)
-    if isinstance(cell.held_step, torch.Tensor):
-        # The held step of a warm start is not a parameter and must be moved separately.
-        cell.held_step = cell.held_step.to(place)
+    training = _training(config, task, place)
     run_file = None
     if out is not None:
         run_file = RunFile(run_file_of(out), config.checkpoint_minutes)
         if config.checkpoint_minutes:
             run_file.check()
-    trainer = Trainer(cell, task, config, quiet, run_file)
+    trainer = Trainer(training.module, task, config, quiet, run_file)
     if resume and run_file is not None:
         trainer.resume(run_file.load(config))
     if not quiet:
         _say_what_is_trained(config, task)
     try:
-        checkpoint = run_stages(config, task, cell, trainer)
+        checkpoint = training.run(trainer)
     except TrainingError as error:
         # If the best network cannot be exported, the training error is raised without a checkpoint.
         with suppress(QornnError):
-            error.checkpoint = _measured(trained_checkpoint(cell, config, task, trainer), config)
+            error.checkpoint = _measured(training.network(trainer), config)
         raise
     return _measured(checkpoint, config)
 
 
-def _say_what_is_trained(config: RunConfig, task: Task) -> None:
+@dataclass(frozen=True)
+class _Training:
+    """What is trained.
+
+    Attributes:
+        module: the network.
+        run: runs all stages, and returns the network without its metrics.
+        network: returns the network so far.
+    """
+
+    module: nn.Module
+    run: Callable[[Trainer], AnyCheckpoint]
+    network: Callable[[Trainer], AnyCheckpoint]
+
+
+def _training(config: CommonConfig, task: Task, device: torch.device) -> _Training:
+    if isinstance(config, StackConfig):
+        if device.type != "cpu":
+            raise ToolError(f"device must be cpu for cell {config.cell}, not {device.type}")
+        stack = make_stack(config, task)
+        return _Training(
+            stack,
+            lambda trainer: run_stack_stages(config, task, stack, trainer),
+            lambda trainer: trained_network(config, task, stack, trainer),
+        )
+    assert isinstance(config, RunConfig)
+    cell = make_cell(config, task).to(device)
+    if isinstance(cell.held_step, torch.Tensor):
+        # The held step of a warm start is not a parameter and must be moved separately.
+        cell.held_step = cell.held_step.to(device)
+    return _Training(
+        cell,
+        lambda trainer: run_stages(config, task, cell, trainer),
+        lambda trainer: trained_checkpoint(cell, config, task, trainer),
+    )
+
+
+def _say_what_is_trained(config: CommonConfig, task: Task) -> None:
     """Print a summary of the arrays, of clipped values, and of the options that a warm start changes."""
     lines = []
     if isinstance(task, ArraysTask):
         lines.append(f"{config.command}: {task.summary()}")
         lines += task.clipped_text()
-    if config.warm_start:
+    if isinstance(config, RunConfig) and config.warm_start:
         path = Path(config.warm_start)
         found = changes(config, load_checkpoint(path))
         lines.append(f"warm start from {path}: {'; '.join(found) if found else 'all its options are kept'}")
@@ -115,5 +153,5 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _measured(checkpoint: Checkpoint, config: RunConfig) -> Checkpoint:
+def _measured(checkpoint: AnyCheckpoint, config: CommonConfig) -> AnyCheckpoint:
     return replace(checkpoint, metrics=evaluate(checkpoint, config.data_dir))

@@ -12,7 +12,7 @@ import torch
 
 from qornn_hw.errors import CheckpointError, OutputError
 from qornn_hw.terminal.text import say
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig
 
 __all__ = ["RunFile", "comparable"]
 
@@ -84,7 +84,7 @@ class RunFile:
                 "set checkpoint_minutes to 0"
             ) from error
 
-    def load(self, config: RunConfig) -> dict[str, Any]:
+    def load(self, config: CommonConfig) -> dict[str, Any]:
         """Return the saved state of a run with this configuration.
 
         Raises:
@@ -122,10 +122,11 @@ class RunFile:
         return state
 
 
-def comparable(config: RunConfig) -> dict[str, Any]:
+def comparable(config: CommonConfig) -> dict[str, Any]:
     """Return the command and all options that influence the result of a run (the data folder does not)."""
     options = asdict(config) | {"command": config.command}
     for name in ("data", "task_file", "checkpoint_minutes"):
         options.pop(name, None)
-    options["warm_start"] = Path(config.warm_start).name
+    if "warm_start" in options:
+        options["warm_start"] = Path(options["warm_start"]).name
     return options

@@ -73,7 +73,9 @@ def _trained(job: Job, out: Path | None) -> Checkpoint:
         except CheckpointError:  # the file is damaged, or from another release
             forget(out)
             resume = False
-    return train(job.config, out, resume, quiet=True, device=job.device)
+    checkpoint = train(job.config, out, resume, quiet=True, device=job.device)
+    assert isinstance(checkpoint, Checkpoint)  # a sweep trains Elman layers
+    return checkpoint
 
 
 def forget(out: Path | None) -> None:

@@ -6,17 +6,18 @@ from typing import ClassVar
 
 from qornn_hw.cells.activations.registry import Activation
 from qornn_hw.files.checkpoint import load_checkpoint
-from qornn_hw.tasks import (
-    AddingTask,
-    ArraysTask,
-    CharactersTask,
-    CopyTask,
-    MnistTask,
-    SpeechTask,
-    Task,
-)
+from qornn_hw.tasks import AddingTask, ArraysTask, CopyTask, Task
 from qornn_hw.tasks.input_grids import input_grid_of
 from qornn_hw.training.config import RunConfig
+from qornn_hw.training.task_options import (
+    Arrays,
+    Characters,
+    MnistPermuted,
+    MnistPixels,
+    MnistRows,
+    Speech,
+    iterations_of,
+)
 
 __all__ = [
     "CONFIGS",
@@ -68,17 +69,6 @@ class _Epochs(RunConfig):
         """Return the iterations of the three stages."""
         batches = task.batches_per_epoch(self.batch) or 1
         return self.float_epochs * batches, self.epochs * batches, self.finetune_epochs * batches
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Fixed(_Epochs):
-    """Training of a task with a public data set.
-
-    Attributes:
-        data: folder of the data.
-    """
-
-    data: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,48 +134,28 @@ class AddingConfig(_Generated):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MnistConfig(_Fixed):
-    """Training of MNIST by rows.
-
-    Attributes:
-        input_bits: bits of a pixel.
-        augment: shift each training image by up to this number of pixels.
-    """
-
-    command: ClassVar[str] = "mnist"
-    order: ClassVar[str] = "rows"
+class MnistConfig(MnistRows, _Epochs):
+    """Training of MNIST by rows."""
 
     output_bits: int = 4
     state_bits: int = 8
-    input_bits: int = 4
     activation: str = "relu"
     method: str = "free"
     float_epochs: int = 20
     epochs: int = 60
     finetune_epochs: int = 40
-    augment: int = 1
     quantized_rate: float = 0.5
     finetune_rate: float = 0.3
     learning_rate_recurrent: float = 1e-3
     learning_rate_input: float = 3e-3
     learning_rate_output: float = 3e-3
 
-    def task(self) -> Task:
-        """Return the MNIST task in the pixel order of this class."""
-        return MnistTask(self.data, self.order, self.input_bits, self.augment)
-
 
 @dataclass(frozen=True, kw_only=True)
-class SequentialMnistConfig(MnistConfig):
+class SequentialMnistConfig(MnistPixels, _Epochs):
     """Training of sequential MNIST: 784 steps of one pixel."""
 
-    command: ClassVar[str] = "smnist"
-    order: ClassVar[str] = "pixels"
-
     hidden: int = 170
-    output_bits: int = 8
-    state_bits: int = 12
-    input_bits: int = 8
     activation: str = "modrelu"
     method: str = "bjorck"
     norm_preserving: bool = True
@@ -198,39 +168,20 @@ class SequentialMnistConfig(MnistConfig):
     learning_rate_recurrent: float = 1e-4
     learning_rate_input: float = 1e-3
     learning_rate_output: float = 1e-3
-    augment: int = 0
     quantized_rate: float = 1.0
     finetune_rate: float = 0.05
     bfloat16: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class PermutedMnistConfig(SequentialMnistConfig):
+class PermutedMnistConfig(MnistPermuted, SequentialMnistConfig):
     """Training of permuted MNIST: 784 steps of one pixel in a fixed random order."""
-
-    command: ClassVar[str] = "pmnist"
-    order: ClassVar[str] = "permuted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechConfig(_Fixed):
-    """Training of spoken digits, FSDD, from log-mel frames.
+class SpeechConfig(Speech, _Epochs):
+    """Training of spoken digits, FSDD, from log-mel frames."""
 
-    Attributes:
-        input_bits: bits of a feature.
-        bands: number m of mel bands.
-        frames: steps of a sequence.
-        hop: samples from the start of a frame to the next, at 8000 samples a second.
-        train_all: train on the validation recordings, too; no network is then chosen by validation.
-    """
-
-    command: ClassVar[str] = "speech"
-
-    input_bits: int = 4
-    bands: int = 24
-    frames: int = 32
-    hop: int = 240
-    train_all: bool = False
     state_bits: int = 8
     activation: str = "relu"
     method: str = "free"
@@ -244,29 +195,11 @@ class SpeechConfig(_Fixed):
     quantized_rate: float = 0.15
     finetune_rate: float = 0.1
 
-    def task(self) -> Task:
-        """Return the spoken digits."""
-        return SpeechTask(
-            self.data,
-            self.input_bits,
-            bands=self.bands,
-            frames=self.frames,
-            hop=self.hop,
-            train_all=self.train_all,
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
-class CharactersConfig(_Fixed):
-    """Training of a character language model: predict the next character of a text.
+class CharactersConfig(Characters, _Epochs):
+    """Training of a character language model: predict the next character of a text."""
 
-    Attributes:
-        window: steps between two updates; the states are carried from one window to the next.
-    """
-
-    command: ClassVar[str] = "characters"
-
-    window: int = 150
     hidden: int = 256
     state_bits: int = 12
     activation: str = "relu"
@@ -279,23 +212,12 @@ class CharactersConfig(_Fixed):
     learning_rate_output: float = 2e-3
     bfloat16: bool = True
 
-    def task(self) -> Task:
-        """Return the text."""
-        return CharactersTask(self.data, self.window)
-
-
-# Defaults of the arrays task for each stage: optimizer steps, and the least number of epochs.
-_ARRAYS_STEPS = {"float_epochs": (2000, 10), "epochs": (1200, 6), "finetune_epochs": (600, 3)}
-
 
 @dataclass(frozen=True, kw_only=True)
-class ArraysConfig(RunConfig):
+class ArraysConfig(Arrays, RunConfig):
     """Training on your own arrays (docs/tasks.md).
 
     Attributes:
-        task_file: the .npz file with inputs and targets.
-        input_bits: bits of an entry of a vector.
-        one_output: for classes 0 and 1: use one output, above 0 for class 1, instead of two.
         batch: number of sequences in one optimizer step; all of them if there are fewer.
         float_epochs: passes over the training sequences with real weights; by default about 2000 optimizer
             steps, but at least 10 passes.
@@ -303,11 +225,6 @@ class ArraysConfig(RunConfig):
         finetune_epochs: further passes with rounded states; by default about 600 steps, at least 3 passes.
     """
 
-    command: ClassVar[str] = "arrays"
-
-    task_file: str
-    input_bits: int = 8
-    one_output: bool = False
     activation: str = "tanh"
     method: str = "free"
     norm_preserving: bool = True
@@ -339,17 +256,9 @@ class ArraysConfig(RunConfig):
     def stages(self, task: Task) -> tuple[int, int, int]:
         """Return the iterations of the three stages."""
         batches = task.batches_per_epoch(self.batch) or 1
-        found = []
-        for name, (steps, least) in _ARRAYS_STEPS.items():
-            epochs = getattr(self, name)
-            found.append(batches * (max(least, -(-steps // batches)) if epochs is None else epochs))
-        real, quantized, rounded = found
-        return real, quantized, rounded
-
-    @property
-    def data_dir(self) -> str | None:
-        """The task's file."""
-        return self.task_file
+        real = iterations_of(self.float_epochs, batches, 2000, 10)
+        quantized = iterations_of(self.epochs, batches, 1200, 6)
+        return real, quantized, iterations_of(self.finetune_epochs, batches, 600, 3)
 
 
 CONFIGS: tuple[type[RunConfig], ...] = (

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from qornn_hw.errors import CheckpointError, FormatError, TrainingError
 from qornn_hw.tasks import Examples, Task
 from qornn_hw.training.cells import QORNN
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig
 from qornn_hw.training.loop import Best, Reporter, cosine
 from qornn_hw.training.objectives import Objective, device_of, real_inputs, score
 from qornn_hw.training.run_file import RunFile, comparable
@@ -92,7 +92,7 @@ class Trainer:
     """
 
     def __init__(
-        self, cell: nn.Module, task: Task, config: RunConfig, quiet: bool, run_file: RunFile | None
+        self, cell: nn.Module, task: Task, config: CommonConfig, quiet: bool, run_file: RunFile | None
     ) -> None:
         self.cell, self.task, self.config, self.quiet = cell, task, config, quiet
         self.run_file = run_file

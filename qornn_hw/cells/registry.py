@@ -1,0 +1,21 @@
+"""The cells that can be trained, by the word of `qornn-hw train --cell`."""
+
+from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.fastgrnn import FastGrnn, FastRnn
+from qornn_hw.cells.gru import Gru
+from qornn_hw.cells.leaky import Leaky
+from qornn_hw.cells.lstm import Lstm
+from qornn_hw.cells.min_gru import MinGru
+from qornn_hw.cells.rnn import Rnn
+
+__all__ = ["CELLS"]
+
+CELLS: dict[str, type[Cell]] = {
+    "gru": Gru,
+    "lstm": Lstm,
+    "fastgrnn": FastGrnn,
+    "fastrnn": FastRnn,
+    "leaky": Leaky,
+    "min_gru": MinGru,
+    "rnn": Rnn,
+}

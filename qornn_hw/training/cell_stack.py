@@ -1,0 +1,262 @@
+"""The trained module of a stack of cells: float parameters, or what the integers will compute.
+
+Until :meth:`CellStack.hold` the module computes in real numbers. From then on weights are rounded with steps
+that are learned, and every value that the hardware stores is rounded to the unit that the export has chosen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.graph import CellGraph, Function, Input, Linear
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
+from qornn_hw.quantization.stack import RealStack, StackGrids
+from qornn_hw.training.graph_forward import ValueGrid
+from qornn_hw.training.graph_recurrence import recur_graph
+from qornn_hw.training.recurrence import Workspace
+from qornn_hw.training.traced_graph import TracedGraph, trace
+from qornn_hw.training.weight_rounding import rounded_weights
+
+__all__ = ["CellStack"]
+
+# Limit for the numbers that one pass without gradients holds.
+HELD_MAX = 1 << 25
+
+
+@dataclass(frozen=True)
+class _Units:
+    """The units of a layer that are not learned, and its weights' scales.
+
+    Attributes:
+        values: exponent, bits and sign of the values that are rounded, by name.
+        indices: exponents of the table's indices, by the function's name.
+        scales: the real worth of the integers that each matrix reads, by the product's name.
+    """
+
+    values: dict[str, tuple[int, int, bool]]
+    indices: dict[str, int]
+    scales: dict[str, float]
+
+    def grids(self, graph: CellGraph) -> dict[str, ValueGrid]:
+        """Return the grids of the values."""
+        found = {}
+        functions = {v.name: v.function for v in graph.values if isinstance(v, Function)}
+        for name, (exponent, bits, signed) in self.values.items():
+            form, step = IntFormat(bits, signed=signed), 2.0**exponent
+            low = max(form.min, -form.max) if functions.get(name) == "tanh" else form.min
+            low += functions.get(name) == "sigmoid"
+            found[name] = ValueGrid(step, low * step, form.max * step)
+        return found
+
+
+class CellStack(nn.Module):
+    """Layers of cells and a linear readout, with every float field of a cell as a parameter.
+
+    Args:
+        stack: the parameters at the start.
+        bits: widths of the layers.
+        output_bits: of V, 1 to 8.
+        dropout: the part of the readout's inputs that training drops.
+    """
+
+    def __init__(self, stack: RealStack, bits: CellBits, output_bits: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.cells: tuple[Cell, ...] = stack.cells
+        self.one_hot, self.output_relu = stack.one_hot, stack.output_relu
+        self.bits, self.output_bits = bits, output_bits
+        self.drop = nn.Dropout(dropout)
+        self.layers = [nn.ParameterDict(_parameters(cell)) for cell in stack.cells]
+        self.steps = [
+            nn.ParameterDict({v.name: nn.Parameter(torch.zeros(v.size, 1)) for v in _products(cell.graph)})
+            for cell in stack.cells
+        ]
+        # Where torch looks for parameters.
+        self.registered = nn.ModuleList([*self.layers, *self.steps])
+        self.output_weight = nn.Parameter(torch.tensor(stack.output_weight, dtype=torch.float32))
+        self.output_bias = nn.Parameter(torch.tensor(stack.output_bias, dtype=torch.float32))
+        self.output_step = nn.Parameter(torch.zeros(()))
+        self.units: tuple[_Units, ...] | None = None
+        self._workspaces = [Workspace() for _ in stack.cells]
+
+    def get_extra_state(self) -> Any:
+        """Return the part of ``state_dict`` that is not a parameter (called by torch)."""
+        if self.units is None:
+            return {}
+        return {"units": [(one.values, one.indices, one.scales) for one in self.units]}
+
+    def set_extra_state(self, state: Any) -> None:
+        """Restore what :meth:`get_extra_state` returned (called by torch)."""
+        units = state.get("units")
+        self.units = None if units is None else tuple(_Units(*one) for one in units)
+
+    def weights(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters that are trained with real weights, too."""
+        for layer in self.layers:
+            yield from layer.parameters()
+        yield from (self.output_weight, self.output_bias)
+
+    def logarithms(self) -> Iterator[nn.Parameter]:
+        """Yield the logarithms of the steps."""
+        for layer in self.steps:
+            yield from layer.parameters()
+        yield self.output_step
+
+    # -- the units of the integers --------------------------------------------------------------------
+
+    def hold(self, layers: Sequence[LoweredLayer], output_step: float, input_scale: float) -> None:
+        """Round as integers from now on, with the units of a lowering of the present parameters.
+
+        Args:
+            layers: the lowered layers.
+            output_step: of V.
+            input_scale: the real worth of an integer of the input.
+        """
+        units = []
+        source = input_scale
+        with torch.no_grad():
+            for cell, lowered, steps in zip(self.cells, layers, self.steps, strict=True):
+                scales = {}
+                for product in _products(cell.graph):
+                    operand = product.value
+                    named = lowered.grids.values
+                    scale = source if isinstance(operand, Input) else 2.0 ** named[operand.name][0]
+                    scales[product.name] = scale
+                    real = np.log(lowered.grids.steps[product.name] / scale)
+                    steps[product.name].copy_(torch.from_numpy(real[:, None]))
+                values = {k: (e, f.bits, f.signed) for k, (e, f) in lowered.grids.values.items()}
+                units.append(_Units(values, dict(lowered.grids.indices), scales))
+                source = 2.0 ** lowered.grids.values[cell.output][0]
+            self.output_step.fill_(float(np.log(output_step)))
+        self.units = tuple(units)
+
+    def grids(self) -> StackGrids | None:
+        """Return the units with the steps as they are now; None while the module computes in real numbers."""
+        if self.units is None:
+            return None
+        found = []
+        for units, logarithms in zip(self.units, self.steps, strict=True):
+            steps = {
+                name: np.exp(_array(logarithms[name])[:, 0]) * scale for name, scale in units.scales.items()
+            }
+            values = {k: (e, IntFormat(bits, signed=signed)) for k, (e, bits, signed) in units.values.items()}
+            found.append(CellGrids(values, units.indices, steps))
+        return StackGrids(tuple(found), float(np.exp(_array(self.output_step))))
+
+    def stack(self) -> RealStack:
+        """Return the parameters as they are now."""
+        cells = tuple(
+            replace(cell, **{name: _array(value) for name, value in layer.items()})
+            for cell, layer in zip(self.cells, self.layers, strict=True)
+        )
+        return RealStack(
+            cells, _array(self.output_weight), _array(self.output_bias), self.one_hot, self.output_relu
+        )
+
+    # -- passes ---------------------------------------------------------------------------------------
+
+    def graphs(self) -> list[TracedGraph]:
+        """Return the graph of each layer, with rounded weights where the units are held."""
+        found = []
+        for k, (cell, layer) in enumerate(zip(self.cells, self.layers, strict=True)):
+            graph = trace(cell, dict(layer.items()))
+            if self.units is not None:
+                for product in _products(graph):
+                    one_hot = self.one_hot and k == 0 and isinstance(product.value, Input)
+                    bits = self.bits.symbols if one_hot else self.bits.weights
+                    step: Any = self.steps[k][product.name].exp()
+                    weight: Any = product.weight
+                    product.weight = rounded_weights(weight, step, bits)  # type: ignore[assignment]  # a tensor in a traced graph
+            found.append(graph)
+        return found
+
+    def forward(self, x: Tensor, state: Any = None, last_only: bool = False) -> tuple[Tensor, Any]:
+        """Run sequences of indices (batch, T) or vectors (batch, T, m).
+
+        Args:
+            x: the sequences.
+            state: the states before the first step, of each layer, of each of its states, (batch, n); None
+                for the cells' own.
+            last_only: return the logits of the last step only.
+
+        Returns:
+            The logits, (batch, T, p), or with ``last_only`` (batch, p), and the states after the last step.
+        """
+        graphs = self.graphs()
+        if torch.is_grad_enabled():
+            return self._run(graphs, x, state, last_only)
+        width = sum(sum(value.size for value in graph.values) for graph in graphs)
+        part = max(1, HELD_MAX // (x.shape[1] * width))
+        parts = []
+        for start in range(0, len(x), part):
+            chosen = slice(start, start + part)
+            own = None if state is None else tuple(tuple(s[chosen] for s in one) for one in state)
+            parts.append(self._run(graphs, x[chosen], own, last_only))
+        logits = torch.cat([one for one, _ in parts])
+        ends = tuple(
+            tuple(torch.cat(states) for states in zip(*layers, strict=True))
+            for layers in zip(*(end for _, end in parts), strict=True)
+        )
+        return logits, ends
+
+    def _run(self, graphs: list[TracedGraph], x: Tensor, state: Any, last_only: bool) -> tuple[Tensor, Any]:
+        y = x.transpose(0, 1).contiguous()
+        ends = []
+        for k, graph in enumerate(graphs):
+            units = None if self.units is None else self.units[k]
+            grids = None if units is None else units.grids(graph)
+            indices = None if units is None else {name: 2.0**e for name, e in units.indices.items()}
+            starts = self._starts(graph, grids, len(x)) if state is None else state[k]
+            last = last_only and k == len(graphs) - 1
+            y, end = recur_graph(
+                graph,
+                y,
+                tuple(starts),
+                grids=grids,
+                indices=indices,
+                last_only=last,
+                workspace=self._workspaces[k] if torch.is_grad_enabled() else None,
+            )
+            ends.append(end)
+        y = torch.relu(y) if self.output_relu else y
+        weight: Tensor = self.output_weight
+        if self.units is not None:
+            weight = rounded_weights(weight, self.output_step.exp(), self.output_bits)
+        logits = self.drop(y) @ weight.T + self.output_bias
+        return (logits if last_only else logits.transpose(0, 1)), tuple(ends)
+
+    @staticmethod
+    def _starts(graph: TracedGraph, grids: dict[str, ValueGrid] | None, batch: int) -> list[Tensor]:
+        found = []
+        for state in graph.states:
+            start: Any = state.initial
+            if grids is not None:
+                start = start.clone()
+                grids[state.name].put(start)
+            found.append(start.expand(batch, -1))
+        return found
+
+
+def _parameters(cell: Cell) -> dict[str, nn.Parameter]:
+    """Return every float field of a cell but its initial states."""
+    found = {}
+    for entry in fields(cell):
+        value: Any = getattr(cell, entry.name)
+        if entry.name.startswith("initial") or not isinstance(value, (float, np.ndarray)):
+            continue
+        found[entry.name] = nn.Parameter(torch.tensor(value, dtype=torch.float32))
+    return found
+
+
+def _products(graph: CellGraph) -> list[Linear]:
+    return [value for value in graph.values if isinstance(value, Linear)]
+
+
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.detach().cpu().double().numpy()

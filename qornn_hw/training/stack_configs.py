@@ -1,0 +1,146 @@
+"""The hyper-parameters of a training of any cell, with the defaults of each task.
+
+The options of `qornn-hw train TASK --cell CELL` are these fields.
+"""
+
+from dataclasses import dataclass
+
+from qornn_hw.errors import FormatError
+from qornn_hw.tasks import ArraysTask, Task
+from qornn_hw.training.config import CommonConfig
+from qornn_hw.training.task_options import (
+    Arrays,
+    Characters,
+    MnistPermuted,
+    MnistPixels,
+    MnistRows,
+    Speech,
+    iterations_of,
+)
+
+__all__ = [
+    "STACK_CONFIGS",
+    "ArraysStackConfig",
+    "CharactersStackConfig",
+    "MnistStackConfig",
+    "PermutedMnistStackConfig",
+    "SequentialMnistStackConfig",
+    "SpeechStackConfig",
+    "StackConfig",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig(CommonConfig):
+    """Hyper-parameters of the training of a stack of cells.
+
+    Attributes:
+        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru or rnn, for each layer.
+        layers: number of layers, of ``hidden`` units each.
+        gate_bits: bits of sigmoid and tanh.
+        index_bits: bits of the index of their table.
+        value_bits: bits of products and sums.
+        memory: longest time in steps for which a unit remembers at the start of the training; 0 for half of
+            a sequence.
+        dropout: part of the readout's inputs that training drops.
+        label_smoothing: part of a class that training gives to all classes.
+        weight_decay: of the weights, for each unit of learning rate and step (AdamW).
+        learning_rate: Adam's learning rate.
+        quantized_rate: factor of the learning rate in the stage of integers.
+        float_epochs: passes over the training sequences with real numbers.
+        epochs: further passes with weights and states rounded as the integers are; 0 to round a network
+            that was trained with real numbers only.
+    """
+
+    cell: str = "gru"
+    layers: int = 1
+    state_bits: int = 8
+    gate_bits: int = 8
+    index_bits: int = 8
+    value_bits: int = 10
+    memory: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+    learning_rate: float = 3e-3
+    quantized_rate: float = 0.3
+    float_epochs: int | None = 20
+    epochs: int | None = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.float_epochs == 0 == self.epochs:
+            raise FormatError("epochs must be at least 1 where float_epochs is 0, not 0")
+
+    def stages(self, task: Task) -> tuple[int, int]:
+        """Return the iterations with real numbers, and with integers."""
+        batches = task.batches_per_epoch(self.batch) or 1
+        return iterations_of(self.float_epochs, batches, 2000, 10), iterations_of(
+            self.epochs, batches, 1000, 5
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistStackConfig(MnistRows, StackConfig):
+    """Training of MNIST by rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialMnistStackConfig(MnistPixels, StackConfig):
+    """Training of sequential MNIST: 784 steps of one pixel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermutedMnistStackConfig(MnistPermuted, StackConfig):
+    """Training of permuted MNIST: 784 steps of one pixel in a fixed random order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechStackConfig(Speech, StackConfig):
+    """Training of spoken digits, FSDD, from log-mel frames."""
+
+    frames: int = 48
+    hop: int = 160
+    batch: int = 100
+    float_epochs: int | None = 100
+    epochs: int | None = 50
+    learning_rate: float = 4e-3
+    dropout: float = 0.25
+    label_smoothing: float = 0.1
+    weight_decay: float = 1e-2
+    memory: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharactersStackConfig(Characters, StackConfig):
+    """Training of a character language model: predict the next character of a text."""
+
+    output_kind: str = "logits"
+    batch: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraysStackConfig(Arrays, StackConfig):
+    """Training on your own arrays (docs/tasks.md)."""
+
+    batch: int = 64
+    float_epochs: int | None = None
+    epochs: int | None = None
+    patience: int = 25
+
+    def task(self) -> Task:
+        """Return the task of the arrays."""
+        return ArraysTask(self.task_file, self.input_bits, one_output=self.one_output)
+
+
+STACK_CONFIGS: dict[str, type[StackConfig]] = {
+    found.command: found
+    for found in (
+        MnistStackConfig,
+        SequentialMnistStackConfig,
+        PermutedMnistStackConfig,
+        SpeechStackConfig,
+        CharactersStackConfig,
+        ArraysStackConfig,
+    )
+}

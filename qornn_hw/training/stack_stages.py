@@ -1,0 +1,162 @@
+"""The training of a stack of cells: real numbers, then the integers' rounding; and its network."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import Parameter
+from torch.optim import AdamW
+
+from qornn_hw.arguments import choice_of
+from qornn_hw.cells.registry import CELLS
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.ir.kinds import InputKind, OutputKind
+from qornn_hw.ir.network import Network
+from qornn_hw.quantization.cell_lowering import CellBits, LoweredLayer
+from qornn_hw.quantization.input_grid import InputGrid
+from qornn_hw.quantization.requantize import calibration_inputs
+from qornn_hw.quantization.stack import RealStack, quantize_stack
+from qornn_hw.tasks import Task
+from qornn_hw.training.cell_stack import CellStack
+from qornn_hw.training.command_line import command_line
+from qornn_hw.training.objectives import answers_loss
+from qornn_hw.training.stack_configs import StackConfig
+from qornn_hw.training.trainer import Stage, Trainer
+
+__all__ = ["make_stack", "run_stack_stages", "trained_network"]
+
+
+def make_stack(config: StackConfig, task: Task) -> CellStack:
+    """Return the module at the start of a training, with weights of the configuration's seed."""
+    random = np.random.default_rng(config.seed)
+    memory = config.memory or task.training_batch(task.first_full_batch, 1, 0).inputs.shape[1] / 2
+    n = config.hidden
+    kind = CELLS[config.cell]
+    cells = tuple(kind.start(task.inputs if k == 0 else n, n, random, memory) for k in range(config.layers))
+    reach = np.sqrt(6.0 / (n + task.outputs))
+    stack = RealStack(
+        cells,
+        random.uniform(-reach, reach, (task.outputs, n)),
+        np.zeros(task.outputs),
+        one_hot=task.input_kind is InputKind.ONE_HOT,
+    )
+    return CellStack(stack, bits_of(config), config.output_bits, config.dropout)
+
+
+def bits_of(config: StackConfig) -> CellBits:
+    """Return the widths of a configuration."""
+    return CellBits(
+        weights=config.bits,
+        states=config.state_bits,
+        gates=config.gate_bits,
+        index=config.index_bits,
+        values=config.value_bits,
+        multiplier=config.multiplier_bits,
+    )
+
+
+def run_stack_stages(
+    config: StackConfig, task: Task, module: CellStack, trainer: Trainer
+) -> NetworkCheckpoint:
+    """Run the stages of a training, and return the network without its metrics."""
+    real, rounded = config.stages(task)
+    if real:
+        trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), 1.0))
+    if rounded:
+
+        def hold() -> None:
+            network, layers = _lowered(config, task, module)
+            output_step = network.scales["logits"] / float(layers[-1].output.scale[0])
+            module.hold(layers, output_step, _input_unit(task))
+
+        parameters = [*module.weights(), *module.logarithms()]
+        stage = _stage("integers", rounded, config, task, module, parameters, config.quantized_rate)
+        trainer.run(replace(stage, keep_start=True), hold)
+    return trained_network(config, task, module, trainer)
+
+
+def _stage(
+    title: str,
+    iterations: int,
+    config: StackConfig,
+    task: Task,
+    module: CellStack,
+    parameters: list[Parameter],
+    rate: float,
+) -> Stage:
+    decayed = [p for p in parameters if p.ndim == 2 and p.shape[1] > 1]
+    others = [p for p in parameters if not any(p is one for one in decayed)]
+    rate *= config.learning_rate
+    groups = [
+        {"params": decayed, "rate": rate, "hold": 1.0, "weight_decay": config.weight_decay},
+        {"params": others, "rate": rate, "hold": 1.0, "weight_decay": 0.0},
+    ]
+    return Stage(
+        f"{config.command}, {title}",
+        iterations,
+        answers_loss(task, config.label_smoothing),
+        [AdamW(groups, lr=rate, betas=(0.9, 0.99))],
+    )
+
+
+def _input_unit(task: Task) -> float:
+    return task.training_scale if task.input_kind is InputKind.VECTOR else 1.0
+
+
+def _lowered(config: StackConfig, task: Task, module: CellStack) -> tuple[Network, list[LoweredLayer]]:
+    """Return the integers of the module's parameters, in the units of training."""
+    integers = calibration_inputs(task, config.hidden, config.seed)
+    grid = None
+    inputs: NDArray[Any] = integers
+    if task.input_kind is InputKind.VECTOR:
+        unit = np.full(task.inputs, task.training_scale)
+        form = IntFormat(task.input_bits, signed=task.input_signed)
+        grid = InputGrid(form, unit, np.zeros(task.inputs))
+        inputs = grid.real(integers)
+    return quantize_stack(
+        module.stack(),
+        inputs,
+        grid,
+        bits=bits_of(config),
+        output_bits=config.output_bits,
+        mode=task.output_mode,
+        kind=choice_of("output_kind", config.output_kind, OutputKind),
+        held=module.grids(),
+    )
+
+
+def trained_network(
+    config: StackConfig, task: Task, module: CellStack, trainer: Trainer
+) -> NetworkCheckpoint:
+    """Return the integer network of the module in training, in the user's units, without its metrics."""
+    network, _ = _lowered(config, task, module)
+    if task.input_kind is InputKind.VECTOR:
+        scales, offsets = (
+            tuple(np.broadcast_to(np.asarray(value, dtype=np.float64), (task.inputs,)).tolist())
+            for value in (task.input_scale, task.input_offset)
+        )
+        network = replace(network, input=replace(network.input, scale=scales, offset=offsets))
+    if task.output_scale != 1.0 or np.any(task.output_offset):
+        network = _in_output_units(network, task)
+    provenance = {
+        "command": command_line(config, trainer.device.type),
+        "seed": config.seed,
+        "torch": torch.__version__,
+        "seconds": round(trainer.seconds, 1),
+        "curve": trainer.curve,
+    }
+    return NetworkCheckpoint(network, task.description(), {}, provenance)
+
+
+def _in_output_units(network: Network, task: Task) -> Network:
+    """Return a network whose logits have the unit of the task's values, with their offset."""
+    scale = network.scales["logits"] * task.output_scale
+    readout = network.readout
+    offset = np.rint(np.broadcast_to(task.output_offset, (task.outputs,)) / scale).astype(np.int64)
+    logits = replace(readout.logits, bias=readout.logits.bias + offset)
+    return replace(
+        network, readout=replace(readout, logits=logits), scales={**network.scales, "logits": scale}
+    )

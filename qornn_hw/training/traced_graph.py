@@ -1,0 +1,49 @@
+"""The graph of a cell whose parameters are tensors, so that its constants carry gradients."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.graph import CellGraph
+from qornn_hw.errors import FormatError
+
+__all__ = ["TracedGraph", "trace"]
+
+
+class TracedGraph(CellGraph):
+    """A graph whose weights, constants and initial states are tensors of float32."""
+
+    def constant(self, value: Any, size: int) -> Any:
+        """Return a number or (size,) numbers as a tensor."""
+        found = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float32)
+        if found.shape not in ((), (size,)):
+            raise FormatError(f"a constant must be a number or ({size},) of them, not {tuple(found.shape)}")
+        return found
+
+    def matrix(self, weight: Any) -> Any:
+        """Return a weight as a tensor."""
+        return weight if isinstance(weight, Tensor) else torch.as_tensor(weight, dtype=torch.float32)
+
+
+def trace(cell: Cell, parameters: Mapping[str, Tensor]) -> TracedGraph:
+    """Return the graph of a cell with some of its fields replaced by tensors.
+
+    Raises:
+        FormatError: the cell computes with NumPy on a field, which has no gradient.
+    """
+    traced = object.__new__(type(cell))
+    fields = {name: value for name, value in vars(cell).items() if name != "graph"}
+    vars(traced).update(fields | dict(parameters))
+    graph = TracedGraph(cell.inputs)
+    try:
+        graph.output = traced.build(graph).name
+    except (RuntimeError, TypeError) as error:
+        raise FormatError(
+            f"{type(cell).__name__}.build must compute with operators on its fields to be trained, "
+            f"and fails on tensors: {error}"
+        ) from error
+    graph.check()
+    return graph

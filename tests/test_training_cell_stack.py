@@ -1,0 +1,157 @@
+"""The trained module of a stack: float, and as the integers compute."""
+
+import numpy as np
+import pytest
+import torch
+
+from qornn_hw.cells.any_network import interpreter_of
+from qornn_hw.cells.registry import CELLS
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.quantization.cell_lowering import CellBits
+from qornn_hw.quantization.input_grid import InputGrid
+from qornn_hw.quantization.stack import RealStack, quantize_stack
+from qornn_hw.training.cell_stack import CellStack
+
+UNIT = 2.0**-4
+GRID = InputGrid(IntFormat(5, signed=True), np.full(3, UNIT), np.zeros(3))
+RANDOM = np.random.default_rng(5)
+INTEGERS = RANDOM.integers(-8, 8, size=(40, 12, 3))
+INDICES = RANDOM.integers(3, size=(40, 12))
+
+
+def stack_of(*names: str, one_hot: bool = False, relu: bool = False, seed: int = 0) -> RealStack:
+    """Return a stack of 6 units a layer on 3 inputs, with some noise on all fields."""
+    random = np.random.default_rng(seed)
+    cells = []
+    for k, name in enumerate(names):
+        cell = CELLS[name].start(3 if k == 0 else 6, 6, random, 5.0)
+        fields = {k: v for k, v in vars(cell).items() if k != "graph"}
+        noise = {
+            k: v + 0.2 * random.normal(size=v.shape) for k, v in fields.items() if isinstance(v, np.ndarray)
+        }
+        cells.append(type(cell)(**fields | noise))
+    return RealStack(
+        tuple(cells), random.normal(size=(4, 6)), random.normal(size=4), one_hot=one_hot, output_relu=relu
+    )
+
+
+def held(stack: RealStack, bits: CellBits, output_bits: int = 8):
+    """Return a module that rounds, and the network that it rounds like."""
+    module = CellStack(stack, bits, output_bits)
+    x = INDICES if stack.one_hot else INTEGERS * UNIT
+    network, layers = quantize_stack(
+        stack, x, None if stack.one_hot else GRID, bits=bits, output_bits=output_bits
+    )
+    unit = 1.0 if stack.one_hot else UNIT
+    module.hold(layers, network.scales["logits"] / layers[-1].output.scale[0], unit)
+    return module, network
+
+
+STACKS = [
+    *[(name,) for name in CELLS],
+    ("gru", "gru"),
+    ("lstm", "fastgrnn"),
+    ("rnn", "min_gru", "leaky"),
+]
+
+
+@pytest.mark.parametrize("names", STACKS, ids="+".join)
+def test_the_float_module_computes_the_float_stack(names):
+    """Logits after every step and after the last."""
+    stack = stack_of(*names, relu=len(names) == 2)
+    module = CellStack(stack, CellBits(), 8)
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    expected = stack.run(INTEGERS * UNIT)
+    np.testing.assert_allclose(module(x)[0].detach().numpy(), expected, atol=2e-5)
+    np.testing.assert_allclose(module(x, last_only=True)[0].detach().numpy(), expected[:, -1], atol=2e-5)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("names", STACKS, ids="+".join)
+def test_the_rounded_module_computes_the_integers(names, one_hot):
+    """What training sees is four times nearer to the integers than the float network at least."""
+    bits = CellBits(weights=4, states=8)
+    stack = stack_of(*names, one_hot=one_hot)
+    module, network = held(stack, bits)
+    x = INDICES if one_hot else INTEGERS
+    integers = interpreter_of(network).answers(x) * network.scales["logits"]
+    with torch.no_grad():
+        real = torch.from_numpy(x) if one_hot else torch.from_numpy(x * UNIT).float()
+        rounded = module(real)[0].numpy()
+    exact = stack.run(x if one_hot else x * UNIT)
+    assert np.abs(rounded - integers).mean() < np.abs(exact - integers).mean() / 4
+
+
+@pytest.mark.parametrize("names", STACKS, ids="+".join)
+def test_held_units_give_the_same_integers_again(names):
+    """The export of an untrained held module is the network that it was held from."""
+    bits = CellBits(weights=3, states=7, gates=6, index=7, values=9, multiplier=12)
+    stack = stack_of(*names)
+    module, network = held(stack, bits, 4)
+    again, _ = quantize_stack(
+        module.stack(), INTEGERS[:0], GRID, bits=bits, output_bits=4, held=module.grids()
+    )
+    answers = [interpreter_of(one).answers(INTEGERS) for one in (network, again)]
+    # Float32 parameters may move a factor by one unit of its multiplier.
+    assert np.abs(answers[0] - answers[1]).mean() < 0.05 * np.abs(answers[0]).mean()
+    for one, other in zip(network.layers, again.layers, strict=True):
+        for mine, its in zip(one.groups, other.groups, strict=True):
+            for a, b in zip(mine.rows, its.rows, strict=True):
+                assert np.mean(a.terms[0].weights != b.terms[0].weights) < 0.02
+
+
+def test_one_bit_weights_are_signs():
+    """With one bit, rounded weights are plus and minus the row's step, as in the integers."""
+    stack = stack_of("gru")
+    module, _ = held(stack, CellBits(weights=1), 1)
+    (graph,) = module.graphs()
+    for value in graph.values:
+        if hasattr(value, "weight"):
+            sizes = value.weight.detach().abs()
+            torch.testing.assert_close(sizes, sizes[:, :1].expand_as(sizes))
+    assert module(torch.from_numpy(INTEGERS * UNIT).float())[0].isfinite().all()
+
+
+def test_a_state_carried_over_gives_the_whole_sequence():
+    """Two halves, with the state of the first one, answer as the whole."""
+    module, _ = held(stack_of("lstm", "gru"), CellBits())
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    with torch.no_grad():
+        whole, end = module(x)
+        first, state = module(x[:, :5])
+        second, last = module(x[:, 5:], state)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole)
+    for one, other in zip(end, last, strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_a_large_batch_is_computed_in_parts(monkeypatch):
+    """Without gradients a batch is cut so that its values fit, with the same answers."""
+    module = CellStack(stack_of("gru", "gru"), CellBits(), 8)
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    with torch.no_grad():
+        whole, end = module(x, last_only=True)
+        monkeypatch.setattr("qornn_hw.training.cell_stack.HELD_MAX", 5000)
+        parts, last = module(x, last_only=True)
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(last[1][0], end[1][0])
+
+
+def test_the_state_dict_has_everything():
+    """A new module with the state of a held one computes the same, and exports the same integers."""
+    bits = CellBits()
+    module, _ = held(stack_of("lstm"), bits)
+    other = CellStack(stack_of("lstm", seed=9), bits, 8)
+    other.load_state_dict(module.state_dict())
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    torch.testing.assert_close(other(x)[0], module(x)[0])
+    assert other.grids().layers[0].values == module.grids().layers[0].values
+
+
+def test_every_parameter_gets_a_gradient():
+    """All fields of all cells, all steps, V and its step are trained."""
+    module, _ = held(stack_of("gru", "lstm"), CellBits())
+    module(torch.from_numpy(INTEGERS * UNIT).float())[0].square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and bool(parameter.grad.abs().sum() > 0), name
