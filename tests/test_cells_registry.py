@@ -74,3 +74,22 @@ def test_a_field_without_a_start_is_named():
     """A newcomer's cell must say how its own fields start."""
     with pytest.raises(FormatError, match=r"^Scaled.start_fields must set every field .*'gain'"):
         Scaled.start(3, 4, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_slowed_cell_keeps_longer(name):
+    """Without inputs, 40 steps of a cell slowed by 4 are nearly 10 steps of the cell itself."""
+    fields = {k: v for k, v in vars(start(name, 12.0)).items() if k != "graph"}
+    fields |= {k: np.zeros_like(v) for k, v in fields.items() if k.startswith("weight")}
+    ones = {"initial": np.ones(40)} | ({"initial_cell": np.ones(40)} if name == "lstm" else {})
+    cell = CELLS[name](**fields | ones)
+    if name == "rnn":
+        assert cell.slowed(4.0) is cell
+        return
+    state = "c" if name == "lstm" else "h"
+    own = run_cell(cell.graph, np.zeros((1, 10, 3)))[1][state][0, -1]
+    slowed = run_cell(cell.slowed(4.0).graph, np.zeros((1, 40, 3)))[1][state][0, -1]
+    # Units whose time is some steps; one that forgets at once does so slowed, too.
+    long = own > 0.15
+    assert long.any()
+    np.testing.assert_allclose(slowed[long], own[long], rtol=0.3)

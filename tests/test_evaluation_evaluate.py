@@ -62,7 +62,7 @@ def _mnist_checkpoint(options):
 @pytest.fixture
 def small_mnist(tmp_path, monkeypatch):
     """A folder with 300 training and 100 test images of noise."""
-    monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
+    monkeypatch.setattr(mnist, "COUNTS", {"train": 300, "test": 100})
     write_mnist(tmp_path)
     return tmp_path
 

@@ -136,7 +136,7 @@ def test_calibration_inputs_of_a_short_text(tmp_path):
 def test_calibration_sees_no_test_data(tmp_path, monkeypatch):
     """No task is asked for its test or validation set, and a fixed set is not asked for more than it has."""
     (tmp_path / "input.txt").write_text("a text of some words\n" * 300)
-    monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
+    monkeypatch.setattr(mnist, "COUNTS", {"train": 300, "test": 100})
     write_mnist(tmp_path)
     write_recordings(tmp_path)
     x = np.arange(24.0).reshape(12, 2, 1)

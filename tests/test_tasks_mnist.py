@@ -14,7 +14,7 @@ from qornn_hw.tasks import MnistTask, make_task, mnist
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with 300 training and 100 test images of noise."""
-    monkeypatch.setattr(mnist, "_COUNTS", {"train": 300, "test": 100})
+    monkeypatch.setattr(mnist, "COUNTS", {"train": 300, "test": 100})
     write_mnist(tmp_path)
     return tmp_path
 

@@ -1,6 +1,5 @@
 """Whole training runs, small ones: they learn, they repeat, they are taken up again bit for bit."""
 
-import gzip
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import torch
 from qornn_hw.errors import CheckpointError, DataError, FormatError, OutputError, ToolError, TrainingError
 from qornn_hw.evaluation.evaluate import evaluate
 from qornn_hw.files.checkpoint import load_checkpoint, save_checkpoint
-from qornn_hw.tasks import CopyTask, mnist
+from qornn_hw.tasks import CopyTask
 from qornn_hw.training import (
     AddingConfig,
     CopyConfig,
@@ -28,25 +27,6 @@ from qornn_hw.training import (
 from qornn_hw.training.task_configs import ArraysConfig, CharactersConfig, PermutedMnistConfig
 
 WEIGHTS = ("recurrent_weight", "input_weight", "output_weight", "bias", "output_bias")
-
-
-@pytest.fixture
-def bars(tmp_path, monkeypatch):
-    """A folder of images whose class is the height of a bright row: 960 to train, 200 to test."""
-    monkeypatch.setattr(mnist, "_COUNTS", {"train": 960, "test": 200})
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "bars"
-    folder.mkdir()
-    for name, count in (("train", 960), ("t10k", 200)):
-        labels = rng.integers(0, 10, count, dtype=np.uint8)
-        images = rng.integers(0, 60, (count, 28, 28), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[27 - label, :] = 255
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
-            sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
-            data = bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
-            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(data, 1))
-    return folder
 
 
 def text(folder):

@@ -120,6 +120,13 @@ class Cell(ABC):
         """Return the fields whose start depends on the cell, for memories of ``times`` steps, (n,)."""
         return {}
 
+    def slowed(self, factor: float) -> Self:
+        """Return the cell for sequences of ``factor`` times as many steps: gates let less through per step.
+
+        A cell without gates stays as it is.
+        """
+        return self
+
     @abstractmethod
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step into a graph; return the state that the next layer reads."""

@@ -8,8 +8,8 @@ alpha, beta, zeta and nu are scalars, in 0 to 1 after training (EdgeML keeps the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,10 @@ class FastGrnn(Cell):
         """Return biases of z so that it is 1 - 1 / t, zeta 1 and nu 0."""
         return {"bias_gate": keeping(times), "zeta": 1.0, "nu": 0.0}
 
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with biases of z that are larger by log(factor)."""
+        return replace(self, bias_gate=self.bias_gate + np.log(factor))
+
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""
         h = graph.state("h", self.units, self.initial)
@@ -105,6 +109,10 @@ class FastRnn(Cell):
         """Return alpha = 1 / t and beta = 1 - alpha for the mean time t."""
         alpha = float(1.0 / times.mean())
         return {"alpha": alpha, "beta": 1.0 - alpha}
+
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with alpha and 1 - beta divided by the factor."""
+        return replace(self, alpha=self.alpha / factor, beta=1.0 - (1.0 - self.beta) / factor)
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

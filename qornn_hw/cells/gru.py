@@ -9,8 +9,8 @@ PyTorch and Keras with ``reset_after`` have the first form. The paper and ONNX w
 0 have the second. c_n stays apart from b_n in the first form, because the gate multiplies it.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Gru(Cell):
         """Return biases of z so that a unit forgets within its time, sigmoid(log(t - 1)) = 1 - 1 / t."""
         zeros = np.zeros_like(times)
         return {"bias_ih": np.concatenate([zeros, keeping(times), zeros])}
+
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with biases of z that are larger by log(factor)."""
+        return replace(self, bias_ih=self.bias_ih + np.repeat([0.0, np.log(factor), 0.0], self.units))
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

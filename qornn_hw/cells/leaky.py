@@ -5,8 +5,8 @@
 a is a number, or one for each unit, in 0 to 1.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,10 @@ class Leaky(Cell):
     def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
         """Return leaks of 1 - 1 / t."""
         return {"leak": 1.0 - 1.0 / times}
+
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with 1 - a divided by the factor."""
+        return replace(self, leak=1.0 - (1.0 - self.leak) / factor)
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

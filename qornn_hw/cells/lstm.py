@@ -6,8 +6,8 @@
 A projection of h is not supported.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,11 @@ class Lstm(Cell):
         """Return biases so that f is 1 - 1 / t and i is 1 / t."""
         zeros, gate = np.zeros_like(times), keeping(times)
         return {"bias_ih": np.concatenate([-gate, gate, zeros, zeros])}
+
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with biases of f that are larger, and of i that are smaller, by log(factor)."""
+        change = np.log(factor)
+        return replace(self, bias_ih=self.bias_ih + np.repeat([-change, change, 0.0, 0.0], self.units))
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

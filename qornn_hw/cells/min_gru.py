@@ -5,8 +5,8 @@
 The new state of a step depends on the old one only through the gate, so training needs no loop.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class MinGru(Cell):
     def start_fields(cls, times: NDArray[np.float64]) -> dict[str, Any]:
         """Return biases of z so that it is 1 / t."""
         return {"bias_ih": np.concatenate([-keeping(times), np.zeros_like(times)])}
+
+    def slowed(self, factor: float) -> Self:
+        """Return the cell with biases of z that are smaller by log(factor)."""
+        return replace(self, bias_ih=self.bias_ih - np.repeat([np.log(factor), 0.0], self.units))
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

@@ -36,7 +36,7 @@ ORDERS = ("rows", "pixels", "permuted")
 # Seed of the pixel permutation in projUNN, expRNN and HadamRNN.
 PERMUTATION_SEED = 92916
 _NAMES = {"train": "train", "test": "t10k"}
-_COUNTS = {"train": 60000, "test": 10000}
+COUNTS = {"train": 60000, "test": 10000}
 # The validation set is this fraction of the training images: the last 5000.
 _VALIDATION_SHARE = 12
 _ORDER, _SHIFT = 3, 4
@@ -60,9 +60,9 @@ def load(data_dir: str | Path | None, split: str) -> tuple[NDArray[np.uint8], ND
     name = _NAMES[split]
     if not (folder / f"{name}-images-idx3-ubyte.gz").exists():
         folder = folder / "mnist"
-    images = _idx(folder / f"{name}-images-idx3-ubyte.gz", (_COUNTS[split], ROWS, ROWS))
+    images = _idx(folder / f"{name}-images-idx3-ubyte.gz", (COUNTS[split], ROWS, ROWS))
     path = folder / f"{name}-labels-idx1-ubyte.gz"
-    labels = _idx(path, (_COUNTS[split],))
+    labels = _idx(path, (COUNTS[split],))
     if labels.max() >= CLASSES:
         raise DataError(f"{path}: labels must be 0 to {CLASSES - 1}, not {labels.max()}; fetch it again")
     return images, labels.astype(np.int64)

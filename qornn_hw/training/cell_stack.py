@@ -4,7 +4,7 @@ Until :meth:`CellStack.hold` the module computes in real numbers. From then on w
 that are learned, and every value that the hardware stores is rounded to the unit that the export has chosen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -83,18 +83,21 @@ class CellStack(nn.Module):
         self.output_bias = nn.Parameter(torch.tensor(stack.output_bias, dtype=torch.float32))
         self.output_step = nn.Parameter(torch.zeros(()))
         self.units: tuple[_Units, ...] | None = None
+        # What a stage does to its inputs, by name, and the name of the present one.
+        self.views: dict[str, Callable[[Tensor], Tensor]] = {}
+        self.view = ""
         self._workspaces = [Workspace() for _ in stack.cells]
 
     def get_extra_state(self) -> Any:
         """Return the part of ``state_dict`` that is not a parameter (called by torch)."""
-        if self.units is None:
-            return {}
-        return {"units": [(one.values, one.indices, one.scales) for one in self.units]}
+        units = None if self.units is None else [(u.values, u.indices, u.scales) for u in self.units]
+        return {"units": units, "view": self.view}
 
     def set_extra_state(self, state: Any) -> None:
         """Restore what :meth:`get_extra_state` returned (called by torch)."""
-        units = state.get("units")
+        units = state["units"]
         self.units = None if units is None else tuple(_Units(*one) for one in units)
+        self.view = state["view"]
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that are trained with real weights, too."""
@@ -159,6 +162,15 @@ class CellStack(nn.Module):
             cells, _array(self.output_weight), _array(self.output_bias), self.one_hot, self.output_relu
         )
 
+    def slow(self, factor: float) -> None:
+        """Change the gates for sequences of ``factor`` times as many steps (:meth:`Cell.slowed`)."""
+        cells = self.stack().cells
+        with torch.no_grad():
+            for cell, layer in zip(cells, self.layers, strict=True):
+                slowed = cell.slowed(factor)
+                for name, parameter in layer.items():
+                    parameter.copy_(torch.as_tensor(getattr(slowed, name)))
+
     # -- passes ---------------------------------------------------------------------------------------
 
     def graphs(self) -> list[TracedGraph]:
@@ -189,6 +201,8 @@ class CellStack(nn.Module):
             The logits, (batch, T, p), or with ``last_only`` (batch, p), and the states after the last step.
         """
         graphs = self.graphs()
+        if self.view:
+            x = self.views[self.view](x)
         if torch.is_grad_enabled():
             return self._run(graphs, x, state, last_only)
         width = sum(sum(value.size for value in graph.values) for graph in graphs)

@@ -72,12 +72,11 @@ class StackConfig(CommonConfig):
         if self.float_epochs == 0 == self.epochs:
             raise FormatError("epochs must be at least 1 where float_epochs is 0, not 0")
 
-    def stages(self, task: Task) -> tuple[int, int]:
-        """Return the iterations with real numbers, and with integers."""
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the iterations with halved images, with real numbers, and with integers."""
         batches = task.batches_per_epoch(self.batch) or 1
-        return iterations_of(self.float_epochs, batches, 2000, 10), iterations_of(
-            self.epochs, batches, 1000, 5
-        )
+        real = iterations_of(self.float_epochs, batches, 2000, 10)
+        return 0, real, iterations_of(self.epochs, batches, 1000, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +86,45 @@ class MnistStackConfig(MnistRows, StackConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialMnistStackConfig(MnistPixels, StackConfig):
-    """Training of sequential MNIST: 784 steps of one pixel."""
+    """Training of sequential MNIST: 784 steps of one pixel.
+
+    Attributes:
+        halved_epochs: passes before all others over images of 14 by 14 pixels, whose sequences have a quarter
+            of the steps; the gates are then made slower by this factor.
+        real_rate: factor of the learning rate in the stage of real numbers behind them.
+    """
+
+    batch: int = 100
+    state_bits: int = 12
+    gate_bits: int = 12
+    index_bits: int = 10
+    value_bits: int = 14
+    halved_epochs: int = 8
+    float_epochs: int | None = 16
+    epochs: int | None = 4
+    real_rate: float = 0.7
+    quantized_rate: float = 0.15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.halved_epochs and not self.float_epochs:
+            raise FormatError("float_epochs must be at least 1 after halved_epochs, not 0")
+
+    def stages(self, task: Task) -> tuple[int, int, int]:
+        """Return the iterations with halved images, with real numbers, and with integers."""
+        batches = task.batches_per_epoch(self.batch) or 1
+        return self.halved_epochs * batches, *super().stages(task)[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermutedMnistStackConfig(MnistPermuted, StackConfig):
     """Training of permuted MNIST: 784 steps of one pixel in a fixed random order."""
+
+    batch: int = 100
+    state_bits: int = 12
+    gate_bits: int = 12
+    index_bits: int = 10
+    value_bits: int = 14
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from qornn_hw.quantization.requantize import calibration_inputs
 from qornn_hw.quantization.stack import RealStack, quantize_stack
 from qornn_hw.tasks import Task
 from qornn_hw.training.cell_stack import CellStack
+from qornn_hw.training.coarse_images import STEPS_RATIO, halved
 from qornn_hw.training.command_line import command_line
 from qornn_hw.training.objectives import answers_loss
 from qornn_hw.training.stack_configs import StackConfig
@@ -62,9 +63,24 @@ def run_stack_stages(
     config: StackConfig, task: Task, module: CellStack, trainer: Trainer
 ) -> NetworkCheckpoint:
     """Run the stages of a training, and return the network without its metrics."""
-    real, rounded = config.stages(task)
+    coarse, real, rounded = config.stages(task)
+    module.views["halved images"] = halved
+    if coarse:
+
+        def halve() -> None:
+            module.slow(1.0 / STEPS_RATIO)
+            module.view = "halved images"
+
+        trainer.run(_stage("halved images", coarse, config, task, module, list(module.weights()), 1.0), halve)
     if real:
-        trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), 1.0))
+
+        def whole() -> None:
+            if module.view:
+                module.slow(STEPS_RATIO)
+                module.view = ""
+
+        rate = getattr(config, "real_rate", 1.0)
+        trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), rate), whole)
     if rounded:
 
         def hold() -> None:
