@@ -95,6 +95,7 @@ ELSEWHERE = (
     ("qornn_hw/training/graph_backward.py", "test_training_graph_recurrence.py"),
     ("qornn_hw/training/graph_forward.py", "test_training_graph_recurrence.py"),
     ("qornn_hw/training/graph_layout.py", "test_training_graph_recurrence.py"),
+    ("qornn_hw/training/finetune_data.py", "test_training_finetune.py"),
     ("qornn_hw/training/task_options.py", "test_training_task_configs.py"),
     ("qornn_hw/training/stack_configs.py", "test_training_stack_stages.py"),
     ("qornn_hw/arguments.py", "test_quantization_arguments.py"),

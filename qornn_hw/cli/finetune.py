@@ -8,12 +8,15 @@ import typer
 
 from qornn_hw.cli.options import JsonOption, ModelArgument
 from qornn_hw.cli.train import needs_torch
+from qornn_hw.importers.any_stack import READERS
 from qornn_hw.reports.metrics_table import metrics_table
 from qornn_hw.terminal.text import say
 from qornn_hw.terminal.verbosity import Verbosity, verbosity
 
 __all__ = ["add_to", "finetune"]
 
+# Files of other programs, whose layers are trained as a stack.
+IMPORTED = (*READERS, ".safetensors")
 # A sentence on the training, by the kind of its result.
 _KEPT = {
     "rounded": "training found nothing better on the validation sequences: the rounded network is kept",
@@ -72,7 +75,7 @@ def finetune(
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on with few bits, from its own weights (needs the extra `train`)."""
-    from qornn_hw.files.checkpoint import check_writable, save_checkpoint
+    from qornn_hw.files.checkpoint import check_writable, save_any
 
     check_writable(out)
     from qornn_hw.quantization.quality import quality_text
@@ -87,13 +90,16 @@ def finetune(
         "finetune_epochs": finetune_epochs,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    for weights in ("recurrent", "input", "output"):
-        options[f"learning_rate_{weights}"] = learning_rate
+    if model.suffix.lower() in IMPORTED:
+        options["learning_rate"] = learning_rate
+    else:
+        for weights in ("recurrent", "input", "output"):
+            options[f"learning_rate_{weights}"] = learning_rate
     quiet = as_json or verbosity() is Verbosity.QUIET
     made = run_finetune(
         model, data, bits=bits, output_bits=output_bits, quiet=quiet, batch=batch, seed=seed, **options
     )
-    save_checkpoint(out, made)
+    save_any(out, made)
     if as_json:
         print(
             json.dumps({"model": str(model), "out": str(out), "kept": made.provenance["kept"]} | made.metrics)

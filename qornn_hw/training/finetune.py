@@ -13,25 +13,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from qornn_hw.cells.activations.registry import BOUNDED
 from qornn_hw.cells.elman_model import IntegerModel
-from qornn_hw.cells.elman_network import InputKind, IntegerNetwork
+from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.data.real_inputs import quantize_inputs
 from qornn_hw.errors import DataError, FormatError
-from qornn_hw.evaluation.evaluate import Answer, evaluate_on, measure
-from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.evaluation.evaluate import Answer, AnyCheckpoint, evaluate_on
+from qornn_hw.files.checkpoint import Checkpoint, load_any, load_checkpoint
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
+from qornn_hw.importers.any_stack import imported_stack
+from qornn_hw.importers.imported import Imported
 from qornn_hw.importers.torch_import import export_torch_rnn
 from qornn_hw.importers.torch_tracing import export_torch_module
 from qornn_hw.quantization.float_model import RealNetwork, run_real
 from qornn_hw.quantization.quality import Quality, quality_of, real_reference, reference_of
 from qornn_hw.tasks import ArraysTask, Examples, Task
-from qornn_hw.tasks.array_files import checked, read_arrays
+from qornn_hw.tasks.array_files import checked
 from qornn_hw.tasks.input_grids import input_grid_of
 from qornn_hw.terminal.text import say
 from qornn_hw.training.command_line import option_words
+from qornn_hw.training.finetune_data import arrays_of, is_worse, measured, typical_inputs, worse_warning
+from qornn_hw.training.finetune_stack import finetune_stack
 from qornn_hw.training.initialization import make_cell
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.stages import run_stages
@@ -41,11 +44,6 @@ from qornn_hw.training.trainer import Trainer
 from qornn_hw.training.warm_start import inherited
 
 __all__ = ["FinetuneConfig", "finetune"]
-
-# For data (inputs, targets): one of this number of sequences is for the test, and one for the validation.
-_TENTH = 10
-# Number of calibration sequences for the first rounding of a torch module.
-_CALIBRATION = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ def finetune(
     input_bits: int | None = None,
     quiet: bool = True,
     **options: Any,
-) -> Checkpoint:
+) -> AnyCheckpoint:
     """Return a network with quantized weights and states, trained further from a float network's weights.
 
     On the validation sequences the result is at least as good as the network with rounded weights, and as
@@ -89,8 +87,8 @@ def finetune(
 
     Args:
         model: a checkpoint or its path; a pair of torch modules as for :func:`qornn_hw.quantize`, a
-            ``torch.nn.RNN`` and its ``torch.nn.Linear`` readout; or one module as for
-            :func:`qornn_hw.quantize`.
+            ``torch.nn.RNN`` and its ``torch.nn.Linear`` readout; or whatever else :func:`qornn_hw.quantize`
+            takes: one module, gated and several layers, an ``.onnx``, ``.keras`` or ``.safetensors`` file.
         data: the .npz file, or the arrays by name, of the arrays task (docs/tasks.md); or ``(inputs,
             targets)`` or ``(inputs, targets, lengths)``, also as a file or by name, of which one tenth is
             for validation and one for the test. Real inputs are in the units of the float network.
@@ -103,7 +101,8 @@ def finetune(
         quiet: print no progress.
         options: further fields of :class:`FinetuneConfig`: epochs, finetune_epochs, batch, seed, per_row (by
             default set except for tanh and hardtanh, which do not allow it), learning_rate_recurrent and so
-            on; the default of other options is the network's.
+            on; the default of other options is the network's. For gated and several layers fields of
+            :class:`qornn_hw.training.finetune_stack.FinetuneStackConfig`.
 
     Returns:
         A checkpoint with the metrics of :func:`qornn_hw.evaluation.evaluate.evaluate` on the test sequences,
@@ -116,7 +115,12 @@ def finetune(
         DataError: the data are malformed, or do not fit the network.
         TrainingError: the loss is not finite.
     """
-    arrays = _arrays(data)
+    arrays = arrays_of(data)
+    if (found_stack := _imported(model, arrays)) is not None:
+        wanted = {"bits": bits, "output_bits": output_bits, **options}
+        wanted |= {} if state_bits is None else {"state_bits": state_bits}
+        wanted |= {} if input_bits is None else {"input_bits": input_bits}
+        return finetune_stack(found_stack, arrays, wanted, quiet)
     before = _checkpoint(model, arrays, state_bits or 8, input_bits)
     net = before.network
     if input_bits is None:
@@ -169,14 +173,12 @@ def _metrics(
     inputs = checked(arrays, "")["test"].inputs
     given = replace(test, inputs=inputs.astype(np.float64) if net.vector_input else inputs)
     metrics = evaluate_on(made, task) | {
-        "start": _measured(task, given, _start_answers(before, task), net.hidden_size),
-        "rounded": _measured(task, test, _integer_answers(rounded.network), net.hidden_size),
+        "start": measured(task, given, _start_answers(before, task), net.hidden_size),
+        "rounded": measured(task, test, _integer_answers(rounded.network), net.hidden_size),
     }
     return metrics | {"quality": _report(_quality(made.network, before, given), metrics, task)}
 
 
-# Tolerance of the metric before a warning: absolute for an accuracy, relative for an error.
-_LOST = 0.02
 _KIND = {"rounded": "fitted", "tuned": "latent"}
 
 
@@ -196,44 +198,20 @@ def _config(before: Checkpoint, wanted: dict[str, Any]) -> FinetuneConfig:
     return FinetuneConfig(**options)
 
 
-def _arrays(data: Any) -> dict[str, Any]:
-    """Return the data as the arrays of the arrays task by name."""
-    if isinstance(data, (str, Path)):
-        data = read_arrays(data)
-    if isinstance(data, Mapping):
-        if {"inputs", "targets"} <= set(data) <= {"inputs", "targets", "lengths"}:
-            return _three_sets(**data)
-        return dict(data)
-    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-        return _three_sets(*data)
-    raise DataError(
-        "data must be a .npz file, arrays by name, (inputs, targets) or (inputs, targets, lengths), "
-        f"not {type(data).__name__}"
-    )
-
-
-def _three_sets(inputs: Any, targets: Any, lengths: Any = None) -> dict[str, Any]:
-    """Return arrays by name: of each ten sequences one for the validation and one for the test."""
-    parts = {"inputs": inputs, "targets": targets} | ({} if lengths is None else {"lengths": lengths})
-    found = {k: v.detach().cpu().numpy() if hasattr(v, "detach") else v for k, v in parts.items()}
-    count = len(found["inputs"])
-    for name, values in found.items():
-        if len(values) != count:
-            raise DataError(f"{name} must be those of {count} sequences, not of {len(values)}")
-    if count < _TENTH:
-        raise DataError(
-            f"inputs must hold at least {_TENTH} sequences to train, validate and test with, not {count}"
+def _imported(model: Any, arrays: dict[str, Any]) -> Imported | None:
+    """Return the float network of gated or several layers; None for one Elman layer."""
+    if isinstance(model, Checkpoint):
+        return None
+    if isinstance(model, (str, Path)) and Path(model).suffix.lower() in (".pt", ".npz"):
+        model = load_any(Path(model))
+    if isinstance(model, NetworkCheckpoint):
+        raise FormatError(
+            "model must hold the float network to train on from, but this file of version 2 holds integers "
+            "only; give the module or file that it was quantized from"
         )
-    place = np.arange(count) % _TENTH
-    sets = {"test": place == _TENTH // 2, "validation": place == _TENTH - 1}
-    sets["train"] = ~(sets["test"] | sets["validation"])
-    return {f"{name}_{part}": _some(v, chosen) for part, chosen in sets.items() for name, v in found.items()}
-
-
-def _some(values: Any, chosen: NDArray[np.bool_]) -> Any:
-    if isinstance(values, (list, tuple)):
-        return [one for one, wanted in zip(values, chosen, strict=True) if wanted]
-    return np.asarray(values)[chosen]
+    if isinstance(model, Checkpoint):
+        return None
+    return imported_stack(model, typical_inputs(arrays))
 
 
 def _checkpoint(model: Any, arrays: dict[str, Any], state_bits: int, input_bits: int | None) -> Checkpoint:
@@ -242,11 +220,7 @@ def _checkpoint(model: Any, arrays: dict[str, Any], state_bits: int, input_bits:
         return model
     if isinstance(model, (str, Path)):
         return load_checkpoint(Path(model))
-    task = ArraysTask(None, 16, arrays=arrays)
-    examples = task.training_batch(0, _CALIBRATION, 0)
-    inputs: Any = examples.inputs
-    if task.input_kind is InputKind.VECTOR:
-        inputs = inputs * np.asarray(task.input_scale) + np.asarray(task.input_offset)
+    inputs, task = typical_inputs(arrays), ArraysTask(None, 16, arrays=arrays)
     parts = model if isinstance(model, (tuple, list)) else (model,)
     options: dict[str, Any] = {"weight_bits": 8, "state_bits": state_bits, "input_bits": input_bits}
     # The quality is measured at the end, on the result, so no report here.
@@ -283,13 +257,8 @@ def _validated(network: IntegerNetwork, task: Task) -> float:
     """Return the score of the integers on the validation sequences; larger is better."""
     examples = task.validation()
     assert examples is not None  # the arrays task always has some
-    metric = _measured(task, examples, _integer_answers(network), network.hidden_size)[task.metric]
+    metric = measured(task, examples, _integer_answers(network), network.hidden_size)[task.metric]
     return metric if task.larger_is_better else -metric
-
-
-def _measured(task: Task, examples: Examples, answer: Answer, hidden_size: int) -> dict[str, float]:
-    with threadpool_limits(1, user_api="blas"):
-        return measure(task, examples, answer, hidden_size)
 
 
 def _integer_answers(network: IntegerNetwork) -> Answer:
@@ -326,16 +295,10 @@ def _report(quality: Quality, metrics: dict[str, Any], task: ArraysTask) -> dict
     A fine-tuned network can answer well and still differ from the given one. So a difference is a warning
     only if the task's metric on the test sequences became worse.
     """
-    found, start = metrics["integer"][task.metric], metrics["start"][task.metric]
-    # A difference of one test sequence is not significant.
-    least = start - _LOST - 1 / metrics["sequences"]
-    worse = found < least if task.larger_is_better else found > (1 + _LOST) * start
+    worse = is_worse(metrics, task)
     report = replace(quality, judged=worse).to_metrics()
     if worse:
-        report["warnings"].append(
-            f"{task.metric} on the test sequences is {found:.4g}, {start:.4g} before; cure: more bits of the "
-            "weights (bits) or of the states (state_bits), or more passes (epochs, finetune_epochs)"
-        )
+        report["warnings"].append(worse_warning(metrics, task))
     return report
 
 

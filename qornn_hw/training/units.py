@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from qornn_hw.cells.elman_network import InputKind
 from qornn_hw.tasks import Task
 
-__all__ = ["real_weights", "training_weights"]
+__all__ = ["input_units", "real_weights", "training_weights"]
 
 FloatArray = NDArray[np.floating[Any]]
 
 
-def _input_units(task: Task) -> tuple[FloatArray, FloatArray]:
+def input_units(task: Task) -> tuple[FloatArray, FloatArray]:
     """Return ``k / s`` and o of each channel, (m,)."""
     m = task.inputs
     if task.input_kind is not InputKind.VECTOR:
@@ -43,7 +43,7 @@ def real_weights(weights: Mapping[str, FloatArray], task: Task) -> dict[str, Flo
             other arrays, such as ``recurrent_weight``, are not changed.
         task: the task whose units are used.
     """
-    gain, offsets = _input_units(task)
+    gain, offsets = input_units(task)
     found = dict(weights)
     if np.any(gain != 1.0) or np.any(offsets):
         found["input_weight"] = weights["input_weight"] * gain
@@ -56,7 +56,7 @@ def real_weights(weights: Mapping[str, FloatArray], task: Task) -> dict[str, Flo
 
 def training_weights(weights: Mapping[str, FloatArray], task: Task) -> dict[str, FloatArray]:
     """Convert weights of real inputs and outputs to those of a training; inverse of :func:`real_weights`."""
-    gain, offsets = _input_units(task)
+    gain, offsets = input_units(task)
     found = dict(weights)
     if np.any(gain != 1.0) or np.any(offsets):
         found["input_weight"] = weights["input_weight"] / gain

@@ -1,0 +1,176 @@
+"""Fine-tuning of gated and several layers: a training of the integers from a float network's parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from qornn_hw.cells.any_network import interpreter_of, output_scale
+from qornn_hw.errors import DataError, FormatError
+from qornn_hw.evaluation.evaluate import Answer, evaluate_on
+from qornn_hw.files.network_checkpoint import NetworkCheckpoint
+from qornn_hw.importers.affine import AffineMap
+from qornn_hw.importers.folding import with_front
+from qornn_hw.importers.imported import Imported
+from qornn_hw.ir.kinds import InputKind, OutputMode
+from qornn_hw.ir.network import Network
+from qornn_hw.ir.serial import network_digest
+from qornn_hw.quantization.stack import RealStack
+from qornn_hw.quantization.stack_quality import stack_quality
+from qornn_hw.tasks import ArraysTask, Task
+from qornn_hw.tasks.array_files import checked
+from qornn_hw.training.cell_stack import CellStack
+from qornn_hw.training.command_line import option_words
+from qornn_hw.training.finetune_data import is_worse, measured, worse_warning
+from qornn_hw.training.stack_configs import ArraysStackConfig
+from qornn_hw.training.stack_stages import bits_of, run_stack_stages, trained_network
+from qornn_hw.training.trainer import Trainer
+from qornn_hw.training.units import input_units
+
+__all__ = ["FinetuneStackConfig", "finetune_stack"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneStackConfig(ArraysStackConfig):
+    """Fine-tuning of gated and several layers on your own arrays.
+
+    Attributes:
+        epochs: passes over the training sequences with weights and states rounded; by default about 1000
+            optimizer steps, at least 5 passes.
+        float_epochs: passes before them with real numbers.
+    """
+
+    command: ClassVar[str] = "finetune"
+
+    task_file: str = ""
+    float_epochs: int | None = 0
+    learning_rate: float = 1e-3
+    quantized_rate: float = 1.0
+
+
+def finetune_stack(
+    found: Imported, arrays: dict[str, Any], wanted: Mapping[str, Any], quiet: bool
+) -> NetworkCheckpoint:
+    """Return the best network of a training that starts from a float network.
+
+    Args:
+        found: the float network.
+        arrays: of the arrays task.
+        wanted: fields of :class:`FinetuneStackConfig` by name.
+        quiet: print no progress.
+
+    Raises:
+        FormatError: an option is unknown or out of range.
+        DataError: the data do not fit the network.
+        TrainingError: the loss is not finite.
+    """
+    config = _config(found.stack, wanted)
+    task = _task(found.stack, arrays, config.input_bits)
+    task.load()
+    torch.manual_seed(config.seed)
+    module = CellStack(
+        _in_training_units(found.stack, task), bits_of(config), config.output_bits, config.dropout
+    )
+    trainer = Trainer(module, task, config, quiet, None)
+    candidates = {"rounded": trained_network(config, task, module, trainer)}
+    candidates["tuned"] = run_stack_stages(config, task, module, trainer)
+    # ``max`` over the reversed names prefers the trained one of equally good networks.
+    kept = max(reversed(candidates), key=lambda name: _validated(candidates[name].network, task))
+    if network_digest(candidates["tuned"].network) == network_digest(candidates["rounded"].network):
+        kept = "rounded"
+    command = " ".join(
+        [
+            "qornn-hw finetune MODEL --data FILE",
+            *(w for k, v in sorted(wanted.items()) for w in option_words(k, v)),
+        ]
+    )
+    made = candidates[kept]
+    made = replace(made, provenance={**made.provenance, "command": command, "kept": kept})
+    return replace(made, metrics=_metrics(made, candidates["rounded"], found.stack, task, arrays))
+
+
+def _config(stack: RealStack, wanted: Mapping[str, Any]) -> FinetuneStackConfig:
+    known = {f.name for f in fields(FinetuneStackConfig)} - {
+        "task_file", "cell", "hidden", "layers", "memory", "one_output"
+    }  # fmt: skip
+    for name in wanted:
+        if name not in known:
+            raise FormatError(
+                f"{name} must be left out for gated and several layers, whose options are "
+                f"{', '.join(sorted(known))}"
+            )
+    units = max(cell.units for cell in stack.cells)
+    return FinetuneStackConfig(**wanted, hidden=units, layers=len(stack.cells))
+
+
+def _task(stack: RealStack, arrays: dict[str, Any], input_bits: int) -> ArraysTask:
+    task = ArraysTask(
+        None, input_bits, inputs=stack.cells[0].inputs, outputs=len(stack.output_bias), arrays=arrays
+    )
+    if (task.input_kind is InputKind.ONE_HOT) != stack.one_hot:
+        kind = "indices" if stack.one_hot else "vectors"
+        raise DataError(f"inputs must be {kind}, as the network's, not {task.input_kind}")
+    return task
+
+
+def _in_training_units(stack: RealStack, task: Task) -> RealStack:
+    """Return the stack on the inputs of training, with the outputs of training."""
+    cells = stack.cells
+    if not stack.one_hot:
+        gain, offsets = input_units(task)
+        cells = (
+            with_front(cells[0], AffineMap(np.diag(1.0 / gain), np.asarray(offsets, dtype=np.float64))),
+            *cells[1:],
+        )
+    return replace(
+        stack,
+        cells=cells,
+        output_weight=stack.output_weight / task.output_scale,
+        output_bias=(stack.output_bias - task.output_offset) / task.output_scale,
+    )
+
+
+def _integer_answers(network: Network) -> Answer:
+    interpreter, scale = interpreter_of(network), output_scale(network)
+    return lambda x: interpreter.answers(x) * scale
+
+
+def _validated(network: Network, task: Task) -> float:
+    """Return the score of the integers on the validation sequences; larger is better."""
+    examples = task.validation()
+    assert examples is not None  # the arrays task always has some
+    units = sum(state.size for state in network.states.values())
+    metric = measured(task, examples, _integer_answers(network), units)[task.metric]
+    return metric if task.larger_is_better else -metric
+
+
+def _metrics(
+    made: NetworkCheckpoint,
+    rounded: NetworkCheckpoint,
+    stack: RealStack,
+    task: ArraysTask,
+    arrays: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the metrics of the result, of the float and of the rounded network, and the quality."""
+    test, last = task.test(), task.output_mode is OutputMode.LAST_STEP
+    # The user's own numbers: the float network gets unrounded inputs, and clipped entries are counted.
+    inputs = checked(arrays, "")["test"].inputs
+    given = replace(test, inputs=inputs if stack.one_hot else inputs.astype(np.float64))
+    units = sum(state.size for state in made.network.states.values())
+
+    def real(x: Any) -> Any:
+        answers = stack.run(x)
+        return answers[:, -1:] if last else answers
+
+    metrics = evaluate_on(made, task) | {
+        "start": measured(task, given, real, units),
+        "rounded": measured(task, test, _integer_answers(rounded.network), units),
+    }
+    lengths = given.lengths if given.lengths is not None else [given.inputs.shape[1]] * len(given.inputs)
+    sequences = [one[:steps] for one, steps in zip(given.inputs, lengths, strict=True)]
+    report = stack_quality(made.network, stack, sequences, {}).to_metrics()
+    # A trained network can answer well, and otherwise than the given one: only a worse metric is a fault.
+    report["warnings"] = [worse_warning(metrics, task)] if is_worse(metrics, task) else []
+    return metrics | {"quality": report}
