@@ -83,6 +83,10 @@ class StackConfig(CommonConfig):
 class MnistStackConfig(MnistRows, StackConfig):
     """Training of MNIST by rows."""
 
+    output_bits: int = 4
+    float_epochs: int | None = 30
+    epochs: int | None = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialMnistStackConfig(MnistPixels, StackConfig):
@@ -140,7 +144,6 @@ class SpeechStackConfig(Speech, StackConfig):
     dropout: float = 0.25
     label_smoothing: float = 0.1
     weight_decay: float = 1e-2
-    memory: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
