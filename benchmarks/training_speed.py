@@ -1,11 +1,11 @@
-"""Training speed of the recurrence: forward and backward, against a plain autograd loop and torch.nn.RNN.
+"""Training speed of the recurrences: forward and backward, against plain autograd loops and torch's layers.
 
-    python benchmarks/training_speed.py            the table of docs/training.md
+    python benchmarks/training_speed.py            the tables of docs/training.md
     python benchmarks/training_speed.py --json
 
 The table has the times divided by that of `recur`: 2.00 is twice as slow, 0.50 twice as fast. Each is the
 fastest of a few runs, taken in turn in one process with one thread, because a busy machine slows all of them.
-The whole takes about a minute.
+The whole takes about two minutes.
 """
 
 import argparse
@@ -13,16 +13,21 @@ import json
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.elman_network import Activation
+from qornn_hw.cells.registry import CELLS
 from qornn_hw.tasks import CopyTask
 from qornn_hw.tasks.copy import RECALL
 from qornn_hw.training.cells import QORNN
+from qornn_hw.training.graph_recurrence import recur_graph
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.matrix_power import copy_logits
 from qornn_hw.training.recurrence import Workspace, recur
+from qornn_hw.training.traced_graph import trace
 
 # Time budget of the whole, on an idle core.
 SECONDS = 55.0
@@ -33,9 +38,11 @@ PIXELS = (
     (Activation.TANH, 128),
 )
 COPY_UNITS = (128, 256)
+GATED = (("gru", 128), ("gru", 256), ("lstm", 128), ("fastgrnn", 128))
 # Number of sequences of a copy batch whose blank steps are answered, as in training.
 KEEP = 16
 COLUMNS = ("plain loop", "torch.nn.RNN", "recur", "recur, bfloat16", "matrix power")
+CELL_COLUMNS = ("plain loop", "torch.nn layer", "recur")
 
 
 def plain_loop(activation: Activation, w: Tensor, u: Tensor, b: Tensor, x: Tensor, h: Tensor) -> Tensor:
@@ -141,15 +148,80 @@ def copy_runs(cell: QORNN, blank: int = 1000, batch: int = 128) -> dict[str, Cal
     return {"recur": loop, "matrix power": power}
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
+def cell_loop(kind: str, cell: Cell, fields: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Return the last state of a gated cell, computed by the obvious loop over its formula."""
+    h = torch.zeros(x.shape[1], cell.units)
+    w, u = fields["weight_ih"], fields["weight_hh"]
+    c = torch.zeros_like(h)
+    for entry in x:
+        if kind == "fastgrnn":
+            pre = entry @ w.T + h @ u.T
+            z, s = torch.sigmoid(pre + fields["bias_gate"]), torch.tanh(pre + fields["bias_update"])
+            h = (fields["zeta"] * (1 - z) + fields["nu"]) * s + z * h
+            continue
+        own, other = entry @ w.T + fields["bias_ih"], h @ u.T + fields["bias_hh"]
+        if kind == "gru":
+            (a, b, d), (e, f, g) = own.chunk(3, 1), other.chunk(3, 1)
+            r, z = torch.sigmoid(a + e), torch.sigmoid(b + f)
+            n = torch.tanh(d + r * g)
+            h = n + z * (h - n)
+        else:
+            i, f, g, o = (own + other).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+    return h
+
+
+def cells(kind: str, batch: int, seconds: float, n: int = 64, steps: int = 784) -> dict[str, float]:
+    """Return the times of one batch of pixel-by-pixel MNIST with a gated cell."""
+    return fastest(cell_runs(kind, batch, n, steps), seconds)
+
+
+def cell_runs(kind: str, batch: int, n: int, steps: int) -> dict[str, Callable[[], object]]:
+    """Return one batch with a gated cell in two or three ways; each returns the last state's mean square."""
+    cell = CELLS[kind].start(1, n, np.random.default_rng(0), steps / 2)
+    fields = {
+        name: torch.tensor(value, dtype=torch.float32, requires_grad=True)
+        for name, value in vars(cell).items()
+        if isinstance(value, (float, np.ndarray))
+    }
+    x = torch.rand(steps, batch, 1, generator=torch.Generator().manual_seed(0))
+    workspace = Workspace()
+
+    def backward(last: Tensor) -> float:
+        for field in fields.values():
+            field.grad = None
+        loss = last.square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]  # as above
+        return float(loss.detach())
+
+    def ours() -> float:
+        graph = trace(cell, fields)
+        starts = tuple(torch.zeros(batch, n) for _ in graph.states)
+        return backward(recur_graph(graph, x, starts, last_only=True, workspace=workspace)[0])
+
+    runs: dict[str, Callable[[], object]] = {
+        "plain loop": lambda: backward(cell_loop(kind, cell, fields, x)),
+        "recur": ours,
+    }
+    if kind in ("gru", "lstm"):
+        layer = (nn.GRU if kind == "gru" else nn.LSTM)(1, n)
+        with torch.no_grad():
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(layer, f"{name}_l0").copy_(fields[name])
+        runs["torch.nn layer"] = lambda: backward(layer(x)[0][-1])
+    return runs
+
+
+def table(rows: dict[str, dict[str, float]], columns: tuple[str, ...] = COLUMNS) -> str:
     """Return the times as a table: of `recur` in ms, the others divided by it."""
-    head = ["recur, ms", *(f"{name} / recur" for name in COLUMNS if name != "recur")]
+    head = ["recur, ms", *(f"{name} / recur" for name in columns if name != "recur")]
     lines = [f"| one batch, forward and backward | {' | '.join(head)} |", "|---|" + "---|" * len(head)]
     for title, times in rows.items():
         cells = [f"{1000 * times['recur']:.0f}"]
         cells += [
             f"{times[name] / times['recur']:.2f}" if name in times else ""
-            for name in COLUMNS
+            for name in columns
             if name != "recur"
         ]
         lines.append(f"| {title} | {' | '.join(cells)} |")
@@ -170,10 +242,14 @@ def main() -> None:
         rows[f"784 pixels, n = 170, {activation}, batch {batch}"] = pixels(activation, batch, share)
     for n in COPY_UNITS:
         rows[f"copy, 1000 blanks, n = {n}, identity, batch 128"] = fastest(dict(copy_runs(linear(n))), share)
+    gated = {
+        f"784 pixels, n = 64, {kind}, batch {batch}": cells(kind, batch, SECONDS / (2 * len(GATED)))
+        for kind, batch in GATED
+    }
     if wanted_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(rows | gated, indent=2))
         return
-    print(table(rows))
+    print(table(rows), table(gated, CELL_COLUMNS), sep="\n\n")
 
 
 if __name__ == "__main__":

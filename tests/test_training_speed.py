@@ -58,3 +58,11 @@ def test_table(speed):
     assert (found["plain loop / recur"], found["matrix power / recur"]) == ("2.00", "0.50")
     assert found["torch.nn.RNN / recur"] == ""
     assert note == "Times divided by that of `recur`: above 1 is slower, below 1 faster."
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm", "fastgrnn"])
+def test_gated_cells_are_the_same_work(speed, kind):
+    """All ways compute the same last state."""
+    found = {name: run() for name, run in speed.cell_runs(kind, batch=3, n=5, steps=7).items()}
+    assert len(found) == (2 if kind == "fastgrnn" else 3)
+    assert list(found.values()) == pytest.approx([found["recur"]] * len(found), rel=1e-4)
