@@ -13,7 +13,7 @@ from qornn_hw.boards.build import build
 from qornn_hw.boards.estimation import plan_for
 from qornn_hw.boards.registry import find_board
 from qornn_hw.errors import CapacityError
-from qornn_hw.files.checkpoint import load_checkpoint
+from qornn_hw.files.checkpoint import load_any
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -27,7 +27,7 @@ def main() -> None:
     board = find_board(arguments.board)
     print("model                lanes   cells estimated / built        block RAMs    multipliers")
     for path in sorted(MODELS.glob("*.npz")):
-        network = load_checkpoint(path).network
+        network = load_any(path).network
         for lanes in arguments.lanes:
             try:
                 design = plan_for(network, board, lanes or None)

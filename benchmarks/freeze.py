@@ -74,9 +74,9 @@ def constant_digest() -> Iterator[None]:
 
 def read_network(path: Path) -> Any:
     """Return the network of a checkpoint."""
-    from qornn_hw.files.checkpoint import load_checkpoint
+    from qornn_hw.files.checkpoint import load_any
 
-    return load_checkpoint(path).network
+    return load_any(path).network
 
 
 def compiled(network: Any, options: Facts) -> Any:

@@ -46,6 +46,7 @@ class ArraysOnly(pickle.Unpickler):
         """Return NumPy's own makers of arrays; a record for every other name."""
         makers = {
             ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+            ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
         }

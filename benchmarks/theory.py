@@ -26,7 +26,7 @@ from qornn_hw.evaluation.orthogonality import (
     predicted,
     predicted_growth_log10,
 )
-from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
+from qornn_hw.files.checkpoint import Checkpoint, load_any
 from qornn_hw.quantization.float_model import dequantized
 from qornn_hw.quantization.quantize import quantize_weights, weight_step
 from qornn_hw.tasks import copy
@@ -229,7 +229,9 @@ def trained() -> list[tuple[str, Checkpoint]]:
     """Return the shipped networks whose recurrent matrix was trained orthogonal."""
     found = []
     for path in sorted((REPOSITORY / "models").glob("*.npz")):
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_any(path)
+        if not isinstance(checkpoint, Checkpoint):
+            continue
         weights = checkpoint.float_weights
         if weights is not None and orthogonality(weights["recurrent_weight"])["error"] < 1e-3:
             found.append((path.stem, checkpoint))

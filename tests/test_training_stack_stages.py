@@ -123,7 +123,7 @@ def test_the_provenance_repeats_the_run(file):
     """The command has every option that is not its default."""
     checkpoint = train(config_of(file, float_epochs=1, epochs=1, layers=2, gate_bits=6), quiet=True)
     assert checkpoint.provenance["command"] == (
-        "qornn-hw train arrays --batch 30 --epochs 1 --float-epochs 1 --gate-bits 6 --hidden 10 "
+        "qornn-hw train arrays --batch 30 --cell gru --epochs 1 --float-epochs 1 --gate-bits 6 --hidden 10 "
         "--layers 2 --learning-rate 0.01 --task-file mine.npz -o model.pt"
     )
 
@@ -197,6 +197,7 @@ def test_an_option_of_the_other_kind_is_refused(file, run, words, message):
     assert not file.with_suffix(".out.npz").exists()
 
 
-def test_the_command_line_of_a_configuration_keeps_its_cell(file):
-    """A cell other than the default is part of the command."""
-    assert "--cell lstm" in command_line(replace(config_of(file), cell="lstm"))
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_command_line_of_a_configuration_names_its_cell(file, cell):
+    """Each cell is part of the command, because the command's own default is an Elman layer."""
+    assert f"--cell {cell} " in command_line(replace(config_of(file), cell=cell))

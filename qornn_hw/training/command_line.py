@@ -39,6 +39,9 @@ def command_line(config: CommonConfig, device: str = "cpu") -> str:
             words += [option, "DIR"]
         elif f.name in ("task_file", "warm_start") and value:
             words += [option, Path(value).name]
+        elif f.name == "cell":
+            # The command trains an Elman layer where no cell is given.
+            words += option_words(f.name, value)
         elif value is not None and (f.default is MISSING or value != f.default):
             words += option_words(f.name, value)
     if device != "cpu":
