@@ -151,6 +151,7 @@ def explanation(design: Design, board: Board) -> list[dict[str, Any]]:
         {
             "engine": row.schedule.engine.name,
             "weights": str(row.schedule.store),
+            "shape": row.shape,
             "lanes": row.schedule.lanes,
             "passes": row.schedule.passes,
             "cycles_per_step": row.schedule.cycles_per_step,
@@ -167,12 +168,16 @@ def explanation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="considered, the fastest first")
     for column in ("engine", "lanes", "passes", "cycles", *_COUNTED.values()):
         table.add_column(column, justify="left" if column == "engine" else "right", no_wrap=True)
+    shapes = any(row["shape"] for row in rows)
+    if shapes:
+        table.add_column("shape", no_wrap=True)
     table.add_column("too many")
     for row in rows:
         over = ", ".join(f"{n} {_COUNTED[k]}" for k, n in row["too_many"].items())
         table.add_row(
             row["engine"],
             *(str(row[k]) for k in ("lanes", "passes", "cycles_per_step", *_COUNTED)),
+            *([row["shape"]] if shapes else []),
             over or "fits",
         )
     return table

@@ -1,13 +1,18 @@
 """The command estimate: cycles and resources as JSON and as tables, without any tool."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import qornn_hw
+from qornn_hw.cells.registry import CELLS
 from qornn_hw.compiler.engines.lut import engine as lut_engine
 from qornn_hw.compiler.engines.lut import plans as lut_plans
+from qornn_hw.quantization.stack import RealStack
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -113,6 +118,21 @@ def test_estimate_explains_what_was_considered(run, no_tools):
         assert any(row["too_many"] for row in value["considered"])
     code, output, _ = run("estimate", MODELS / "mnist_rows.npz", "--explain")
     assert code == 0 and "considered, the fastest first" in output and "fits" in output
+
+
+def test_estimate_explains_the_shapes_of_a_gated_network(run, no_tools, tmp_path):
+    """A design of the tile engine is shown with its columns, lanes and interval; others have no such column."""
+    random = np.random.default_rng(0)
+    stack = RealStack((CELLS["gru"].start(3, 8, random, 5.0),), random.normal(size=(4, 8)), np.zeros(4))
+    qornn_hw.save(tmp_path / "gru.npz", qornn_hw.quantize(stack, random.normal(size=(20, 9, 3))))
+    code, output, _ = run("estimate", tmp_path / "gru.npz", "--explain", "--json")
+    assert code == 0
+    rows = json.loads(output)["considered"]
+    assert all(re.fullmatch(r"\d+ columns, \d+ lanes, G \d", row["shape"]) for row in rows)
+    _, output, _ = run("estimate", tmp_path / "gru.npz", "--explain")
+    assert "shape" in output
+    _, output, _ = run("estimate", MODELS / "mnist_rows.npz", "--explain")
+    assert "shape" not in output
 
 
 def test_estimate_of_what_does_not_fit(run, no_tools):

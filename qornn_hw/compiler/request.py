@@ -42,8 +42,10 @@ class Considered:
         schedule: the schedule.
         need: what its core takes by the estimate.
         excess: by resource, how much of it is too much; empty where it fits.
+        shape: the engine's parameters, for people; empty where the lanes say all.
     """
 
     schedule: Schedule
     need: Resources
     excess: dict[str, int]
+    shape: str = ""

@@ -147,7 +147,9 @@ class TileEngine(Engine):
         """Return the fastest shapes that fit."""
         found = []
         for schedule in self.plans(request):
-            found.append(Considered(schedule, self.cost(schedule, request.family), {}))
+            shape = TileSchedule.of(schedule).shape
+            text = f"{shape.columns} columns, {shape.lanes} lanes, G {shape.interval}"
+            found.append(Considered(schedule, self.cost(schedule, request.family), {}, text))
             if len(found) == CONSIDERED:
                 break
         return found
