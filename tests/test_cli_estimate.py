@@ -121,7 +121,7 @@ def test_estimate_explains_what_was_considered(run, no_tools):
 
 
 def test_estimate_explains_the_shapes_of_a_gated_network(run, no_tools, tmp_path):
-    """A design of the tile engine is shown with its columns, lanes and interval; others have no such column."""
+    """Designs of the tile engine have columns, lanes and interval; others have no such column."""
     random = np.random.default_rng(0)
     stack = RealStack((CELLS["gru"].start(3, 8, random, 5.0),), random.normal(size=(4, 8)), np.zeros(4))
     qornn_hw.save(tmp_path / "gru.npz", qornn_hw.quantize(stack, random.normal(size=(20, 9, 3))))
