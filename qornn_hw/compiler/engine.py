@@ -44,7 +44,6 @@ class Engine(Protocol):
         name: of the engine, as users write it and as its folders are called.
         chosen_unasked: whether the planner considers the engine where the user names none.
         hard_multipliers: whether its core instantiates hard multipliers, so that synthesis must infer none.
-        fill_limit: share of the available logic cells that an estimate of the engine may take.
         memory_meanings: what each memory of the core holds, by the end of its path in the Verilog, in which
             ``*`` stands for any characters.
     """
@@ -52,10 +51,12 @@ class Engine(Protocol):
     name: str
     chosen_unasked: bool
     hard_multipliers: bool
-    fill_limit: float
     memory_meanings: Mapping[str, str]
 
     # -- planning -------------------------------------------------------------------------------------
+
+    def fill_limit(self, family: Family) -> float:
+        """Return the share of a device's logic cells that an estimate of the engine may take."""
 
     def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
         """Return why the engine cannot compute a network on a family's devices, in words; None if it can.

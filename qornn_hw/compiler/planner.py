@@ -57,7 +57,7 @@ def _best_of(engine: Engine, request: Request) -> Design | None:
     Raises:
         FormatError: what fits cannot be compiled, or the engine has no schedule.
     """
-    limit = replace(request.available, lut=int(engine.fill_limit * request.available.lut))
+    limit = request.limit(engine.fill_limit(request.family))
     wrong: FormatError | None = None
     for schedule in engine.plans(request):
         if engine.cost(schedule, request.family).excess(limit):

@@ -1,6 +1,6 @@
 """What a plan is asked for: a network, and the part of a board that its core may use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.compiler.family import Family, Resources
@@ -32,6 +32,10 @@ class Request:
     engine: str | None = None
     room: bool = False
     cycles: int = 0
+
+    def limit(self, share: float) -> Resources:
+        """Return what is available, with a share of the logic cells only."""
+        return replace(self.available, lut=int(share * self.available.lut))
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,14 @@ class DspEngine(ChainEngine):
     name = "dsp"
     chosen_unasked = True
     hard_multipliers = True
-    fill_limit = 1.0
     # A hard multiplier has sums of its own width.
     unused_widths = frozenset({"dot_bits", "partial_sum_bits", "total_bits"})
 
     # -- planning and cost ----------------------------------------------------------------------------
+
+    def fill_limit(self, family: Family) -> float:
+        """Return the share of the logic cells that an estimate may take. All of them."""
+        return 1.0
 
     def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
         """Return which hard cells a family lacks, or why a chain cannot compute the network."""

@@ -44,10 +44,13 @@ class LutEngine(ChainEngine):
     name = "lut"
     chosen_unasked = True
     hard_multipliers = False
-    fill_limit = FILL_LIMIT
     unused_widths = frozenset()
 
     # -- planning and cost ----------------------------------------------------------------------------
+
+    def fill_limit(self, family: Family) -> float:
+        """Return the share of the logic cells that an estimate may take. What builds were placed with."""
+        return FILL_LIMIT
 
     def plans(self, request: Request) -> Iterator[Schedule]:
         """Yield the chains of a request, the best first."""

@@ -1,7 +1,7 @@
 """Chains for a network and a device, the best first: columns in an element, elements, lanes of a readout."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ class LutPlans:
     @property
     def limit(self) -> Resources:
         """What a design may take by its estimate."""
-        return replace(self.request.available, lut=int(FILL_LIMIT * self.request.available.lut))
+        return self.request.limit(FILL_LIMIT)
 
     def cost(self, schedule: ChainSchedule) -> Resources:
         """Return what the core of a chain takes."""

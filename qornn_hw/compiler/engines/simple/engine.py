@@ -44,10 +44,13 @@ class SimpleEngine(Engine):
     name = "simple"
     chosen_unasked = False
     hard_multipliers = False
-    fill_limit = 1.0
     memory_meanings = MEMORY_MEANINGS
 
     # -- planning -------------------------------------------------------------------------------------
+
+    def fill_limit(self, family: Family) -> float:
+        """Return the share of the logic cells that an estimate may take. All of them: the core is small."""
+        return 1.0
 
     def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
         """Return None: it computes every network."""

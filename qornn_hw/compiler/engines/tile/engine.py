@@ -1,7 +1,6 @@
 """The tile engine as an object."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,8 @@ __all__ = ["ENGINE", "TileEngine"]
 
 # Lanes that are considered, if a unit does not need more.
 LANES_CONSIDERED = 96
-# Share of the logic cells of a device with slices that a build was placed with; more has not been tried.
+# Shares of the logic cells that builds were placed with; on devices with slices more has not been tried.
+FILL_LIMIT = 0.92
 FILL_LIMIT_OF_SLICES = 0.65
 # Schedules that explain a choice.
 CONSIDERED = 8
@@ -61,10 +61,13 @@ class TileEngine(Engine):
     name = "tile"
     chosen_unasked = False
     hard_multipliers = False
-    fill_limit = 0.92
     memory_meanings = MEMORY_MEANINGS
 
     # -- planning -------------------------------------------------------------------------------------
+
+    def fill_limit(self, family: Family) -> float:
+        """Return the share of the logic cells that an estimate may take; slices have fewer registers."""
+        return FILL_LIMIT_OF_SLICES if family.has_lut_ram else FILL_LIMIT
 
     def refuses(self, network: AnyNetwork, family: Family | None) -> str | None:
         """Return why a network has no stages of its kind."""
@@ -92,9 +95,8 @@ class TileEngine(Engine):
         return tuple((s, self.cost(s, request.family)) for s in self._schedules(request))
 
     def _limit(self, request: Request) -> Resources:
-        """Return what an estimate may take; slices have fewer places for registers."""
-        share = FILL_LIMIT_OF_SLICES if request.family.has_lut_ram else self.fill_limit
-        return replace(request.available, lut=int(share * request.available.lut))
+        """Return what an estimate may take."""
+        return request.limit(self.fill_limit(request.family))
 
     def _schedules(self, request: Request) -> Iterator[TileSchedule]:
         """Yield all shapes that can be better than others."""
