@@ -65,9 +65,13 @@ class RandomCell(Cell):
                 pool.append((sigmoid(linear(a)) * (b - any_of(pool))).named(f"p{len(pool)}"))
             else:
                 pool.append(any_of(FUNCTIONS)(a + b))
-        for state in states:
-            # What is bounded, so that long sequences stay finite.
-            graph.assign(state, any_of([v for v in pool if v not in states and _bounded(v)]))
+        # What is bounded, so that long sequences stay finite.
+        bounded = [v for v in pool if v not in states and _bounded(v)]
+        new = any_of(bounded)
+        graph.assign(states[0], new)
+        if self.two_states:
+            # Another value, the same one, or the first state's old one.
+            graph.assign(states[1], any_of([any_of(bounded), new, states[0]]))
         return states[0]
 
 

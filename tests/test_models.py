@@ -12,9 +12,12 @@ from qornn_hw.compiler.design import compile_schedule
 from qornn_hw.compiler.engines import engines
 from qornn_hw.evaluation.evaluate import RUNGS, evaluate
 from qornn_hw.files.checkpoint import load_any, load_checkpoint
+from qornn_hw.ir.interpreter import Interpreter
+from qornn_hw.ir.serial import network_digest
 from qornn_hw.quantization.float_model import RealNetwork, latent_weights
 from qornn_hw.sim.core_simulation import simulate_core
 from qornn_hw.sim.stimuli import random_sequences
+from qornn_hw.tasks.gestures import write_gestures
 
 ON_THE_ICEBREAKER = ("copy", "mnist_rows", "mnist_rows_tanh", "speech")
 
@@ -121,6 +124,88 @@ def test_fits_the_icebreaker(stem):
         ).lanes
         >= 8
     )
+
+
+# The shipped networks of gated cells: sequences of the test, and the least accuracy of the integers.
+GATED_ACCURACY = {
+    "gestures_gru": (1000, 0.99),
+    "mnist_rows_gru": (10000, 0.985),
+    "smnist_gru": (10000, 0.97),
+    "speech_gru": (300, 0.97),
+    "speech_two_layers": (300, 0.97),
+}
+
+
+def test_the_gated_models_are_there():
+    """Each gated model has a row of the table above."""
+    assert set(GATED) == set(GATED_ACCURACY)
+
+
+@pytest.mark.parametrize("stem", GATED)
+def test_both_files_of_a_gated_network_hold_the_same(stem):
+    """.pt and .npz of a model are equal in every integer and record."""
+    pt, npz = load_any(MODELS / f"{stem}.pt"), load_any(MODELS / f"{stem}.npz")
+    assert network_digest(pt.network) == network_digest(npz.network)
+    assert (pt.task, pt.metrics, pt.provenance) == (npz.task, npz.metrics, npz.provenance)
+
+
+@pytest.mark.parametrize("stem", GATED)
+def test_accuracy_of_gated_classifiers(stem):
+    """The recorded accuracy is what the documentation says, of 4-bit weights."""
+    checkpoint = load_any(MODELS / f"{stem}.npz")
+    sequences, least = GATED_ACCURACY[stem]
+    assert checkpoint.metrics["sequences"] == sequences
+    assert checkpoint.metrics["integer"]["accuracy"] >= least
+    terms = [t for layer in checkpoint.network.layers for g in layer.groups for r in g.rows for t in r.terms]
+    assert {term.bits for term in terms} == {4}
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "mnist_rows_gru",
+        "speech_gru",
+        "speech_two_layers",
+        pytest.param("smnist_gru", marks=pytest.mark.slow),
+    ],
+)
+def test_gated_accuracy_is_measured_again(stem, capsys):
+    """On the whole test set the integers have exactly the recorded accuracy; without data, the model runs."""
+    checkpoint = load_any(MODELS / f"{stem}.npz")
+    folder = data_dir()
+    if folder is None:
+        with capsys.disabled():
+            print(f"\n{stem}: no data (set QORNN_DATA); only checked that the model runs, not its accuracy")
+        x = np.random.default_rng(0).integers(0, 16, (3, 28, checkpoint.network.input.size))
+        assert len(np.unique(Interpreter(checkpoint.network).run(x).logits)) > 10
+        return
+    assert evaluate(checkpoint, folder)["integer"] == checkpoint.metrics["integer"]
+
+
+def test_gestures_are_recognized_again(tmp_path):
+    """The data of the gestures come from a seed, so they are measured without any download."""
+    write_gestures(tmp_path / "gestures.npz", 3000, 1000, 0, 3)
+    checkpoint = load_any(MODELS / "gestures_gru.npz")
+    assert evaluate(checkpoint, tmp_path / "gestures.npz")["integer"] == checkpoint.metrics["integer"]
+
+
+@pytest.mark.parametrize("stem", GATED)
+def test_a_gated_network_fits_the_icebreaker(stem):
+    """The planner finds lanes for it."""
+    board = find_board("icebreaker")
+    network = load_any(MODELS / f"{stem}.npz").network
+    assert planned(network, board.for_core, name=board.name, family=board.family).lanes >= 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", GATED)
+def test_gated_hardware_computes_the_same(stem):
+    """The Verilog of the iCEBreaker's design gives every integer of random sequences, in Icarus."""
+    network = load_any(MODELS / f"{stem}.npz").network
+    board = find_board("icebreaker")
+    design = planned(network, board.for_core, name=board.name, family=board.family)
+    found = simulate_core(design, random_sequences(network, batch=3, steps=9, seed=0))
+    assert found.mismatches == 0
 
 
 def test_files_are_small():

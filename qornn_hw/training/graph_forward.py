@@ -47,6 +47,13 @@ class Plan:
             if isinstance(value, Sum):
                 self._constants_of(value)
 
+    def same_grid(self, name: str, other: str) -> bool:
+        """Return whether two values are rounded alike, except at the lower end, or neither of them."""
+        one, two = self.grids.get(name), self.grids.get(other)
+        if one is None or two is None:
+            return one is two
+        return (one.step, one.high) == (two.step, two.high)
+
     def _constant(self, tensor: Any) -> int:
         self.constants.append(torch.as_tensor(tensor))
         return len(self.constants) - 1
@@ -89,7 +96,8 @@ class ForwardPass:
         # The value that is written to a state's memory directly; other assignments are copies.
         self.homes: dict[str, str] = {}
         for state_name, value in self.graph.assigned.items():
-            if not isinstance(value, (CellState, Input)) and not self.layout.is_accumulator(value):
+            computed = not isinstance(value, (CellState, Input)) and not self.layout.is_accumulator(value)
+            if computed and plan.same_grid(value.name, state_name):
                 self.homes.setdefault(value.name, state_name)
         self.accumulators = self.slab("accumulators", self.layout.width, self.steps)
 
