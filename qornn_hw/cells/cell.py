@@ -39,6 +39,8 @@ class Cell(ABC):
     Attributes:
         gates: rows of the weights for each unit.
         input_biases: the fields that are added to ``weight_ih @ x``.
+        linear: whether the new state is ``weight_ih @ x + weight_hh @ h + bias``.
+        has_memory: whether a step depends on earlier inputs.
 
     Raises:
         FormatError: the shapes do not fit, or a number is not finite.
@@ -46,6 +48,8 @@ class Cell(ABC):
 
     gates: ClassVar[int] = 1
     input_biases: ClassVar[tuple[str, ...]] = ("bias_ih",)
+    linear: ClassVar[bool] = False
+    has_memory: ClassVar[bool] = True
     weight_ih: NDArray[np.float64]
 
     @property

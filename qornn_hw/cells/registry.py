@@ -1,9 +1,11 @@
 """The cells that can be trained, by the word of `qornn-hw train --cell`."""
 
 from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.fastgrnn import FastGrnn, FastRnn
 from qornn_hw.cells.gru import Gru
 from qornn_hw.cells.leaky import Leaky
+from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
 from qornn_hw.cells.min_gru import MinGru
 from qornn_hw.cells.rnn import Rnn
@@ -18,4 +20,6 @@ CELLS: dict[str, type[Cell]] = {
     "leaky": Leaky,
     "min_gru": MinGru,
     "rnn": Rnn,
+    "linear": LinearUnits,
+    "dense": Dense,
 }

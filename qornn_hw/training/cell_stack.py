@@ -4,6 +4,7 @@ Until :meth:`CellStack.hold` the module computes in real numbers. From then on w
 that are learned, and every value that the hardware stores is rounded to the unit that the export has chosen.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,15 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qornn_hw.cells.cell import Cell
-from qornn_hw.cells.graph import CellGraph, Function, Input, Linear
+from qornn_hw.cells.graph import CellGraph, Function, Input, Linear, Sum
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
 from qornn_hw.quantization.stack import RealStack, StackGrids
+from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.graph_forward import ValueGrid
 from qornn_hw.training.graph_recurrence import recur_graph
+from qornn_hw.training.krylov import last_linear_state
 from qornn_hw.training.recurrence import Workspace
 from qornn_hw.training.traced_graph import TracedGraph, trace
-from qornn_hw.training.weight_rounding import rounded_weights
+from qornn_hw.training.weight_rounding import rounded_weights, stable_weights
 
 __all__ = ["CellStack"]
 
@@ -64,9 +67,19 @@ class CellStack(nn.Module):
         bits: widths of the layers.
         output_bits: of V, 1 to 8.
         dropout: the part of the readout's inputs that training drops.
+        orthogonal: keep the recurrent matrix of a linear layer orthogonal before it is rounded, and its
+            spectral radius 1 behind.
     """
 
-    def __init__(self, stack: RealStack, bits: CellBits, output_bits: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        stack: RealStack,
+        bits: CellBits,
+        output_bits: int,
+        dropout: float = 0.0,
+        *,
+        orthogonal: bool = False,
+    ) -> None:
         super().__init__()
         self.cells: tuple[Cell, ...] = stack.cells
         self.one_hot, self.output_relu = stack.one_hot, stack.output_relu
@@ -82,6 +95,8 @@ class CellStack(nn.Module):
         self.output_weight = nn.Parameter(torch.tensor(stack.output_weight, dtype=torch.float32))
         self.output_bias = nn.Parameter(torch.tensor(stack.output_bias, dtype=torch.float32))
         self.output_step = nn.Parameter(torch.zeros(()))
+        linear = [k for k, cell in enumerate(stack.cells) if cell.linear and orthogonal]
+        self.orthogonal = nn.ModuleDict({str(k): Bjorck(stack.cells[k].units) for k in linear})
         self.units: tuple[_Units, ...] | None = None
         # What a stage does to its inputs, by name, and the name of the present one.
         self.views: dict[str, Callable[[Tensor], Tensor]] = {}
@@ -104,6 +119,10 @@ class CellStack(nn.Module):
         for layer in self.layers:
             yield from layer.parameters()
         yield from (self.output_weight, self.output_bias)
+
+    def recurrent_weights(self) -> list[nn.Parameter]:
+        """Return the recurrent matrices of linear layers, which have a learning rate of their own."""
+        return [self.layers[int(k)]["weight_hh"] for k in self.orthogonal]
 
     def logarithms(self) -> Iterator[nn.Parameter]:
         """Yield the logarithms of the steps."""
@@ -144,22 +163,28 @@ class CellStack(nn.Module):
         if self.units is None:
             return None
         found = []
-        for units, logarithms in zip(self.units, self.steps, strict=True):
+        for k, (units, logarithms) in enumerate(zip(self.units, self.steps, strict=True)):
             steps = {
                 name: np.exp(_array(logarithms[name])[:, 0]) * scale for name, scale in units.scales.items()
             }
+            if str(k) in self.orthogonal:
+                name, _, actual = self._stable(k)
+                steps[name] = _array(actual)[:, 0] * units.scales[name]
             values = {k: (e, IntFormat(bits, signed=signed)) for k, (e, bits, signed) in units.values.items()}
             found.append(CellGrids(values, units.indices, steps))
         return StackGrids(tuple(found), float(np.exp(_array(self.output_step))))
 
     def stack(self) -> RealStack:
-        """Return the parameters as they are now."""
-        cells = tuple(
-            replace(cell, **{name: _array(value) for name, value in layer.items()})
-            for cell, layer in zip(self.cells, self.layers, strict=True)
-        )
+        """Return the parameters as they are now; a linear layer's recurrent matrix as the network has it."""
+        cells = []
+        for k, (cell, layer) in enumerate(zip(self.cells, self.layers, strict=True)):
+            fields = {name: _array(value) for name, value in layer.items()}
+            if str(k) in self.orthogonal:
+                rounded = self.units is not None
+                fields["weight_hh"] = _array(self._stable(k)[1] if rounded else self._orthogonal(k))
+            cells.append(replace(cell, **fields))
         return RealStack(
-            cells, _array(self.output_weight), _array(self.output_bias), self.one_hot, self.output_relu
+            tuple(cells), _array(self.output_weight), _array(self.output_bias), self.one_hot, self.output_relu
         )
 
     def slow(self, factor: float) -> None:
@@ -173,13 +198,35 @@ class CellStack(nn.Module):
 
     # -- passes ---------------------------------------------------------------------------------------
 
+    def _orthogonal(self, layer: int) -> Tensor:
+        """Return the recurrent matrix of a linear layer before rounding."""
+        bjorck = self.orthogonal[str(layer)]
+        bjorck.train(self.training and torch.is_grad_enabled())
+        found: Tensor = bjorck(self.layers[layer]["weight_hh"])
+        return found
+
+    def _stable(self, layer: int) -> tuple[str, Tensor, Tensor]:
+        """Return name, rounded matrix and steps of the recurrent product of a linear layer."""
+        graph = self.cells[layer].graph
+        (product,) = (v for v in _products(graph) if not isinstance(v.value, Input))
+        step = self.steps[layer][product.name].detach().exp()
+        return product.name, *stable_weights(self._orthogonal(layer), step, self.bits.weights)
+
     def graphs(self) -> list[TracedGraph]:
         """Return the graph of each layer, with rounded weights where the units are held."""
         found = []
         for k, (cell, layer) in enumerate(zip(self.cells, self.layers, strict=True)):
-            graph = trace(cell, dict(layer.items()))
+            fields: dict[str, Tensor] = dict(layer.items())
+            stable = ""
+            if str(k) in self.orthogonal and self.units is not None:
+                stable, fields["weight_hh"], _ = self._stable(k)
+            elif str(k) in self.orthogonal:
+                fields["weight_hh"] = self._orthogonal(k)
+            graph = trace(cell, fields)
             if self.units is not None:
                 for product in _products(graph):
+                    if product.name == stable:
+                        continue
                     one_hot = self.one_hot and k == 0 and isinstance(product.value, Input)
                     bits = self.bits.symbols if one_hot else self.bits.weights
                     step: Any = self.steps[k][product.name].exp()
@@ -227,16 +274,23 @@ class CellStack(nn.Module):
             grids = None if units is None else units.grids(graph)
             indices = None if units is None else {name: 2.0**e for name, e in units.indices.items()}
             starts = self._starts(graph, grids, len(x)) if state is None else state[k]
-            last = last_only and k == len(graphs) - 1
-            y, end = recur_graph(
-                graph,
-                y,
-                tuple(starts),
-                grids=grids,
-                indices=indices,
-                last_only=last,
-                workspace=self._workspaces[k] if torch.is_grad_enabled() else None,
-            )
+            above = self.cells[k + 1 :]
+            last = last_only and not any(cell.has_memory for cell in above)
+            if last and self.cells[k].linear and (grids is None or torch.is_grad_enabled()):
+                y = self._last_of_linear(graph, y, starts[0], grids)
+                end: tuple[Tensor, ...] = (y,)
+            else:
+                y, end = recur_graph(
+                    graph,
+                    y,
+                    tuple(starts),
+                    grids=grids,
+                    indices=indices,
+                    last_only=last,
+                    workspace=self._workspaces[k] if torch.is_grad_enabled() else None,
+                )
+            # Layers without memory need the last step only.
+            y = y.unsqueeze(0) if last and above else y
             ends.append(end)
         y = torch.relu(y) if self.output_relu else y
         weight: Tensor = self.output_weight
@@ -244,6 +298,21 @@ class CellStack(nn.Module):
             weight = rounded_weights(weight, self.output_step.exp(), self.output_bits)
         logits = self.drop(y) @ weight.T + self.output_bias
         return (logits if last_only else logits.transpose(0, 1)), tuple(ends)
+
+    @staticmethod
+    def _last_of_linear(
+        graph: TracedGraph, x: Tensor, start: Tensor, grids: dict[str, ValueGrid] | None
+    ) -> Tensor:
+        """Return the last state of a linear layer, with noise of the size of the roundings of all steps."""
+        by_input = {isinstance(v.value, Input): v.weight for v in _products(graph)}
+        (total,) = graph.assigned.values()
+        assert isinstance(total, Sum)
+        recurrent, weight, bias = (torch.as_tensor(v) for v in (by_input[False], by_input[True], total.bias))
+        y = last_linear_state(recurrent, weight, bias, x, start)
+        if grids is None:
+            return y
+        step = grids[graph.output].step
+        return y + torch.randn_like(y) * (step * math.sqrt(len(x) / 12))
 
     @staticmethod
     def _starts(graph: TracedGraph, grids: dict[str, ValueGrid] | None, batch: int) -> list[Tensor]:

@@ -54,6 +54,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "penalty": (0, 1e9),
     "linear_start": (0, 1e9),
     "layers": (1, 16),
+    "dense": (0, 65_536),
     "gate_bits": (2, 17),
     "index_bits": (3, 14),
     "value_bits": (2, 32),

@@ -35,8 +35,9 @@ class StackConfig(CommonConfig):
     """Hyper-parameters of the training of a stack of cells.
 
     Attributes:
-        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru or rnn, for each layer.
+        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear or dense, for each layer.
         layers: number of layers, of ``hidden`` units each.
+        dense: units of a layer ``relu(W x + b)`` between them and the readout; 0 for none.
         gate_bits: bits of sigmoid and tanh.
         index_bits: bits of the index of their table.
         value_bits: bits of products and sums.
@@ -46,6 +47,7 @@ class StackConfig(CommonConfig):
         label_smoothing: part of a class that training gives to all classes.
         weight_decay: of the weights, for each unit of learning rate and step (AdamW).
         learning_rate: Adam's learning rate.
+        recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix.
         quantized_rate: factor of the learning rate in the stage of integers.
         float_epochs: passes over the training sequences with real numbers.
         epochs: further passes with weights and states rounded as the integers are; 0 to round a network
@@ -54,6 +56,7 @@ class StackConfig(CommonConfig):
 
     cell: str = "gru"
     layers: int = 1
+    dense: int = 0
     state_bits: int = 8
     gate_bits: int = 8
     index_bits: int = 8
@@ -63,6 +66,7 @@ class StackConfig(CommonConfig):
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     learning_rate: float = 3e-3
+    recurrent_rate: float = 0.33
     quantized_rate: float = 0.3
     float_epochs: int | None = 20
     epochs: int | None = 10

@@ -10,6 +10,7 @@ from torch.nn import Parameter
 from torch.optim import AdamW
 
 from qornn_hw.arguments import choice_of
+from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.registry import CELLS
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.ir.formats import IntFormat
@@ -36,15 +37,20 @@ def make_stack(config: StackConfig, task: Task) -> CellStack:
     memory = config.memory or task.training_batch(task.first_full_batch, 1, 0).inputs.shape[1] / 2
     n = config.hidden
     kind = CELLS[config.cell]
-    cells = tuple(kind.start(task.inputs if k == 0 else n, n, random, memory) for k in range(config.layers))
-    reach = np.sqrt(6.0 / (n + task.outputs))
+    cells = [kind.start(task.inputs if k == 0 else n, n, random, memory) for k in range(config.layers)]
+    if config.dense:
+        cells.append(Dense.start(n, config.dense, random))
+    read = cells[-1].units
+    reach = np.sqrt(6.0 / (read + task.outputs))
     stack = RealStack(
-        cells,
-        random.uniform(-reach, reach, (task.outputs, n)),
+        tuple(cells),
+        random.uniform(-reach, reach, (task.outputs, read)),
         np.zeros(task.outputs),
         one_hot=task.input_kind is InputKind.ONE_HOT,
+        # A linear network without a relu would compute one matrix.
+        output_relu=kind.linear and not config.dense,
     )
-    return CellStack(stack, bits_of(config), config.output_bits, config.dropout)
+    return CellStack(stack, bits_of(config), config.output_bits, config.dropout, orthogonal=True)
 
 
 def bits_of(config: StackConfig) -> CellBits:
@@ -103,12 +109,23 @@ def _stage(
     parameters: list[Parameter],
     rate: float,
 ) -> Stage:
-    decayed = [p for p in parameters if p.ndim == 2 and p.shape[1] > 1]
-    others = [p for p in parameters if not any(p is one for one in decayed)]
+    recurrent = {id(p) for p in module.recurrent_weights()}
+    matrices = {id(p) for p in parameters if p.ndim == 2 and p.shape[1] > 1} - recurrent
+    others = {id(p) for p in parameters} - recurrent - matrices
     rate *= config.learning_rate
     groups = [
-        {"params": decayed, "rate": rate, "hold": 1.0, "weight_decay": config.weight_decay},
-        {"params": others, "rate": rate, "hold": 1.0, "weight_decay": 0.0},
+        {
+            "params": [p for p in parameters if id(p) in chosen],
+            "rate": own,
+            "hold": 1.0,
+            "weight_decay": decay,
+        }
+        for chosen, own, decay in (
+            (recurrent, rate * config.recurrent_rate, 0.0),
+            (matrices, rate, config.weight_decay),
+            (others, rate, 0.0),
+        )
+        if chosen
     ]
     return Stage(
         f"{config.command}, {title}",

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from qornn_hw.quantization.grids import weight_limit
 
-__all__ = ["rounded_weights"]
+__all__ = ["rounded_weights", "stable_weights"]
 
 
 def rounded_weights(weight: Tensor, step: Tensor, bits: int) -> Tensor:
@@ -25,6 +25,27 @@ def rounded_weights(weight: Tensor, step: Tensor, bits: int) -> Tensor:
     """
     result: Tensor = _Rounded.apply(weight, step, bits)  # type: ignore[no-untyped-call]  # torch gives it no types
     return result
+
+
+def stable_weights(weight: Tensor, step: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Return the rounded W of a linear recurrence, and the step of each row, (n, 1).
+
+    The integers are those of the given step. The rows are then scaled to their length before rounding, and
+    all of them so that the spectral radius is 1: the state neither grows nor fades over many steps. The scale
+    of a row is a factor of the requantizer. The gradient of a weight passes straight through.
+
+    Args:
+        weight: (n, n).
+        step: that decides the integers, (n, 1).
+        bits: 1 to 8.
+    """
+    with torch.no_grad():
+        integers = rounded_weights(weight, step, bits) / step
+        lengths = integers.norm(dim=1, keepdim=True).clamp_min(1.0)
+        actual = weight.norm(dim=1, keepdim=True) / lengths
+        actual = actual / torch.linalg.eigvals(integers * actual).abs().max().clamp_min(1e-6)
+        found = integers * actual
+    return weight + (found - weight).detach(), actual
 
 
 class _Rounded(Function):
