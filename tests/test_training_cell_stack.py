@@ -42,8 +42,7 @@ def held(stack: RealStack, bits: CellBits, output_bits: int = 8):
     network, layers = quantize_stack(
         stack, x, None if stack.one_hot else GRID, bits=bits, output_bits=output_bits
     )
-    unit = 1.0 if stack.one_hot else UNIT
-    module.hold(layers, network.scales["logits"] / layers[-1].output.scale[0], unit)
+    module.hold(layers, network.scales["logits"] / layers[-1].output.scale[0])
     return module, network
 
 

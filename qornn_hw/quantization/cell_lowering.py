@@ -120,11 +120,13 @@ class Source:
 class CellGrids:
     """The units of a layer, which a training keeps: by the names of its graph's values.
 
+    Values that are not named have the units of the calibration.
+
     Attributes:
         values: exponent of the unit, and format, of a state, a stored value, or an accumulator that a product
             reads.
         indices: exponent of the unit of a table's index, by the function's name.
-        steps: of the rows of a matrix, (n,), for the integers that the matrix reads.
+        steps: of the rows of a matrix, (n,), in real numbers; what the matrix reads must have one unit.
     """
 
     values: Mapping[str, tuple[int, IntFormat]]
@@ -200,8 +202,8 @@ def lower_cell(
         source: what the layer reads.
         bits: widths.
         sample: every value of the cell's graph by name, (samples, n), and the new states as ``name'``, on
-            calibration data; empty with ``held``.
-        held: the units, where they are given.
+            calibration data; empty where all units are held.
+        held: units that are given.
 
     Raises:
         FormatError: the cell has no matrix, or an integer could pass its width.
@@ -259,7 +261,7 @@ class _Lowering:
             CellGrids(
                 {name: (e.exponent, e.format) for name, e in self.encoded.items()},
                 self.indices,
-                {name: rows.step for name, rows in self.rows.items()},
+                {name: rows.step / self.terms[name][0].scale[0] for name, rows in self.rows.items()},
             ),
         )
 
@@ -277,7 +279,7 @@ class _Lowering:
 
     def _exponent(self, name: str, form: IntFormat, sample: str, *others: FloatArray) -> int:
         """Return the exponent of a value's unit: the held one, or the best for the samples."""
-        if self.held is not None:
+        if self.held is not None and name in self.held.values:
             return self.held.values[name][0]
         return best_exponent(np.concatenate([self.sample[sample].ravel(), *others]), form)
 
@@ -322,7 +324,7 @@ class _Lowering:
         bits = self.bits.symbols if source.one_hot else self.bits.weights
         weight = value.weight * source.scale
         if self.held is not None:
-            step = self.held.steps[value.name]
+            step = self.held.steps[value.name] * source.scale[0]
             integers = quantize_weights(weight, bits, 1.0 if bits == 1 else step[:, None])
             self.rows[value.name] = QuantizedRows(integers, step)
         else:

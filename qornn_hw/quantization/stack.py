@@ -114,7 +114,7 @@ def quantize_stack(
         output_bits: of V, 1 to 8.
         mode: after which steps the network answers.
         kind: what it answers.
-        held: the units, where a training has them; the inputs are then not used.
+        held: the units that a training has; with those of all values the inputs are not used.
 
     Returns:
         The network, and its layers with their scales.
@@ -125,10 +125,11 @@ def quantize_stack(
     """
     bits = bits or CellBits()
     batches = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    if held is None and not any(batch.size for batch in batches):
+    known = held is not None and all(layer.values for layer in held.layers)
+    if not known and not any(batch.size for batch in batches):
         raise DataError("calibration inputs must hold a step, not none")
     entry, source = _input(stack, grid)
-    samples = [{} for _ in stack.cells] if held is not None else _samples(stack, batches, grid)
+    samples = [{} for _ in stack.cells] if known else _samples(stack, batches, grid)
     layers: list[LoweredLayer] = []
     for k, (cell, sample) in enumerate(zip(stack.cells, samples, strict=True)):
         units = None if held is None else held.layers[k]

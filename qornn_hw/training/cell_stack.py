@@ -29,23 +29,23 @@ from qornn_hw.training.weight_rounding import rounded_weights, stable_weights
 
 __all__ = ["CellStack"]
 
+# A step of rows of zeros.
+_STEP_MIN = 1e-12
 # Limit for the numbers that one pass without gradients holds.
 HELD_MAX = 1 << 25
 
 
 @dataclass(frozen=True)
 class _Units:
-    """The units of a layer that are not learned, and its weights' scales.
+    """The units of a layer that are not learned.
 
     Attributes:
-        values: exponent, bits and sign of the values that are rounded, by name.
+        values: exponent, bits and sign of the values that are rounded, by name; empty while only weights are.
         indices: exponents of the table's indices, by the function's name.
-        scales: the real worth of the integers that each matrix reads, by the product's name.
     """
 
     values: dict[str, tuple[int, int, bool]]
     indices: dict[str, int]
-    scales: dict[str, float]
 
     def grids(self, graph: CellGraph) -> dict[str, ValueGrid]:
         """Return the grids of the values."""
@@ -105,7 +105,7 @@ class CellStack(nn.Module):
 
     def get_extra_state(self) -> Any:
         """Return the part of ``state_dict`` that is not a parameter (called by torch)."""
-        units = None if self.units is None else [(u.values, u.indices, u.scales) for u in self.units]
+        units = None if self.units is None else [(u.values, u.indices) for u in self.units]
         return {"units": units, "view": self.view}
 
     def set_extra_state(self, state: Any) -> None:
@@ -132,30 +132,25 @@ class CellStack(nn.Module):
 
     # -- the units of the integers --------------------------------------------------------------------
 
-    def hold(self, layers: Sequence[LoweredLayer], output_step: float, input_scale: float) -> None:
+    def hold(self, layers: Sequence[LoweredLayer], output_step: float, *, values: bool = True) -> None:
         """Round as integers from now on, with the units of a lowering of the present parameters.
 
         Args:
             layers: the lowered layers.
             output_step: of V.
-            input_scale: the real worth of an integer of the input.
+            values: round the values, too; else the weights only.
         """
         units = []
-        source = input_scale
         with torch.no_grad():
-            for cell, lowered, steps in zip(self.cells, layers, self.steps, strict=True):
-                scales = {}
-                for product in _products(cell.graph):
-                    operand = product.value
-                    named = lowered.grids.values
-                    scale = source if isinstance(operand, Input) else 2.0 ** named[operand.name][0]
-                    scales[product.name] = scale
-                    real = np.log(lowered.grids.steps[product.name] / scale)
-                    steps[product.name].copy_(torch.from_numpy(real[:, None]))
-                values = {k: (e, f.bits, f.signed) for k, (e, f) in lowered.grids.values.items()}
-                units.append(_Units(values, dict(lowered.grids.indices), scales))
-                source = 2.0 ** lowered.grids.values[cell.output][0]
-            self.output_step.fill_(float(np.log(output_step)))
+            for lowered, steps in zip(layers, self.steps, strict=True):
+                if self.units is None:
+                    for name, step in steps.items():
+                        real = torch.from_numpy(lowered.grids.steps[name][:, None])
+                        step.copy_(real.clamp_min(_STEP_MIN).log())
+                found = {k: (e, f.bits, f.signed) for k, (e, f) in lowered.grids.values.items()}
+                units.append(_Units(found, dict(lowered.grids.indices)) if values else _Units({}, {}))
+            if self.units is None:
+                self.output_step.fill_(math.log(output_step))
         self.units = tuple(units)
 
     def grids(self) -> StackGrids | None:
@@ -164,12 +159,10 @@ class CellStack(nn.Module):
             return None
         found = []
         for k, (units, logarithms) in enumerate(zip(self.units, self.steps, strict=True)):
-            steps = {
-                name: np.exp(_array(logarithms[name])[:, 0]) * scale for name, scale in units.scales.items()
-            }
+            steps = {name: np.exp(_array(logarithm)[:, 0]) for name, logarithm in logarithms.items()}
             if str(k) in self.orthogonal:
                 name, _, actual = self._stable(k)
-                steps[name] = _array(actual)[:, 0] * units.scales[name]
+                steps[name] = _array(actual)[:, 0]
             values = {k: (e, IntFormat(bits, signed=signed)) for k, (e, bits, signed) in units.values.items()}
             found.append(CellGrids(values, units.indices, steps))
         return StackGrids(tuple(found), float(np.exp(_array(self.output_step))))
@@ -276,7 +269,7 @@ class CellStack(nn.Module):
             starts = self._starts(graph, grids, len(x)) if state is None else state[k]
             above = self.cells[k + 1 :]
             last = last_only and not any(cell.has_memory for cell in above)
-            if last and self.cells[k].linear and (grids is None or torch.is_grad_enabled()):
+            if last and self.cells[k].linear and (not grids or torch.is_grad_enabled()):
                 y = self._last_of_linear(graph, y, starts[0], grids)
                 end: tuple[Tensor, ...] = (y,)
             else:
@@ -309,7 +302,7 @@ class CellStack(nn.Module):
         assert isinstance(total, Sum)
         recurrent, weight, bias = (torch.as_tensor(v) for v in (by_input[False], by_input[True], total.bias))
         y = last_linear_state(recurrent, weight, bias, x, start)
-        if grids is None:
+        if not grids:
             return y
         step = grids[graph.output].step
         return y + torch.randn_like(y) * (step * math.sqrt(len(x) / 12))
@@ -319,7 +312,7 @@ class CellStack(nn.Module):
         found = []
         for state in graph.states:
             start: Any = state.initial
-            if grids is not None:
+            if grids:
                 start = start.clone()
                 grids[state.name].put(start)
             found.append(start.expand(batch, -1))

@@ -45,6 +45,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "float_epochs": (0, 10_000),
     "epochs": (0, 10_000),
     "halved_epochs": (0, 10_000),
+    "weights_epochs": (0, 10_000),
     "finetune_epochs": (0, 10_000),
     "batch": (1, 50_000),
     "patience": (0, 10_000_000),

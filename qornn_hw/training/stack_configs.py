@@ -50,6 +50,7 @@ class StackConfig(CommonConfig):
         recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix.
         quantized_rate: factor of the learning rate in the stage of integers.
         float_epochs: passes over the training sequences with real numbers.
+        weights_epochs: further passes with rounded weights and real states.
         epochs: further passes with weights and states rounded as the integers are; 0 to round a network
             that was trained with real numbers only.
     """
@@ -66,21 +67,22 @@ class StackConfig(CommonConfig):
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     learning_rate: float = 3e-3
-    recurrent_rate: float = 0.33
+    recurrent_rate: float = 0.01
     quantized_rate: float = 0.3
     float_epochs: int | None = 20
+    weights_epochs: int = 0
     epochs: int | None = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.float_epochs == 0 == self.epochs:
+        if self.float_epochs == 0 == self.epochs and not self.weights_epochs:
             raise FormatError("epochs must be at least 1 where float_epochs is 0, not 0")
 
-    def stages(self, task: Task) -> tuple[int, int, int]:
-        """Return the iterations with halved images, with real numbers, and with integers."""
+    def stages(self, task: Task) -> tuple[int, int, int, int]:
+        """Return the iterations with halved images, real numbers, rounded weights, and integers."""
         batches = task.batches_per_epoch(self.batch) or 1
         real = iterations_of(self.float_epochs, batches, 2000, 10)
-        return 0, real, iterations_of(self.epochs, batches, 1000, 5)
+        return 0, real, self.weights_epochs * batches, iterations_of(self.epochs, batches, 1000, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +120,8 @@ class SequentialMnistStackConfig(MnistPixels, StackConfig):
         if self.halved_epochs and not self.float_epochs:
             raise FormatError("float_epochs must be at least 1 after halved_epochs, not 0")
 
-    def stages(self, task: Task) -> tuple[int, int, int]:
-        """Return the iterations with halved images, with real numbers, and with integers."""
+    def stages(self, task: Task) -> tuple[int, int, int, int]:
+        """Return the iterations with halved images, real numbers, rounded weights, and integers."""
         batches = task.batches_per_epoch(self.batch) or 1
         return self.halved_epochs * batches, *super().stages(task)[1:]
 

@@ -1,6 +1,7 @@
 """The training of a stack of cells: real numbers, then the integers' rounding; and its network."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def run_stack_stages(
     config: StackConfig, task: Task, module: CellStack, trainer: Trainer
 ) -> NetworkCheckpoint:
     """Run the stages of a training, and return the network without its metrics."""
-    coarse, real, rounded = config.stages(task)
+    coarse, real, weights, rounded = config.stages(task)
     module.views["halved images"] = halved
     if coarse:
 
@@ -87,17 +88,18 @@ def run_stack_stages(
 
         rate = getattr(config, "real_rate", 1.0)
         trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), rate), whole)
-    if rounded:
-
-        def hold() -> None:
-            network, layers = _lowered(config, task, module)
-            output_step = network.scales["logits"] / float(layers[-1].output.scale[0])
-            module.hold(layers, output_step, _input_unit(task))
-
-        parameters = [*module.weights(), *module.logarithms()]
-        stage = _stage("integers", rounded, config, task, module, parameters, config.quantized_rate)
-        trainer.run(replace(stage, keep_start=True), hold)
+    parameters = [*module.weights(), *module.logarithms()]
+    for title, iterations, values in (("rounded weights", weights, False), ("integers", rounded, True)):
+        if iterations:
+            stage = _stage(title, iterations, config, task, module, parameters, config.quantized_rate)
+            trainer.run(replace(stage, keep_start=True), partial(_hold, config, task, module, values))
     return trained_network(config, task, module, trainer)
+
+
+def _hold(config: StackConfig, task: Task, module: CellStack, values: bool) -> None:
+    """Let the module round with the units of its network as it is."""
+    network, layers = _lowered(config, task, module)
+    module.hold(layers, network.scales["logits"] / float(layers[-1].output.scale[0]), values=values)
 
 
 def _stage(
@@ -133,10 +135,6 @@ def _stage(
         answers_loss(task, config.label_smoothing),
         [AdamW(groups, lr=rate, betas=(0.9, 0.99))],
     )
-
-
-def _input_unit(task: Task) -> float:
-    return task.training_scale if task.input_kind is InputKind.VECTOR else 1.0
 
 
 def _lowered(config: StackConfig, task: Task, module: CellStack) -> tuple[Network, list[LoweredLayer]]:
