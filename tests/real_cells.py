@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.fastgrnn import FastGrnn, FastRnn
 from qornn_hw.cells.gru import Gru
 from qornn_hw.cells.leaky import Leaky
+from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
 from qornn_hw.cells.min_gru import MinGru
 from qornn_hw.cells.rnn import Rnn
@@ -27,6 +29,8 @@ CELLS = {
     "rnn of relu": lambda w, b, n, m: Rnn(w(n, m), w(n, n) / 2, b(n), "relu"),
     "leaky": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), np.linspace(0.3, 0.95, n)),
     "leaky relu": lambda w, b, n, m: Leaky(w(n, m), w(n, n) / 2, b(n), 0.8, "relu"),
+    "linear": lambda w, b, n, m: LinearUnits(w(n, m), w(n, n) / 2, b(n)),
+    "dense": lambda w, b, n, m: Dense(w(n, m), b(n)),
     "leaky hard tanh": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), 0.5, "hard_tanh"),
 }
 
