@@ -1,11 +1,16 @@
 """The trained module of a stack: float, and as the integers compute."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
 from qornn_hw.cells.any_network import interpreter_of
+from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.graph import tanh
 from qornn_hw.cells.registry import CELLS
+from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits
 from qornn_hw.quantization.input_grid import InputGrid
@@ -154,3 +159,124 @@ def test_every_parameter_gets_a_gradient():
     module(torch.from_numpy(INTEGERS * UNIT).float())[0].square().sum().backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.abs().sum() > 0), name
+
+
+def after_some_steps(module, x, steps=6, rate=0.02):
+    """Train all parameters for a few steps, so that nothing is as it was when the units were chosen."""
+    optimizer = torch.optim.Adam(module.parameters(), lr=rate)
+    wanted = torch.randn(len(x), 4, generator=torch.Generator().manual_seed(3))
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (module(x, last_only=True)[0] - wanted).square().mean().backward()
+        optimizer.step()
+    return module.eval()
+
+
+@pytest.mark.parametrize("output_bits", [2, 4, 8])
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize(
+    "names", [("gru",), ("lstm", "gru"), ("rnn", "dense"), ("leaky", "fastgrnn")], ids="+".join
+)
+def test_a_trained_module_computes_its_integers(names, one_hot, output_bits):
+    """With other widths for everything, and all parameters changed since the units were chosen."""
+    bits = CellBits(weights=3, states=9, gates=7, index=9, values=12, multiplier=14, symbols=6)
+    stack = stack_of(*names, one_hot=one_hot)
+    module, _ = held(stack, bits, output_bits)
+    x = INDICES if one_hot else INTEGERS
+    real = torch.from_numpy(x) if one_hot else torch.from_numpy(x * UNIT).float()
+    after_some_steps(module, real)
+    network, _ = quantize_stack(
+        module.stack(),
+        x[:0],
+        None if one_hot else GRID,
+        bits=bits,
+        output_bits=output_bits,
+        held=module.grids(),
+    )
+    integers = interpreter_of(network).answers(x) * network.scales["logits"]
+    with torch.no_grad():
+        rounded = module(real)[0].numpy()
+    # Within a unit or two of the last state: V times its unit.
+    unit = float(np.abs(module.stack().output_weight).max()) * 2.0**-8
+    assert np.abs(rounded - integers).mean() < 2 * unit
+
+
+def test_the_second_layer_of_indices_has_the_weights_bits():
+    """Only the first layer's matrix of symbols has the bits of symbols."""
+    module, _ = held(stack_of("gru", "gru", one_hot=True), CellBits(weights=2, symbols=12))
+    for graph, steps, first in zip(module.graphs(), module.steps, (True, False), strict=True):
+        for value in graph.values:
+            if hasattr(value, "weight"):
+                integers = (value.weight / steps[value.name].exp()).detach()
+                wide = first and value.value is graph.input
+                assert float(integers.abs().max()) > 100 if wide else float(integers.abs().max()) < 2.01
+
+
+@pytest.mark.parametrize("bits", [2, 5])
+def test_the_readout_is_rounded_to_its_bits(bits):
+    """Logits of states are those of V's integers times its step, with the step that was learned."""
+    module, _ = held(stack_of("rnn"), CellBits(), bits)
+    with torch.no_grad():
+        module.output_step.add_(0.3)
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    logits, ((state,),) = module(x, last_only=True)
+    step = float(module.output_step.exp())
+    integers = (module.output_weight / step).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    torch.testing.assert_close(logits, state @ (integers * step).T + module.output_bias)
+    assert module.grids().output_step == pytest.approx(step)
+
+
+def test_an_initial_state_is_part_of_the_training():
+    """The first step begins with the cell's own state, on the grid of the state."""
+    stack = stack_of("rnn")
+    fields = {k: v for k, v in vars(stack.cells[0]).items() if k != "graph"}
+    cell = CELLS["rnn"](**fields | {"initial": np.array([0.31, -0.7, 0.02, 0.9, 0.5, -0.111])})
+    stack = RealStack((cell,), stack.output_weight, stack.output_bias)
+    x = torch.from_numpy(INTEGERS * UNIT).float()
+    np.testing.assert_allclose(
+        CellStack(stack, CellBits(), 8)(x)[0].detach(), stack.run(INTEGERS * UNIT), atol=2e-5
+    )
+    module, network = held(stack, CellBits(states=4))
+    (start,) = module._starts(module.graphs()[0], module.units[0].grids(cell.graph), 1)
+    unit = 2.0 ** module.units[0].values["h"][0]
+    np.testing.assert_array_equal(start[0].detach() / unit, network.layers[0].states[0].initial)
+
+
+def test_a_module_is_slowed():
+    """The gates' biases become those of the slowed cell."""
+    stack = stack_of("gru", "leaky")
+    module = CellStack(stack, CellBits(), 8)
+    module.slow(4.0)
+    for slowed, cell in zip(module.stack().cells, stack.cells, strict=True):
+        for name, value in vars(cell.slowed(4.0)).items():
+            if isinstance(value, np.ndarray):
+                np.testing.assert_allclose(getattr(slowed, name), value, rtol=1e-6)
+    assert not np.allclose(module.stack().cells[0].bias_ih, stack.cells[0].bias_ih)
+
+
+def test_gates_do_not_reach_their_ends_below():
+    """A sigmoid is at least one unit, and tanh has the same end on both sides, as in the table."""
+    module, _ = held(stack_of("gru"), CellBits(gates=5))
+    grids = module.units[0].grids(module.cells[0].graph)
+    assert grids["z"].low == 2.0**-5 and grids["n"].low == -grids["n"].high
+
+
+@dataclass(frozen=True, eq=False)
+class Unused(Cell):
+    """A cell with a field that its step does not depend on."""
+
+    weight_ih: np.ndarray
+    gain: float
+
+    def build(self, graph):
+        """Write the step, with the number of the field alone."""
+        h = graph.state("h", self.units)
+        graph.assign(h, tanh(2.0 * graph.linear(self.weight_ih, graph.input)).named("new"))
+        return h
+
+
+def test_a_field_without_a_gradient_is_refused():
+    """It would not be trained, in silence."""
+    stack = RealStack((Unused(np.ones((2, 3)), 2.0),), np.ones((1, 2)), np.zeros(1))
+    with pytest.raises(FormatError, match=r"^Unused\.gain must be used with operators in build"):
+        CellStack(stack, CellBits(), 8)

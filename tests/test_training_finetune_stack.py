@@ -1,5 +1,7 @@
 """Fine-tuning of gated and several layers, from modules and files."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from array_tasks import arrays
 from torch import nn
 
 import qornn_hw
+from qornn_hw.cells.cell import Cell
+from qornn_hw.cells.graph import sigmoid, tanh
 from qornn_hw.cells.registry import CELLS
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.evaluation.evaluate import evaluate_on
@@ -168,3 +172,120 @@ def test_the_command_tunes_a_file(trained, tmp_path, run):
     code, _, error = run("finetune", tmp_path / "gru.safetensors", *words, "--per-row")
     assert code == 2
     assert "--per-row must be left out for gated and several layers" in error
+
+
+@dataclass(frozen=True, eq=False)
+class Odd(Cell):
+    """Cells of a newcomer, each with something that no shipped cell has."""
+
+    weight_ih: np.ndarray
+    weight_hh: np.ndarray
+    kind: str
+
+    def build(self, graph):
+        """Write the step of the kind."""
+        h = graph.state("h", self.units)
+        pre = graph.linear(self.weight_ih, graph.input) + graph.linear(self.weight_hh, h)
+        if self.kind == "low rank":
+            inner = graph.linear(self.weight_hh[:2], h)
+            pre = pre + graph.linear(self.weight_hh[:, :2], inner)
+            graph.assign(h, tanh(pre).named("new"))
+        elif self.kind == "a state of one product":
+            c = graph.state("c", self.units)
+            graph.assign(c, graph.linear(self.weight_hh, tanh(pre).named("t")))
+            graph.assign(h, tanh(pre + 0.5 * c).named("new"))
+        elif self.kind == "a small sigmoid as the state":
+            graph.assign(h, sigmoid(pre - 3.0).named("new"))
+        else:
+            gate = sigmoid(pre).named("gate")
+            graph.assign(h, tanh(gate * graph.linear(self.weight_hh, h) + pre).named("new"))
+        return h
+
+
+@pytest.mark.parametrize(
+    "kind", ["low rank", "a state of one product", "a small sigmoid as the state", "a gated product"]
+)
+def test_a_newcomer_s_cell_is_tuned(kind):
+    """Its integers answer as the trained module does, and it learns."""
+    random = np.random.default_rng(1)
+    x, y = sequences()
+    cell = Odd(random.normal(size=(6, 2)) * 0.5, random.normal(size=(6, 6)) * 0.4, kind)
+    stack = RealStack((cell,), random.normal(size=(2, 6)), np.zeros(2))
+    real = (x - [0.0, 290.0]) / [500.0, 0.3]
+    made = finetune(stack, (real, y), learning_rate=1e-2, **QUICK | {"epochs": 20})
+    assert made.metrics["integer"]["accuracy"] > 0.6
+    assert made.provenance["kept"] == "tuned"
+    with pytest.raises(
+        FormatError, match=r"^Odd must have a bias bias_ih that takes the offset of its inputs"
+    ):
+        finetune(stack, (x, y), **QUICK)
+
+
+@pytest.mark.parametrize("function", ["product", "sum", "function", "state"])
+def test_an_input_without_a_matrix_is_refused(function):
+    """Each channel has a unit of its own, so only a matrix can read it."""
+
+    @dataclass(frozen=True, eq=False)
+    class Bare(Cell):
+        weight_ih: np.ndarray
+
+        def build(self, graph):
+            h = graph.state("h", self.units)
+            pre = graph.linear(self.weight_ih, graph.input)
+            value = {
+                "product": lambda: tanh(pre) * graph.input,
+                "sum": lambda: tanh(pre + graph.input),
+                "function": lambda: pre + tanh(graph.input),
+                "state": lambda: graph.input,
+            }[function]()
+            graph.assign(h, value)
+            return h
+
+    with pytest.raises(FormatError, match=r"^the input x must go through a matrix, but "):
+        _ = Bare(np.ones((3, 3))).graph
+
+
+def test_the_kept_network_is_chosen_by_validation(monkeypatch):
+    """Test sequences with wrong targets do not change the choice."""
+    x, y = sequences()
+    random = np.random.default_rng(0)
+    cell = CELLS["gru"].start(2, 6, random, 4.0)
+    stack = RealStack((cell,), random.normal(size=(2, 6)), np.zeros(2))
+    real = (x - [0.0, 290.0]) / [500.0, 0.3]
+    wrong = np.where(np.arange(len(y)) % 10 == 5, 1 - y, y)
+    made = finetune(stack, (real, wrong), learning_rate=1e-2, **QUICK | {"epochs": 20})
+    assert made.provenance["kept"] == "tuned"
+    # The better the network, the worse its score on the wrong targets.
+    assert made.metrics["integer"]["accuracy"] < 0.4
+
+
+def test_the_call_that_made_the_network_is_recorded(trained):
+    """With all options, which the command line has not."""
+    made = finetune(trained, sequences(), gate_bits=9, **QUICK | {"epochs": 1})
+    command = made.provenance["command"]
+    assert command == (
+        "qornn_hw.finetune(MODEL, DATA, batch=30, bits=4, epochs=1, gate_bits=9, output_bits=8)"
+    )
+    assert made.provenance["imported"]["difference"] < 1e-4
+
+
+def test_one_output_needs_logits():
+    """The argmax of one output is always 0."""
+    x, y = sequences()
+    random = np.random.default_rng(0)
+    stack = RealStack((CELLS["gru"].start(2, 4, random),), random.normal(size=(1, 4)), np.zeros(1))
+    with pytest.raises(FormatError, match=r"^output_kind must be logits or both for one output"):
+        finetune(stack, (x, y.astype(float)[:, None]), output_kind="argmax", **QUICK)
+
+
+def test_the_data_are_summarized(trained, capsys):
+    """As for one Elman layer: what is trained with, and what is clipped."""
+    finetune(trained, sequences(), quiet=False, **QUICK | {"epochs": 1})
+    assert "finetune: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["inputs", "targets"])
+def test_half_of_the_data_are_refused(trained, name):
+    """Inputs have targets, and targets inputs."""
+    with pytest.raises(DataError, match=rf"^data with {name} must have "):
+        finetune(trained, {name: np.zeros((20, 3, 2))}, **QUICK)

@@ -40,20 +40,20 @@ class RoundedFunction(torch.autograd.Function):
         """Return the rounded result."""
         y = rounded(FUNCTIONS[name](z), grid, False)
         ctx.save_for_backward(y)
-        ctx.name = name
+        ctx.name, ctx.grid = name, grid
         return y
 
     @staticmethod
     def backward(ctx, gradient):
         """Return the gradient at the rounded result."""
         (y,) = ctx.saved_tensors
-        slope = {
-            "sigmoid": y * (1 - y),
-            "tanh": 1 - y * y,
-            "relu": (y > 0).float(),
-            "hard_tanh": ((y > -1) & (y < 1)).float(),
-            "hard_sigmoid": ((y > 0) & (y < 1)).float(),
-        }[ctx.name]
+        if ctx.name in ("sigmoid", "tanh"):
+            slope = y * (1 - y) if ctx.name == "sigmoid" else 1 - y * y
+        else:
+            # A saturating sum: the gradient passes between the ends of its grid, and of the function.
+            low, high = {"relu": (0.0, 1e9), "hard_tanh": (-1.0, 1.0), "hard_sigmoid": (0.0, 1.0)}[ctx.name]
+            low, high = max(low, ctx.grid.low), min(high, ctx.grid.high)
+            slope = ((y > low) & (y < high)).float()
         return gradient * slope, None, None
 
 
@@ -81,7 +81,7 @@ def plain(graph: CellGraph, x: Tensor, starts, grids, indices):
                 case Function():
                     z = found[value.value.name]
                     if name in indices:
-                        z = z + ((z / indices[name] + 0.5).floor() * indices[name] - z).detach()
+                        z = rounded(z, indices[name], False)
                     if name in grids:
                         found[name] = RoundedFunction.apply(z, value.function, grids[name])
                     else:
@@ -194,7 +194,7 @@ def test_a_random_cell_on_grids_equals_the_plain_loop(seed):
             # A state may have a coarser unit than the value that it takes.
             grids[state] = ValueGrid(2.0**-3, -1.5, 1.5 - 2.0**-3)
     indices = {
-        v.name: 2.0**-5
+        v.name: ValueGrid(2.0**-5, -1.0, 1.0 - 2.0**-5)
         for v in graph.values
         if isinstance(v, Function) and v.function in ("sigmoid", "tanh") and random.integers(2)
     }
@@ -223,3 +223,27 @@ def test_a_workspace_is_reused_and_changes_nothing():
             x, starts = vectors(steps, 2, 3, steps), tuple(torch.zeros(2, 5) for _ in graph.states)
             fresh = recur_graph(graph, x, starts)[0]
             torch.testing.assert_close(recur_graph(graph, x, starts, workspace=workspace)[0], fresh)
+
+
+def test_the_gradient_is_zero_where_a_rectifier_saturates():
+    """A relu and hard functions at the ends of their grids, and of themselves, pass nothing on."""
+    grid = ValueGrid(2.0**-6, -1.0, 1.0 - 2.0**-6)
+    for name, cell in (("relu", "rnn"), ("hard_tanh", "rnn")):
+        base = CELLS[cell].start(1, 3, np.random.default_rng(0))
+        fields = {k: v for k, v in vars(base).items() if k != "graph"}
+        made = type(base)(**fields | {"activation": name, "weight_hh": np.zeros((3, 3))})
+        for bias, slope in ((0.5, 1.0), (50.0, 0.0), (-50.0, 0.0)):
+            given = torch.full((3,), bias, requires_grad=True)
+            graph = trace(made, {"bias": given})
+            output, _ = recur_graph(graph, torch.zeros(1, 1, 1), (torch.zeros(1, 3),), grids={"new": grid})
+            output.sum().backward()
+            assert given.grad.tolist() == [slope] * 3
+
+
+def test_an_index_saturates():
+    """A table's index stays within its bits, whatever the sum in front of it is."""
+    base = CELLS["rnn"].start(1, 2, np.random.default_rng(0))
+    graph = trace(base, {"bias": torch.full((2,), 100.0)})
+    index = {"new": ValueGrid(0.25, -2.0, 1.75)}
+    output, _ = recur_graph(graph, torch.zeros(1, 1, 1), (torch.zeros(1, 2),), indices=index)
+    torch.testing.assert_close(output, torch.full((1, 1, 2), 1.75).tanh())

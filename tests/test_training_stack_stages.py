@@ -5,15 +5,16 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 from array_tasks import arrays
 
 from qornn_hw.cells.registry import CELLS
-from qornn_hw.errors import FormatError, ToolError
+from qornn_hw.errors import FormatError, ToolError, TrainingError
 from qornn_hw.evaluation.evaluate import evaluate
 from qornn_hw.files.checkpoint import load_any, save_any
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.ir.serial import network_digest
-from qornn_hw.training import train
+from qornn_hw.training import stack_stages, train
 from qornn_hw.training.command_line import command_line
 from qornn_hw.training.stack_configs import (
     STACK_CONFIGS,
@@ -201,3 +202,166 @@ def test_an_option_of_the_other_kind_is_refused(file, run, words, message):
 def test_the_command_line_of_a_configuration_names_its_cell(file, cell):
     """Each cell is part of the command, because the command's own default is an Elman layer."""
     assert f"--cell {cell} " in command_line(replace(config_of(file), cell=cell))
+
+
+def test_the_network_has_the_widths_of_the_options(file):
+    """Every width is another one, and each is found in the operations."""
+    widths = {"bits": 3, "output_bits": 5, "state_bits": 9, "gate_bits": 7, "index_bits": 6, "value_bits": 13}
+    options = widths | {"multiplier_bits": 11, "input_bits": 10, "float_epochs": 1, "epochs": 1}
+    network = train(config_of(file, **options), quiet=True).network
+    (layer,) = network.layers
+    terms = [t for group in layer.groups for row in group.rows for t in row.terms]
+    operations = {op.name: op for group in layer.groups for op in group.tail if hasattr(op, "name")}
+    assert {term.bits for term in terms} == {3}
+    assert network.readout.logits.terms[0].bits == 5
+    assert network.input.format.bits == 10
+    assert layer.states[0].format.bits == 9
+    assert operations["layer0.z_index"].format.bits == 6
+    assert operations["layer0.q"].format.bits == 13
+    factors = [f.multiplier for op in operations.values() for f in getattr(op, "factors", ())]
+    assert max(int(np.abs(f).max()) for f in factors).bit_length() == 11
+    gate = operations["layer0.z"]
+    assert (gate.entries + gate.offset).max() == 2**7 - 1
+
+
+def optimizer_of(file, **options):
+    """Return the groups of the integers' stage by the names of their parameters."""
+    config = config_of(file, **options)
+    task = config.task()
+    module = stack_stages.make_stack(config, task)
+    found = []
+
+    class Listener:
+        device = torch.device("cpu")
+        seconds, curve = 0.0, ()
+
+        def run(self, stage, prepare=None):
+            found.append((stage, module.training))
+            prepare and prepare()
+
+    stack_stages.run_stack_stages(config, task, module, Listener())
+    (stage, _) = found[-1]
+    names = {id(p): name for name, p in module.named_parameters()}
+    groups = {
+        names[id(p)]: group for o in stage.optimizers for group in o.param_groups for p in group["params"]
+    }
+    return module, stage, groups
+
+
+def test_every_parameter_is_trained_on_the_integers(file):
+    """Fields, steps, V and its step, each once, with the stage's rate."""
+    module, _, groups = optimizer_of(file, learning_rate=1e-2, quantized_rate=0.25, layers=2)
+    assert set(groups) == {name for name, _ in module.named_parameters()}
+    assert {group["rate"] for group in groups.values()} == {1e-2 * 0.25}
+
+
+def test_only_weights_decay(file):
+    """Matrices do, also one with a single column; biases and steps do not."""
+    _, _, groups = optimizer_of(file, weight_decay=0.5)
+    decayed = {name.rpartition(".")[2] for name, group in groups.items() if group["weight_decay"]}
+    assert decayed == {"weight_ih", "weight_hh", "output_weight"}
+    assert {group["weight_decay"] for group in groups.values()} == {0.0, 0.5}
+
+
+def test_a_linear_layer_s_matrix_has_a_rate_of_its_own(file):
+    """It is a small part of the others'."""
+    _, _, groups = optimizer_of(
+        file, cell="linear", recurrent_rate=0.02, learning_rate=1e-2, quantized_rate=1.0
+    )
+    rates = {name.rpartition(".")[2]: group["rate"] for name, group in groups.items()}
+    assert rates["weight_hh"] == pytest.approx(2e-4)
+    assert rates["weight_ih"] == rates["output_weight"] == pytest.approx(1e-2)
+
+
+def test_dropout_is_that_of_the_training_only(file):
+    """A training pass differs from pass to pass, a measuring one does not."""
+    module, _, _ = optimizer_of(file, dropout=0.5)
+    x = torch.randn(3, 5, 2)
+    module.train()
+    assert not torch.equal(module(x)[0], module(x)[0])
+    module.eval()
+    assert torch.equal(module(x)[0], module(x)[0])
+    plain, _, _ = optimizer_of(file)
+    plain.train()
+    assert torch.equal(plain(x)[0], plain(x)[0])
+
+
+def test_label_smoothing_is_part_of_the_loss(file):
+    """The loss of a training batch is torch's with label_smoothing."""
+    module, stage, _ = optimizer_of(file, label_smoothing=0.3)
+    x, y = torch.randn(4, 5, 2), torch.tensor([0, 1, 1, 0])
+    module.train()
+    loss = stage.objective(module, x, y, None, None)[0]
+    expected = torch.nn.functional.cross_entropy(module(x, last_only=True)[0], y, label_smoothing=0.3)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_memory_is_where_gates_begin(file):
+    """A longer memory gives larger biases of z."""
+    biases = [optimizer_of(file, memory=m)[0].stack().cells[0].bias_ih[10:20].mean() for m in (3.0, 300.0)]
+    assert biases[1] > biases[0] + 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "message"),
+    [
+        ("class", {"cell": "rnn", "memory": 5.0}, "memory must be 0 for cell rnn"),
+        ("series", {"label_smoothing": 0.1}, "label_smoothing must be 0 for values and for one output"),
+        ("class", {"label_smoothing": 0.1, "one_output": True}, "label_smoothing must be 0"),
+        ("class", {"output_kind": "argmax", "one_output": True}, "output_kind must be logits or both"),
+        ("class", {"multiplier_bits": 16}, "multiplier_bits must be 4 to 15, not 16"),
+        ("class", {"bits": 4.0}, "bits must be an integer, not 4.0"),
+        ("class", {"epochs": 1.5}, "epochs must be an integer, not 1.5"),
+        ("class", {"epochs": 0, "float_epochs": 0}, "epochs must be at least 1 where no other stage has any"),
+    ],
+)
+def test_an_option_without_effect_is_refused(tmp_path, answers, options, message):
+    """One line names the option, before anything is trained."""
+    np.savez(tmp_path / "mine.npz", **arrays(answers, False))
+    with pytest.raises(FormatError, match=f"^{message}"):
+        train(config_of(tmp_path / "mine.npz", **options), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("gru", {"value_bits": 24}),
+        ("min_gru", {"value_bits": 32}),
+        ("lstm", {"value_bits": 32, "state_bits": 16}),
+    ],
+)
+def test_many_bits_are_no_reason_to_lose_a_training(file, cell, options):
+    """A unit is as fine as the factors allow, and no finer."""
+    checkpoint = train(config_of(file, cell=cell, float_epochs=2, epochs=1, **options), quiet=True)
+    assert checkpoint.metrics["integer"]["accuracy"] > 0.3
+
+
+def test_sequences_of_one_step_are_trained(tmp_path):
+    """Samples of the states are few and small."""
+    data = arrays("class", False)
+    short = {k: v[:, :1] if k.startswith("inputs") else v for k, v in data.items()}
+    np.savez(tmp_path / "short.npz", **short)
+    checkpoint = train(config_of(tmp_path / "short.npz", hidden=3, epochs=1), quiet=True)
+    assert checkpoint.metrics["integer"]["accuracy"] > 0.7
+
+
+def test_integers_that_cannot_be_are_told_as_a_training_s_end(file, monkeypatch):
+    """A network that has no integers raises a TrainingError, with what is wrong."""
+
+    def refuse(*_, **__):
+        raise FormatError("layer0.q: a factor must be at most 7")
+
+    monkeypatch.setattr(stack_stages, "quantize_stack", refuse)
+    with pytest.raises(
+        TrainingError, match=r"^the trained network must have integers of its widths, but layer0"
+    ):
+        train(config_of(file, float_epochs=1, epochs=1), quiet=True)
+
+
+@pytest.mark.parametrize("cell", ["leaky", "fastrnn"])
+def test_a_cell_can_be_made_faster(cell):
+    """Whatever the leak, a quarter of the steps leaves it between 0 and 1."""
+    for seed in range(50):
+        made = CELLS[cell].start(2, 16, np.random.default_rng(seed), 3.0).slowed(0.25)
+        kept = made.leak if cell == "leaky" else np.array([made.beta])
+        assert np.all((kept >= 0) & (kept < 1))

@@ -1,6 +1,7 @@
 """Graphs of tensors."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -58,3 +59,37 @@ def test_a_constant_of_another_shape_is_refused(shape):
     """A constant is one number or one for each unit."""
     with pytest.raises(FormatError, match=r"^a constant must be a number or \(3,\) of them"):
         TracedGraph(2).constant(torch.zeros(shape), 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept(Cell):
+    """A cell that keeps what it has computed from a field, and has a number that is no parameter."""
+
+    weight_ih: NDArray[np.float64]
+    alpha: float
+    repeats: int = 2
+
+    @cached_property
+    def rest(self):
+        """What alpha leaves."""
+        return 1 - self.alpha
+
+    def build(self, graph: CellGraph) -> Value:
+        """Write the step."""
+        h = graph.state("h", self.units)
+        total = self.rest * h
+        for _ in range(self.repeats):
+            total = total + self.alpha * graph.linear(self.weight_ih, graph.input)
+        graph.assign(h, tanh(total))
+        return h
+
+
+def test_what_a_cell_has_kept_is_computed_from_the_tensors():
+    """A cached property of the given cell is none of the traced one."""
+    cell = Kept(np.ones((2, 3)), 0.25)
+    assert cell.rest == 0.75 and cell.graph
+    graph = trace(cell, {"alpha": torch.tensor(0.5, requires_grad=True)})
+    terms = [c for v in graph.values if isinstance(v, Sum) for c, _ in v.terms]
+    assert [float(c.detach()) for c in terms] == [0.5, 0.5, 0.5]
+    assert all(c.requires_grad for c in terms)
+    assert type(cell.repeats) is int

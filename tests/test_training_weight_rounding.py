@@ -59,3 +59,12 @@ def test_a_step_is_learned():
     grid = torch.linspace(0.1, 1.5, 281)
     best = min(float((rounded_weights(weight, d, 3) - weight).square().mean()) for d in grid)
     assert float(loss.detach()) < 1.05 * best
+
+
+def test_the_gradient_of_one_bit_is_clipped():
+    """A weight of more than two steps is not pushed further; the step's gradient is the sum of the signs."""
+    weight = torch.tensor([[-3.0, -0.5, 0.5, 1.9, 2.1]], requires_grad=True)
+    step = torch.ones(1, 1, requires_grad=True)
+    (rounded_weights(weight, step, 1) * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])).sum().backward()
+    assert weight.grad.tolist() == [[0.0, 2.0, 3.0, 4.0, 0.0]]
+    torch.testing.assert_close(step.grad, torch.tensor([[(-1 - 2 + 3 + 4 + 5) / 5**0.5]]))

@@ -34,7 +34,8 @@ class Cell(ABC):
     """Parameters of one layer of n units on m inputs.
 
     A subclass is a frozen dataclass with ``weight_ih`` of (gates * n, m) at least. ``weight_hh`` is
-    (gates * n, n) where there is one. Fields whose names begin with ``bias`` are (gates * n,).
+    (gates * n, n) where there is one. Fields whose names begin with ``bias`` are (gates * n,). Those whose
+    names begin with ``initial`` are states before the first step, which are not trained.
 
     Attributes:
         gates: rows of the weights for each unit.
@@ -71,7 +72,7 @@ class Cell(ABC):
         rows = len(weight)
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if value is None or isinstance(value, (bool, str)):
+            if value is None or isinstance(value, (bool, str)) or entry.type in (int, "int"):
                 continue
             array = _finite(entry.name, value)
             shape = self._shape(entry.name, array, rows)
@@ -88,7 +89,9 @@ class Cell(ABC):
 
     @classmethod
     def start(cls, inputs: int, units: int, random: np.random.Generator, memory: float = 1.0) -> Self:
-        """Return a cell to be trained: U of Glorot's uniform numbers, W orthogonal, biases of 0.
+        """Return a cell to be trained: ``weight_ih`` of Glorot's uniform numbers, ``weight_hh`` orthogonal.
+
+        Biases are 0, and other fields what :meth:`start_fields` says.
 
         Args:
             inputs: m.

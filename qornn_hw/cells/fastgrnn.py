@@ -111,8 +111,11 @@ class FastRnn(Cell):
         return {"alpha": alpha, "beta": 1.0 - alpha}
 
     def slowed(self, factor: float) -> Self:
-        """Return the cell with alpha and 1 - beta divided by the factor."""
-        return replace(self, alpha=self.alpha / factor, beta=1.0 - (1.0 - self.beta) / factor)
+        """Return the cell with beta ** (1 / factor), and alpha in proportion to 1 - beta."""
+        beta = float(np.clip(self.beta, 0.0, 1.0))
+        slowed = beta ** (1.0 / factor)
+        share = (1.0 - slowed) / (1.0 - beta) if beta < 1.0 else 1.0 / factor
+        return replace(self, alpha=self.alpha * share, beta=slowed)
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

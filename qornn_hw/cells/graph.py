@@ -298,11 +298,19 @@ class CellGraph:
     def check(self) -> None:
         """Raise a FormatError unless every state is assigned and every name is that of one value.
 
+        The input must go through a matrix: each of its channels has a unit of its own.
+
         Values that no state depends on are dropped.
         """
         if missing := [state.name for state in self.states if state.name not in self.assigned]:
             raise FormatError(f"state {missing[0]} must be assigned, and is not")
         self.values = self.live
+        bare = [v for v in self.values if self.input in v.operands and not isinstance(v, Linear)]
+        if bare or any(value is self.input for value in self.assigned.values()):
+            raise FormatError(
+                f"the input {self.input.name} must go through a matrix, but "
+                f"{bare[0].name if bare else 'a state'} reads it as it is"
+            )
         names = [value.name for value in self.values]
         if twice := [name for name in names if names.count(name) > 1]:
             raise FormatError(f"the name {twice[0]} must be that of one value, not of two")

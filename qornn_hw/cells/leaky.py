@@ -46,8 +46,8 @@ class Leaky(Cell):
         return {"leak": 1.0 - 1.0 / times}
 
     def slowed(self, factor: float) -> Self:
-        """Return the cell with 1 - a divided by the factor."""
-        return replace(self, leak=1.0 - (1.0 - self.leak) / factor)
+        """Return the cell with a ** (1 / factor): ``factor`` steps keep what one kept."""
+        return replace(self, leak=np.clip(self.leak, 0.0, 1.0) ** (1.0 / factor))
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

@@ -43,10 +43,28 @@ PerRowOption = Annotated[
         help="A step for each row of W; costs a memory of n multipliers; set but for tanh and hardtanh."
     ),
 ]
+GateBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of sigmoid and tanh, 2 to 17.")
+]
+IndexBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of the index of their table, 3 to 14.")
+]
+ValueBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of products and sums, 2 to 32.")
+]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Passes with quantized weights; else about 1200 steps, at least 6.")
 ]
-FinetuneEpochsOption = Annotated[
+FinetuneGateBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of sigmoid and tanh, 2 to 17.")
+]
+IndexBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of the index of their table, 3 to 14.")
+]
+ValueBitsOption = Annotated[
+    int | None, typer.Option(help="Gated and several layers: bits of products and sums, 2 to 32.")
+]
+EpochsOption = Annotated[
     int | None, typer.Option(help="Further passes, with rounded states, too; else about 600 steps.")
 ]
 
@@ -67,6 +85,9 @@ def finetune(
     state_bits: StateBitsOption = None,
     input_bits: InputBitsOption = None,
     per_row: PerRowOption = None,
+    gate_bits: GateBitsOption = None,
+    index_bits: IndexBitsOption = None,
+    value_bits: ValueBitsOption = None,
     epochs: EpochsOption = None,
     finetune_epochs: FinetuneEpochsOption = None,
     batch: Annotated[int, typer.Option(help="Sequences a step of the optimizer.")] = 64,
@@ -86,6 +107,9 @@ def finetune(
         "state_bits": state_bits,
         "input_bits": input_bits,
         "per_row": per_row,
+        "gate_bits": gate_bits,
+        "index_bits": index_bits,
+        "value_bits": value_bits,
         "epochs": epochs,
         "finetune_epochs": finetune_epochs,
     }

@@ -15,7 +15,7 @@ front of them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -175,6 +175,10 @@ def best_exponent(sample: FloatArray, form: IntFormat) -> int:
     -7
     """
     largest = float(np.abs(sample).max(initial=0.0))
+    if not np.isfinite(largest):
+        raise FormatError(
+            "every value must be finite on the calibration inputs; its state grows without bound"
+        )
     if largest == 0.0:
         return -(form.bits - 1)
     widest = int(np.ceil(np.log2(largest / form.max)))
@@ -310,8 +314,13 @@ class _Lowering:
         if isinstance(value, (Input, CellState)):
             return 0
         before = max((self.group_of[operand.name] for operand in value.operands), default=0)
-        tail = isinstance(value, Linear) and not isinstance(value.value, (Input, CellState))
-        return before + int(tail)
+        if not isinstance(value, Linear):
+            return before
+        found = before + int(not isinstance(value.value, (Input, CellState)))
+        # The rows of a group are as many for each of its matrices.
+        while found in self.groups and any(row.size != value.size for row in self.groups[found].rows):
+            found += 1
+        return found
 
     def _emit(self, value: Value, op: Operation) -> None:
         self.groups.setdefault(self.group_of[value.name], _Group()).tail.append(op)
@@ -340,7 +349,7 @@ class _Lowering:
         return MatVec(self._name(value), (term,), np.zeros(value.size, dtype=np.int64))
 
     def _as_source(self, value: Value) -> Source:
-        e = self.encoded[value.name]
+        e = self._read(value)
         return Source(e.name, np.full(value.size, 2.0**e.exponent), np.zeros(value.size))
 
     def _moments(self, value: Value, source: Source) -> FloatArray:
@@ -378,7 +387,7 @@ class _Lowering:
         index_exponent = (reach - 1).bit_length() + 1 - self.bits.index
         self.indices[value.name] = index_exponent
         index = _Encoded(self._name(value, "_index"), index_exponent, index_form)
-        self._combined(value, terms, bias, index)
+        self._combined(value, terms, bias, index, is_fixed=True)
         self._emit(value, self._table(value, form, exponent, index.name))
         return _Encoded(self._name(value), exponent, form)
 
@@ -391,20 +400,28 @@ class _Lowering:
         else:
             units, offset = 2.0 ** (-exponent - 1), 1 << (-exponent - 1)
             most = offset - 1
-        entries = np.clip(np.rint(np.tanh(points) * units), -most, most).astype(np.int64)
+        entries = np.clip(np.rint(np.tanh(points) * units), -most, most)
+        # A state's format may be narrower than the function's range.
+        entries = np.clip(entries, form.min - offset, form.max - offset).astype(np.int64)
         return Table(self._name(value), index, entries, offset=offset)
 
     def _read(self, value: Value) -> _Encoded:
-        """Return the integers of a factor of a product; an accumulator is requantized for it."""
+        """Return the integers of an operand; an accumulator is requantized for it."""
         if isinstance(value, Linear) and value.name not in self.encoded:
-            form = IntFormat(self.bits.values, signed=True)
+            operand = any(isinstance(user, Linear) for user in self.graph.users(value))
+            form = IntFormat(self.bits.states if operand else self.bits.values, signed=True)
             exponent = self._exponent(value.name, form, value.name)
             target = _Encoded(self._name(value, "_value"), exponent, form)
             self.encoded[value.name] = self._combined(value, ((1.0, value),), np.zeros(value.size), target)
         return self.encoded[value.name]
 
-    def _combined(self, owner: Value, terms: Terms, bias: FloatArray, to: _Encoded) -> _Encoded:
-        """Emit ``to = bias + sum of terms``, rounded once and saturated."""
+    def _combined(
+        self, owner: Value, terms: Terms, bias: FloatArray, to: _Encoded, *, is_fixed: bool = False
+    ) -> _Encoded:
+        """Emit ``to = bias + sum of terms``, rounded once and saturated; return what was emitted.
+
+        The unit is coarser than asked for where a factor could not be so large, unless it is fixed.
+        """
         whole = all(np.ndim(c) == 0 and abs(float(c)) == 1.0 for c, _ in terms)
         accumulators: Terms = tuple((c, value) for c, value in terms if isinstance(value, Linear))
         values: Terms = tuple((c, value) for c, value in terms if not isinstance(value, Linear))
@@ -414,8 +431,16 @@ class _Lowering:
         elif values and accumulators and whole and self._unlike(accumulators, values):
             self._in_two_steps(owner, accumulators, values, bias, to)
         else:
+            to = to if is_fixed else self._reachable(terms, to)
             self._emit(owner, self._requantize(terms, bias, to))
         return to
+
+    def _reachable(self, terms: Terms, to: _Encoded) -> _Encoded:
+        """Return a value with a unit so coarse that no factor of its terms is too large."""
+        limit = (1 << self.bits.multiplier) - 1
+        largest = max(float(np.max(np.abs(c * self._worth(value)[1]))) for c, value in terms)
+        over = largest / 2.0**to.exponent / limit
+        return to if over <= 1 else replace(to, exponent=to.exponent + int(np.ceil(np.log2(over))))
 
     def _align(self, accumulators: list[Linear]) -> None:
         """Shift coarse accumulators left, so that all have units of one size and factors of many bits.
@@ -439,8 +464,9 @@ class _Lowering:
     ) -> None:
         """Emit the sum of the accumulators with the finest unit of the values, then the whole sum."""
         exponent = min(to.exponent, *(self.encoded[value.name].exponent for _, value in values))
-        form = IntFormat(min(to.format.signed_bits + to.exponent - exponent + 1, 32), signed=True)
-        part = _Encoded(f"{to.name}_drive", exponent, form)
+        part = self._reachable(accumulators, _Encoded(f"{to.name}_drive", exponent, to.format))
+        form = IntFormat(min(to.format.signed_bits + to.exponent - part.exponent + 1, 32), signed=True)
+        part = replace(part, format=form)
         self._emit(owner, self._requantize(accumulators, bias, part))
         summands = [(False, part), *(self._signed(*term) for term in values)]
         self._emit(owner, self._add(summands, np.zeros_like(bias), to))
@@ -471,7 +497,8 @@ class _Lowering:
         shift = min(int(np.floor(np.log2(limit / largest))), SHIFT_MAX, room)
         if shift < 0:
             raise FormatError(
-                f"{to.name}: a factor must be at most {limit}, not {largest:.4g}; scale the weights down"
+                f"{to.name}: a factor must be at most {limit}, not {largest:.4g}; give the inputs a smaller "
+                "range, or scale the weights down"
             )
         integers = {name: np.rint(f * 2.0**shift).astype(np.int64) for name, f in factors.items()}
         few = sum(
@@ -496,7 +523,7 @@ class _Lowering:
         return self._name(value), self.rows[value.name].step / 2.0 ** self.shifts.get(value.name, 0), offset
 
     def _assign(self, state: str, value: Value, last: int) -> None:
-        have, want = self.encoded[value.name], self.encoded[state]
+        have, want = self._read(value), self.encoded[state]
         tail = self.groups[last].tail
         if (have.exponent, have.format) != (want.exponent, want.format):
             converted = _Encoded(f"{self.prefix}.{state}_new", want.exponent, want.format)

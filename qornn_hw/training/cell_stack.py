@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.graph import CellGraph, Function, Input, Linear, Sum
+from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
 from qornn_hw.quantization.stack import RealStack, StackGrids
@@ -102,6 +103,8 @@ class CellStack(nn.Module):
         self.views: dict[str, Callable[[Tensor], Tensor]] = {}
         self.view = ""
         self._workspaces = [Workspace() for _ in stack.cells]
+        for cell, layer in zip(stack.cells, self.layers, strict=True):
+            _check_gradients(cell, dict(layer.items()))
 
     def get_extra_state(self) -> Any:
         """Return the part of ``state_dict`` that is not a parameter (called by torch)."""
@@ -119,6 +122,11 @@ class CellStack(nn.Module):
         for layer in self.layers:
             yield from layer.parameters()
         yield from (self.output_weight, self.output_bias)
+
+    def matrices(self) -> list[nn.Parameter]:
+        """Return all weights, which decay where a training asks for it; other parameters do not."""
+        found = [value for layer in self.layers for name, value in layer.items() if name.startswith("weight")]
+        return [*found, self.output_weight]
 
     def recurrent_weights(self) -> list[nn.Parameter]:
         """Return the recurrent matrices of linear layers, which have a learning rate of their own."""
@@ -265,7 +273,11 @@ class CellStack(nn.Module):
         for k, graph in enumerate(graphs):
             units = None if self.units is None else self.units[k]
             grids = None if units is None else units.grids(graph)
-            indices = None if units is None else {name: 2.0**e for name, e in units.indices.items()}
+            top = 2 ** (self.bits.index - 1)
+            indices = None
+            if units is not None:
+                steps = {name: 2.0**e for name, e in units.indices.items()}
+                indices = {name: ValueGrid(d, -top * d, (top - 1) * d) for name, d in steps.items()}
             starts = self._starts(graph, grids, len(x)) if state is None else state[k]
             above = self.cells[k + 1 :]
             last = last_only and not any(cell.has_memory for cell in above)
@@ -313,8 +325,9 @@ class CellStack(nn.Module):
         for state in graph.states:
             start: Any = state.initial
             if grids:
-                start = start.clone()
-                grids[state.name].put(start)
+                # As the lowering: to the nearest, ties to even.
+                grid = grids[state.name]
+                start = ((start / grid.step).round() * grid.step).clamp(grid.low, grid.high)
             found.append(start.expand(batch, -1))
         return found
 
@@ -328,6 +341,25 @@ def _parameters(cell: Cell) -> dict[str, nn.Parameter]:
             continue
         found[entry.name] = nn.Parameter(torch.tensor(value, dtype=torch.float32))
     return found
+
+
+def _check_gradients(cell: Cell, parameters: dict[str, Tensor]) -> None:
+    """Raise a FormatError for a float field that the cell's graph does not depend on as a tensor."""
+    graph = trace(cell, parameters)
+    constants: list[Any] = []
+    for value in graph.values:
+        if isinstance(value, Linear):
+            constants.append(value.weight)
+        elif isinstance(value, Sum):
+            constants += [value.bias, *(c for c, _ in value.terms)]
+    reached = [c for c in constants if isinstance(c, Tensor) and c.requires_grad]
+    gradients = torch.autograd.grad([c.sum() for c in reached], list(parameters.values()), allow_unused=True)
+    for name, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
+            raise FormatError(
+                f"{type(cell).__name__}.{name} must be used with operators in build to be trained, and has "
+                "no effect there; a number that is no parameter must be an int"
+            )
 
 
 def _products(graph: CellGraph) -> list[Linear]:

@@ -12,7 +12,7 @@ from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import Rounding
 from qornn_hw.tasks import Task
 
-__all__ = ["CommonConfig", "Method", "RunConfig", "choices_of"]
+__all__ = ["CommonConfig", "Method", "RunConfig", "check_answer", "choices_of"]
 
 
 class Method(StrEnum):
@@ -83,6 +83,12 @@ def choices_of(name: str) -> tuple[str, ...]:
     return tuple(_CHOICES.get(name, ()))
 
 
+def check_answer(config: "CommonConfig", task: Task) -> None:
+    """Raise a FormatError where a network's only answer would always be class 0."""
+    if task.outputs == 1 and config.output_kind == OutputKind.ARGMAX:
+        raise FormatError("output_kind must be logits or both for one output, not argmax, which is always 0")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommonConfig:
     """Hyper-parameters that every training has.
@@ -116,8 +122,10 @@ class CommonConfig:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is None:
+            if value is None and f.default is None:
                 continue
+            if f.type in (int, int | None) and type(value) is not int:
+                raise FormatError(f"{f.name} must be an integer, not {value!r:.80}")
             if f.name in _RANGES:
                 low, high = _RANGES[f.name]
                 if not low <= value <= high:

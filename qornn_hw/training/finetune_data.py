@@ -31,6 +31,9 @@ def arrays_of(data: Any) -> dict[str, Any]:
     if isinstance(data, Mapping):
         if {"inputs", "targets"} <= set(data) <= {"inputs", "targets", "lengths"}:
             return _three_sets(**data)
+        for name, other in (("inputs", "targets"), ("targets", "inputs")):
+            if name in data and other not in data:
+                raise DataError(f"data with {name} must have {other}, too, and has {', '.join(sorted(data))}")
         return dict(data)
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
         return _three_sets(*data)

@@ -1,5 +1,6 @@
 """Fine-tuning of gated and several layers: a training of the integers from a float network's parameters."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
@@ -21,11 +22,11 @@ from qornn_hw.quantization.stack import RealStack
 from qornn_hw.quantization.stack_quality import stack_quality
 from qornn_hw.tasks import ArraysTask, Task
 from qornn_hw.tasks.array_files import checked
+from qornn_hw.terminal.text import say
 from qornn_hw.training.cell_stack import CellStack
-from qornn_hw.training.command_line import option_words
 from qornn_hw.training.finetune_data import is_worse, measured, worse_warning
 from qornn_hw.training.stack_configs import ArraysStackConfig
-from qornn_hw.training.stack_stages import bits_of, run_stack_stages, trained_network
+from qornn_hw.training.stack_stages import bits_of, check_options, run_stack_stages, trained_network
 from qornn_hw.training.trainer import Trainer
 from qornn_hw.training.units import input_units
 
@@ -68,7 +69,10 @@ def finetune_stack(
     """
     config = _config(found.stack, wanted)
     task = _task(found.stack, arrays, config.input_bits)
+    check_options(config, task)
     task.load()
+    if not quiet:
+        say("\n".join([f"finetune: {task.summary()}", *task.clipped_text()]), file=sys.stderr, flush=True)
     torch.manual_seed(config.seed)
     module = CellStack(
         _in_training_units(found.stack, task), bits_of(config), config.output_bits, config.dropout
@@ -80,26 +84,26 @@ def finetune_stack(
     kept = max(reversed(candidates), key=lambda name: _validated(candidates[name].network, task))
     if network_digest(candidates["tuned"].network) == network_digest(candidates["rounded"].network):
         kept = "rounded"
-    command = " ".join(
-        [
-            "qornn-hw finetune MODEL --data FILE",
-            *(w for k, v in sorted(wanted.items()) for w in option_words(k, v)),
-        ]
-    )
+    # The call, because the command has not all of its options.
+    given = "".join(f", {name}={value!r}" for name, value in sorted(wanted.items()))
+    command = f"qornn_hw.finetune(MODEL, DATA{given})"
     made = candidates[kept]
-    made = replace(made, provenance={**made.provenance, "command": command, "kept": kept})
+    imported = {"difference": found.difference, "notes": list(found.notes)}
+    provenance = {**made.provenance, "command": command, "kept": kept, "imported": imported}
+    made = replace(made, provenance=provenance)
     return replace(made, metrics=_metrics(made, candidates["rounded"], found.stack, task, arrays))
 
 
 def _config(stack: RealStack, wanted: Mapping[str, Any]) -> FinetuneStackConfig:
+    # What the network, the data or the way of training decide.
     known = {f.name for f in fields(FinetuneStackConfig)} - {
-        "task_file", "cell", "hidden", "layers", "memory", "one_output"
+        "task_file", "cell", "hidden", "layers", "dense", "memory", "one_output", "checkpoint_minutes",
+        "recurrent_rate",
     }  # fmt: skip
     for name in wanted:
         if name not in known:
             raise FormatError(
-                f"{name} must be left out for gated and several layers, whose options are "
-                f"{', '.join(sorted(known))}"
+                f"{name} must be left out for gated and several layers, which have no such option"
             )
     units = max(cell.units for cell in stack.cells)
     return FinetuneStackConfig(**wanted, hidden=units, layers=len(stack.cells))

@@ -155,7 +155,8 @@ class BackwardPass:
             return
         gradient = self.grads[value.name]
         grid = self.plan.grids.get(value.name)
-        if grid is not None and not isinstance(value, Function):
+        # The gradient of sigmoid and tanh is that at the rounded result.
+        if grid is not None and getattr(value, "function", "") not in ("sigmoid", "tanh"):
             self._mask(gradient, self.forward.storage[value.name], grid)
         match value:
             case Sum():

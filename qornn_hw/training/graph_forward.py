@@ -34,7 +34,7 @@ class Plan:
     """A graph with its layout, and its constants in one list."""
 
     def __init__(
-        self, graph: CellGraph, layout: Layout, grids: dict[str, ValueGrid], indices: dict[str, float]
+        self, graph: CellGraph, layout: Layout, grids: dict[str, ValueGrid], indices: dict[str, ValueGrid]
     ) -> None:
         self.graph, self.layout, self.grids, self.indices = graph, layout, grids, indices
         self.constants: list[Tensor] = []
@@ -86,6 +86,8 @@ class ForwardPass:
         self.like = starts[0]
         self.slabs: dict[str, Tensor] = {}
         self.storage: dict[str, list[Tensor]] = {}
+        # What each matrix reads, by the operand's name.
+        self.operands: dict[str, list[Tensor]] = {}
         self.ops: list[StepOperation] = []
         for state, start in zip(self.graph.states, starts, strict=True):
             slab = self.slab(f"state {state.name}", state.size, self.steps + 1)
@@ -115,7 +117,7 @@ class ForwardPass:
             return self.slabs[name][: self.steps]
         if (home := self.homes.get(name)) is not None:
             return self.slabs[home][1:]
-        return torch.stack(self.storage[name])
+        return torch.stack(self.operands[name])
 
     def same(self, size: int) -> list[Tensor]:
         """Return one memory for all steps, step by step."""
@@ -130,7 +132,7 @@ class ForwardPass:
             self._emit(value)
         for state, value in self.graph.assigned.items():
             if self.homes.get(value.name) != state:
-                self._emit_copy(self.storage[value.name], self.new[state])
+                self._emit_copy(self.factor(value), self.new[state])
                 if state in self.plan.grids:
                     self._round(self.new[state], self.plan.grids[state])
         ops = self.ops
@@ -218,7 +220,7 @@ class ForwardPass:
         if block.first is value:
             weight = self.constants[self.plan.weights[value.value.name]].T.contiguous()
             places = self.columns(self.accumulators, block.columns)
-            operand = self.storage[value.value.name]
+            operand = self.operands[value.value.name] = self.factor(value.value)
             self.ops.append(lambda t: places[t].addmm_(operand[t], weight))
 
     def _emit_sum(self, value: Sum) -> None:
@@ -290,8 +292,8 @@ class ForwardPass:
             out = self._place(value)
         if source is not out and source[0].data_ptr() != out[0].data_ptr():
             self._emit_copy(source, out)
-        if (step := self.plan.indices.get(value.name)) is not None:
-            self.ops.append(lambda t: out[t].mul_(1.0 / step).add_(0.5).floor_().mul_(step))
+        if (grid := self.plan.indices.get(value.name)) is not None:
+            self._round(out, grid)
         name = value.function
         if name in ("sigmoid", "tanh", "relu"):
             apply = {"sigmoid": torch.sigmoid_, "tanh": torch.tanh_, "relu": torch.relu_}[name]

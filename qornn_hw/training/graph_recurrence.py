@@ -33,7 +33,7 @@ def recur_graph(
     starts: tuple[Tensor, ...],
     *,
     grids: Mapping[str, ValueGrid] | None = None,
-    indices: Mapping[str, float] | None = None,
+    indices: Mapping[str, ValueGrid] | None = None,
     last_only: bool = False,
     workspace: Workspace | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -46,7 +46,8 @@ def recur_graph(
         x: (steps, batch, m), or indices (steps, batch).
         starts: of each state in the graph's order, (batch, n).
         grids: of the values that are rounded, by name.
-        indices: by the function's name, the step to which its operand is rounded.
+        indices: by the function's name, the grid to which its operand is rounded. Its gradient passes where
+            the operand saturates, where that of the function is small.
         last_only: return the output after the last step only, (batch, n).
         workspace: memory to reuse; the next call overwrites this one's results.
     """

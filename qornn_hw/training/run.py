@@ -9,13 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from qornn_hw.cells.elman_network import OutputKind
 from qornn_hw.errors import FormatError, QornnError, ToolError, TrainingError
 from qornn_hw.evaluation.evaluate import AnyCheckpoint, evaluate
 from qornn_hw.files.checkpoint import load_checkpoint
 from qornn_hw.tasks import ArraysTask, Task
 from qornn_hw.terminal.text import say
-from qornn_hw.training.config import CommonConfig, RunConfig
+from qornn_hw.training.config import CommonConfig, RunConfig, check_answer
 from qornn_hw.training.initialization import make_cell
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.run_file import RunFile
@@ -67,8 +66,7 @@ def train(
     task = config.task()
     # Load the data first, so that missing data are reported before the training.
     task.load()
-    if task.outputs == 1 and config.output_kind == OutputKind.ARGMAX:
-        raise FormatError("output_kind must be logits or both for one output, not argmax, which is always 0")
+    check_answer(config, task)
     torch.manual_seed(config.seed)
     training = _training(config, task, place)
     run_file = None

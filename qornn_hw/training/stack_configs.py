@@ -75,8 +75,10 @@ class StackConfig(CommonConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 4 <= self.multiplier_bits <= 15:
+            raise FormatError(f"multiplier_bits must be 4 to 15, not {self.multiplier_bits}")
         if self.float_epochs == 0 == self.epochs and not self.weights_epochs:
-            raise FormatError("epochs must be at least 1 where float_epochs is 0, not 0")
+            raise FormatError("epochs must be at least 1 where no other stage has any, not 0")
 
     def stages(self, task: Task) -> tuple[int, int, int, int]:
         """Return the iterations with halved images, real numbers, rounded weights, and integers."""
@@ -101,7 +103,7 @@ class SequentialMnistStackConfig(MnistPixels, StackConfig):
     Attributes:
         halved_epochs: passes before all others over images of 14 by 14 pixels, whose sequences have a quarter
             of the steps; the gates are then made slower by this factor.
-        real_rate: factor of the learning rate in the stage of real numbers behind them.
+        real_rate: factor of the learning rate in the stage of real numbers, where halved images come before.
     """
 
     batch: int = 100

@@ -11,8 +11,10 @@ from torch.nn import Parameter
 from torch.optim import AdamW
 
 from qornn_hw.arguments import choice_of
+from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.registry import CELLS
+from qornn_hw.errors import FormatError, TrainingError
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.ir.kinds import InputKind, OutputKind
@@ -25,6 +27,7 @@ from qornn_hw.tasks import Task
 from qornn_hw.training.cell_stack import CellStack
 from qornn_hw.training.coarse_images import STEPS_RATIO, halved
 from qornn_hw.training.command_line import command_line
+from qornn_hw.training.config import check_answer
 from qornn_hw.training.objectives import answers_loss
 from qornn_hw.training.stack_configs import StackConfig
 from qornn_hw.training.trainer import Stage, Trainer
@@ -34,6 +37,7 @@ __all__ = ["make_stack", "run_stack_stages", "trained_network"]
 
 def make_stack(config: StackConfig, task: Task) -> CellStack:
     """Return the module at the start of a training, with weights of the configuration's seed."""
+    check_options(config, task)
     random = np.random.default_rng(config.seed)
     memory = config.memory or task.training_batch(task.first_full_batch, 1, 0).inputs.shape[1] / 2
     n = config.hidden
@@ -52,6 +56,19 @@ def make_stack(config: StackConfig, task: Task) -> CellStack:
         output_relu=kind.linear and not config.dense,
     )
     return CellStack(stack, bits_of(config), config.output_bits, config.dropout, orthogonal=True)
+
+
+def check_options(config: StackConfig, task: Task) -> None:
+    """Raise a FormatError for an option that would have no effect on the training of this task or cell."""
+    check_answer(config, task)
+    kind = CELLS[config.cell]
+    if config.memory and kind.start_fields.__func__ is Cell.start_fields.__func__:  # type: ignore[attr-defined]  # of a class method
+        raise FormatError(f"memory must be 0 for cell {config.cell}, which has no gates, not {config.memory}")
+    targets = task.training_batch(task.first_full_batch, 1, 0).targets
+    if config.label_smoothing and (targets.dtype.kind == "f" or task.outputs == 1):
+        raise FormatError(
+            f"label_smoothing must be 0 for values and for one output, not {config.label_smoothing}"
+        )
 
 
 def bits_of(config: StackConfig) -> CellBits:
@@ -86,7 +103,7 @@ def run_stack_stages(
                 module.slow(STEPS_RATIO)
                 module.view = ""
 
-        rate = getattr(config, "real_rate", 1.0)
+        rate = getattr(config, "real_rate", 1.0) if coarse else 1.0
         trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), rate), whole)
     parameters = [*module.weights(), *module.logarithms()]
     for title, iterations, values in (("rounded weights", weights, False), ("integers", rounded, True)):
@@ -112,7 +129,7 @@ def _stage(
     rate: float,
 ) -> Stage:
     recurrent = {id(p) for p in module.recurrent_weights()}
-    matrices = {id(p) for p in parameters if p.ndim == 2 and p.shape[1] > 1} - recurrent
+    matrices = {id(p) for p in module.matrices()} - recurrent
     others = {id(p) for p in parameters} - recurrent - matrices
     rate *= config.learning_rate
     groups = [
@@ -147,16 +164,20 @@ def _lowered(config: StackConfig, task: Task, module: CellStack) -> tuple[Networ
         form = IntFormat(task.input_bits, signed=task.input_signed)
         grid = InputGrid(form, unit, np.zeros(task.inputs))
         inputs = grid.real(integers)
-    return quantize_stack(
-        module.stack(),
-        inputs,
-        grid,
-        bits=bits_of(config),
-        output_bits=config.output_bits,
-        mode=task.output_mode,
-        kind=choice_of("output_kind", config.output_kind, OutputKind),
-        held=module.grids(),
-    )
+    kind = choice_of("output_kind", config.output_kind, OutputKind)
+    try:
+        return quantize_stack(
+            module.stack(),
+            inputs,
+            grid,
+            bits=bits_of(config),
+            output_bits=config.output_bits,
+            mode=task.output_mode,
+            kind=kind,
+            held=module.grids(),
+        )
+    except FormatError as error:
+        raise TrainingError(f"the trained network must have integers of its widths, but {error}") from error
 
 
 def trained_network(

@@ -1,6 +1,7 @@
 """The graph of a cell whose parameters are tensors, so that its constants carry gradients."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -35,12 +36,12 @@ def trace(cell: Cell, parameters: Mapping[str, Tensor]) -> TracedGraph:
         FormatError: the cell computes with NumPy on a field, which has no gradient.
     """
     traced = object.__new__(type(cell))
-    fields = {name: value for name, value in vars(cell).items() if name != "graph"}
-    vars(traced).update(fields | dict(parameters))
+    # Fields alone: what the cell has computed from them and kept would hide the tensors.
+    vars(traced).update({f.name: getattr(cell, f.name) for f in fields(cell)} | dict(parameters))
     graph = TracedGraph(cell.inputs)
     try:
         graph.output = traced.build(graph).name
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise FormatError(
             f"{type(cell).__name__}.build must compute with operators on its fields to be trained, "
             f"and fails on tensors: {error}"
