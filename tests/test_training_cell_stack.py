@@ -220,7 +220,7 @@ def test_the_readout_is_rounded_to_its_bits(bits):
         module.output_step.add_(0.3)
     x = torch.from_numpy(INTEGERS * UNIT).float()
     logits, ((state,),) = module(x, last_only=True)
-    step = float(module.output_step.exp())
+    step = float(module.output_step.detach().exp())
     integers = (module.output_weight / step).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     torch.testing.assert_close(logits, state @ (integers * step).T + module.output_bias)
     assert module.grids().output_step == pytest.approx(step)

@@ -289,3 +289,9 @@ def test_half_of_the_data_are_refused(trained, name):
     """Inputs have targets, and targets inputs."""
     with pytest.raises(DataError, match=rf"^data with {name} must have "):
         finetune(trained, {name: np.zeros((20, 3, 2))}, **QUICK)
+
+
+def test_an_option_of_gated_layers_is_refused_for_one_elman_layer():
+    """It is named."""
+    with pytest.raises(FormatError, match=r"^gate_bits must be left out for one Elman layer"):
+        finetune((nn.RNN(2, 4, batch_first=True), nn.Linear(4, 2)), sequences(), gate_bits=9, **QUICK)

@@ -55,16 +55,7 @@ ValueBitsOption = Annotated[
 EpochsOption = Annotated[
     int | None, typer.Option(help="Passes with quantized weights; else about 1200 steps, at least 6.")
 ]
-FinetuneGateBitsOption = Annotated[
-    int | None, typer.Option(help="Gated and several layers: bits of sigmoid and tanh, 2 to 17.")
-]
-IndexBitsOption = Annotated[
-    int | None, typer.Option(help="Gated and several layers: bits of the index of their table, 3 to 14.")
-]
-ValueBitsOption = Annotated[
-    int | None, typer.Option(help="Gated and several layers: bits of products and sums, 2 to 32.")
-]
-EpochsOption = Annotated[
+FinetuneEpochsOption = Annotated[
     int | None, typer.Option(help="Further passes, with rounded states, too; else about 600 steps.")
 ]
 

@@ -34,7 +34,7 @@ from qornn_hw.tasks.input_grids import input_grid_of
 from qornn_hw.terminal.text import say
 from qornn_hw.training.command_line import option_words
 from qornn_hw.training.finetune_data import arrays_of, is_worse, measured, typical_inputs, worse_warning
-from qornn_hw.training.finetune_stack import finetune_stack
+from qornn_hw.training.finetune_stack import FinetuneStackConfig, finetune_stack
 from qornn_hw.training.initialization import make_cell
 from qornn_hw.training.loop import one_thread
 from qornn_hw.training.stages import run_stages
@@ -186,6 +186,8 @@ def _config(before: Checkpoint, wanted: dict[str, Any]) -> FinetuneConfig:
     """Return the configuration: the requested options, and the network's own for the others."""
     known = {f.name for f in fields(FinetuneConfig)} - {"task_file", "warm_start", "one_output"}
     for name in wanted:
+        if name in {f.name for f in fields(FinetuneStackConfig)} - known:
+            raise FormatError(f"{name} must be left out for one Elman layer, which has no such option")
         if name not in known:
             raise FormatError(f"finetune has no option {name!r}; it has {', '.join(sorted(known))}")
     options = inherited(FinetuneConfig, before, wanted)
