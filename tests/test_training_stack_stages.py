@@ -269,7 +269,7 @@ def test_a_linear_layer_s_matrix_has_a_rate_of_its_own(file):
         file, cell="linear", recurrent_rate=0.02, learning_rate=1e-2, quantized_rate=1.0
     )
     rates = {name.rpartition(".")[2]: group["rate"] for name, group in groups.items()}
-    assert rates["weight_hh"] == pytest.approx(2e-4)
+    assert rates["weight_hh"] == rates["bias"] == pytest.approx(2e-4)
     assert rates["weight_ih"] == rates["output_weight"] == pytest.approx(1e-2)
 
 

@@ -129,8 +129,11 @@ class CellStack(nn.Module):
         return [*found, self.output_weight]
 
     def recurrent_weights(self) -> list[nn.Parameter]:
-        """Return the recurrent matrices of linear layers, which have a learning rate of their own."""
-        return [self.layers[int(k)]["weight_hh"] for k in self.orthogonal]
+        """Return the parameters of linear layers that act in every step, which need a small learning rate.
+
+        These are the recurrent matrix and the bias: the state adds up the bias over all steps.
+        """
+        return [self.layers[int(k)][name] for k in self.orthogonal for name in ("weight_hh", "bias")]
 
     def logarithms(self) -> Iterator[nn.Parameter]:
         """Yield the logarithms of the steps."""

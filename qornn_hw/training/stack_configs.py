@@ -47,7 +47,7 @@ class StackConfig(CommonConfig):
         label_smoothing: part of a class that training gives to all classes.
         weight_decay: of the weights, for each unit of learning rate and step (AdamW).
         learning_rate: Adam's learning rate.
-        recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix.
+        recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix and bias.
         quantized_rate: factor of the learning rate in the stage of integers.
         float_epochs: passes over the training sequences with real numbers.
         weights_epochs: further passes with rounded weights and real states.
