@@ -280,3 +280,24 @@ def test_a_field_without_a_gradient_is_refused():
     stack = RealStack((Unused(np.ones((2, 3)), 2.0),), np.ones((1, 2)), np.zeros(1))
     with pytest.raises(FormatError, match=r"^Unused\.gain must be used with operators in build"):
         CellStack(stack, CellBits(), 8)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_single_input_has_exact_weights(bits):
+    """A row of one weight has a step of its own, so the weight of the export is the one of the training."""
+    random = np.random.default_rng(0)
+    stack = RealStack((CELLS["gru"].start(1, 6, random, 5.0),), random.normal(size=(4, 6)), np.zeros(4))
+    grid = InputGrid(IntFormat(5, signed=True), np.full(1, UNIT), np.zeros(1))
+    widths = CellBits(weights=bits)
+    network, layers = quantize_stack(stack, INTEGERS[:, :, :1] * UNIT, grid, bits=widths)
+    module = CellStack(stack, widths, 8)
+    module.hold(layers, network.scales["logits"] / layers[-1].output.scale[0])
+    after_some_steps(module, torch.from_numpy(INTEGERS[:, :, :1] * UNIT).float())
+    exported, _ = quantize_stack(module.stack(), INTEGERS[:0], grid, bits=widths, held=module.grids())
+    wanted = module.stack().cells[0].weight_ih
+    steps = module.grids().layers[0].steps
+    rows = [r for group in exported.layers[0].groups for r in group.rows if r.terms[0].value == "x"]
+    found = np.concatenate(
+        [r.terms[0].weights * steps[r.name.removeprefix("layer0.")][:, None] for r in rows]
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

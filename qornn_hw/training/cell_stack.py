@@ -19,6 +19,7 @@ from qornn_hw.cells.graph import CellGraph, Function, Input, Linear, Sum
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
+from qornn_hw.quantization.grids import weight_limit
 from qornn_hw.quantization.stack import RealStack, StackGrids
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.graph_forward import ValueGrid
@@ -174,9 +175,23 @@ class CellStack(nn.Module):
             if str(k) in self.orthogonal:
                 name, _, actual = self._stable(k)
                 steps[name] = _array(actual)[:, 0]
+            steps |= self._exact_steps(k)
             values = {k: (e, IntFormat(bits, signed=signed)) for k, (e, bits, signed) in units.values.items()}
             found.append(CellGrids(values, units.indices, steps))
         return StackGrids(tuple(found), float(np.exp(_array(self.output_step))))
+
+    def _exact_steps(self, layer: int) -> dict[str, NDArray[np.float64]]:
+        """Return the steps with which a weight of a single column is its largest integer."""
+        graph = trace(self.cells[layer], dict(self.layers[layer].items()))
+        found = {}
+        for product in _products(graph):
+            if _is_exact(product):
+                weight: Any = product.weight
+                sizes = np.maximum(np.abs(_array(weight)[:, 0]), _STEP_MIN)
+                one_hot = self.one_hot and layer == 0 and isinstance(product.value, Input)
+                bits = self.bits.symbols if one_hot else self.bits.weights
+                found[product.name] = sizes / weight_limit(bits)
+        return found
 
     def stack(self) -> RealStack:
         """Return the parameters as they are now; a linear layer's recurrent matrix as the network has it."""
@@ -229,7 +244,7 @@ class CellStack(nn.Module):
             graph = trace(cell, fields)
             if self.units is not None:
                 for product in _products(graph):
-                    if product.name == stable:
+                    if product.name == stable or _is_exact(product):
                         continue
                     one_hot = self.one_hot and k == 0 and isinstance(product.value, Input)
                     bits = self.bits.symbols if one_hot else self.bits.weights
@@ -367,6 +382,11 @@ def _check_gradients(cell: Cell, parameters: dict[str, Tensor]) -> None:
 
 def _products(graph: CellGraph) -> list[Linear]:
     return [value for value in graph.values if isinstance(value, Linear)]
+
+
+def _is_exact(product: Linear) -> bool:
+    """Return whether rounding changes nothing: a row of one weight has a step of its own."""
+    return product.value.size == 1
 
 
 def _array(tensor: Tensor) -> NDArray[np.float64]:
