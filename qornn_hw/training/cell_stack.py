@@ -60,6 +60,12 @@ class _Units:
             found[name] = ValueGrid(step, low * step, form.max * step)
         return found
 
+    def index_grids(self, bits: int) -> dict[str, ValueGrid]:
+        """Return the grids of the tables' indices, of ``bits`` bits each."""
+        top = 2 ** (bits - 1)
+        steps = {name: 2.0**exponent for name, exponent in self.indices.items()}
+        return {name: ValueGrid(step, -top * step, (top - 1) * step) for name, step in steps.items()}
+
 
 class CellStack(nn.Module):
     """Layers of cells and a linear readout, with every float field of a cell as a parameter.
@@ -291,11 +297,7 @@ class CellStack(nn.Module):
         for k, graph in enumerate(graphs):
             units = None if self.units is None else self.units[k]
             grids = None if units is None else units.grids(graph)
-            top = 2 ** (self.bits.index - 1)
-            indices = None
-            if units is not None:
-                steps = {name: 2.0**e for name, e in units.indices.items()}
-                indices = {name: ValueGrid(d, -top * d, (top - 1) * d) for name, d in steps.items()}
+            indices = None if units is None else units.index_grids(self.bits.index)
             starts = self._starts(graph, grids, len(x)) if state is None else state[k]
             above = self.cells[k + 1 :]
             last = last_only and not any(cell.has_memory for cell in above)
