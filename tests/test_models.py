@@ -130,6 +130,7 @@ def test_fits_the_icebreaker(stem):
 GATED_ACCURACY = {
     "gestures_gru": (1000, 0.99),
     "mnist_rows_gru": (10000, 0.985),
+    "pmnist_linear": (10000, 0.965),
     "smnist_gru": (10000, 0.97),
     "speech_gru": (300, 0.97),
     "speech_two_layers": (300, 0.97),
@@ -166,6 +167,7 @@ def test_accuracy_of_gated_classifiers(stem):
         "mnist_rows_gru",
         "speech_gru",
         "speech_two_layers",
+        pytest.param("pmnist_linear", marks=pytest.mark.slow),
         pytest.param("smnist_gru", marks=pytest.mark.slow),
     ],
 )
