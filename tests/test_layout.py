@@ -96,6 +96,7 @@ ELSEWHERE = (
     ("qornn_hw/files/callable_network.py", "test_api_network.py"),
     ("qornn_hw/training/graph_backward.py", "test_training_graph_recurrence.py"),
     ("qornn_hw/training/graph_forward.py", "test_training_graph_recurrence.py"),
+    ("qornn_hw/training/graph_functions.py", "test_training_graph_recurrence.py"),
     ("qornn_hw/training/graph_layout.py", "test_training_graph_recurrence.py"),
     ("qornn_hw/training/finetune_data.py", "test_training_finetune.py"),
     ("qornn_hw/training/task_options.py", "test_training_task_configs.py"),

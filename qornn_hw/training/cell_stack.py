@@ -23,6 +23,7 @@ from qornn_hw.quantization.grids import weight_limit
 from qornn_hw.quantization.stack import RealStack, StackGrids
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.graph_forward import ValueGrid
+from qornn_hw.training.graph_functions import FUNCTIONS
 from qornn_hw.training.graph_recurrence import recur_graph
 from qornn_hw.training.krylov import last_linear_state
 from qornn_hw.training.recurrence import Workspace
@@ -55,8 +56,8 @@ class _Units:
         functions = {v.name: v.function for v in graph.values if isinstance(v, Function)}
         for name, (exponent, bits, signed) in self.values.items():
             form, step = IntFormat(bits, signed=signed), 2.0**exponent
-            low = max(form.min, -form.max) if functions.get(name) == "tanh" else form.min
-            low += functions.get(name) == "sigmoid"
+            function = functions.get(name)
+            low = form.min if function is None else FUNCTIONS[function].lowest(form)
             found[name] = ValueGrid(step, low * step, form.max * step)
         return found
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qornn_hw.cells.graph import CellState, Function, Input, Linear, Product, Sum, Value
 from qornn_hw.training.graph_forward import ForwardPass, StepOperation, ValueGrid
+from qornn_hw.training.graph_functions import FUNCTIONS
 from qornn_hw.training.graph_layout import functions_alone, is_one
 
 __all__ = ["BackwardPass"]
@@ -155,8 +156,9 @@ class BackwardPass:
             return
         gradient = self.grads[value.name]
         grid = self.plan.grids.get(value.name)
-        # The gradient of sigmoid and tanh is that at the rounded result.
-        if grid is not None and getattr(value, "function", "") not in ("sigmoid", "tanh"):
+        # The gradient of a table is that at the rounded result.
+        by_table = isinstance(value, Function) and FUNCTIONS[value.function].by_table
+        if grid is not None and not by_table:
             self._mask(gradient, self.forward.storage[value.name], grid)
         match value:
             case Sum():
@@ -243,20 +245,7 @@ class BackwardPass:
         target, held = self._target(value.value)
         place = self.forward.same(value.size) if held else target
         y = self.forward.storage[value.name]
-        aten = torch.ops.aten
-        match value.function:
-            case "sigmoid":
-                op = aten.sigmoid_backward.grad_input
-                self.ops.append(lambda t: op(gradient[t], y[t], grad_input=place[t]))
-            case "tanh":
-                op = aten.tanh_backward.grad_input
-                self.ops.append(lambda t: op(gradient[t], y[t], grad_input=place[t]))
-            case "relu":
-                op = aten.threshold_backward.grad_input
-                self.ops.append(lambda t: op(gradient[t], y[t], 0.0, grad_input=place[t]))
-            case _:
-                low = -1.0 if value.function == "hard_tanh" else 0.0
-                op = aten.hardtanh_backward.grad_input
-                self.ops.append(lambda t: op(gradient[t], y[t], low, 1.0, grad_input=place[t]))
+        function = FUNCTIONS[value.function]
+        self.ops.append(lambda t: function.differentiate(gradient[t], y[t], place[t]))
         if held:
             self.ops.append(lambda t: target[t].add_(place[t]))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from qornn_hw.cells.graph import CellGraph, CellState, Function, Input, Linear, Product, Sum, Value
+from qornn_hw.training.graph_functions import FUNCTIONS
 from qornn_hw.training.graph_layout import Layout, functions_alone, is_one
 from qornn_hw.training.recurrence import Workspace
 
@@ -294,10 +295,5 @@ class ForwardPass:
             self._emit_copy(source, out)
         if (grid := self.plan.indices.get(value.name)) is not None:
             self._round(out, grid)
-        name = value.function
-        if name in ("sigmoid", "tanh", "relu"):
-            apply = {"sigmoid": torch.sigmoid_, "tanh": torch.tanh_, "relu": torch.relu_}[name]
-            self.ops.append(lambda t: apply(out[t]))
-        else:
-            low = -1.0 if name == "hard_tanh" else 0.0
-            self.ops.append(lambda t: out[t].clamp_(low, 1.0))
+        function = FUNCTIONS[value.function]
+        self.ops.append(lambda t: function.apply(out[t]))
