@@ -41,31 +41,12 @@ def torch_cases() -> Iterator[tuple[str, float]]:
 
 def onnx_cases() -> Iterator[tuple[str, float]]:
     """Yield the name and the difference of each ONNX file."""
-    import onnx
-    import onnxruntime
     import test_importers_onnx_import as cases
 
-    from qornn_hw.importers.onnx_import import read_onnx
-    from qornn_hw.ir.kinds import OutputMode
-
-    for name, make in cases.MODELS.items():
-        model = make()
+    for name in cases.MODELS:
         with tempfile.TemporaryDirectory() as folder:
-            path = model.save(Path(folder) / "model.onnx")
-            found = read_onnx(path)
-            x = cases.inputs_for(model)
-            swapped = name == "steps first"
-            if name == "batch first":
-                # onnxruntime has no layout 1.
-                wanted = onnx.reference.ReferenceEvaluator(str(path)).run(None, {"x": x})[0]
-            else:
-                session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-                wanted = session.run(None, {"x": x.swapaxes(0, 1) if swapped else x})[0]
-        logits = found.stack.run(x)
-        logits = logits[:, -1] if found.mode is OutputMode.LAST_STEP else logits
-        if "softmax" in name:
-            logits = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-        yield name, largest(logits.swapaxes(0, 1) if swapped else logits, wanted)
+            _, logits, wanted = cases.compared(name, Path(folder))
+        yield name, largest(logits, wanted)
 
 
 def keras_cases() -> Iterator[tuple[str, float]]:

@@ -1,7 +1,7 @@
 """A linear recurrence: ``h' = W x + U h + b``.
 
-What makes a network of it is a relu behind it, in front of the readout or of a dense layer. Its last state is
-one product with the inputs of all steps, so a training needs no loop over the steps.
+A relu follows it, in front of the readout or in a dense layer; without one the network would compute a single
+matrix. The last state is one product with the inputs of all steps, so a training needs no loop over them.
 """
 
 from dataclasses import dataclass

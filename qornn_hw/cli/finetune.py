@@ -8,15 +8,12 @@ import typer
 
 from qornn_hw.cli.options import JsonOption, ModelArgument
 from qornn_hw.cli.train import needs_torch
-from qornn_hw.importers.any_stack import READERS
 from qornn_hw.reports.metrics_table import metrics_table
 from qornn_hw.terminal.text import say
 from qornn_hw.terminal.verbosity import Verbosity, verbosity
 
 __all__ = ["add_to", "finetune"]
 
-# Files of other programs, whose layers are trained as a stack.
-IMPORTED = (*READERS, ".safetensors")
 # A sentence on the training, by the kind of its result.
 _KEPT = {
     "rounded": "training found nothing better on the validation sequences: the rounded network is kept",
@@ -105,11 +102,7 @@ def finetune(
         "finetune_epochs": finetune_epochs,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    if model.suffix.lower() in IMPORTED:
-        options["learning_rate"] = learning_rate
-    else:
-        for weights in ("recurrent", "input", "output"):
-            options[f"learning_rate_{weights}"] = learning_rate
+    options |= _rates(model, learning_rate)
     quiet = as_json or verbosity() is Verbosity.QUIET
     made = run_finetune(
         model, data, bits=bits, output_bits=output_bits, quiet=quiet, batch=batch, seed=seed, **options
@@ -125,3 +118,12 @@ def finetune(
     if made.provenance["kept"] in _KEPT:
         say(_KEPT[made.provenance["kept"]])
     say(f"wrote {out}")
+
+
+def _rates(model: Path, rate: float) -> dict[str, float]:
+    """Return the learning rate by its options: the layers of another program's file are trained as a stack."""
+    from qornn_hw.importers.any_stack import READERS
+
+    if model.suffix.lower() in (*READERS, ".safetensors"):
+        return {"learning_rate": rate}
+    return {f"learning_rate_{weights}": rate for weights in ("recurrent", "input", "output")}

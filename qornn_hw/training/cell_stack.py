@@ -99,7 +99,7 @@ class CellStack(nn.Module):
             nn.ParameterDict({v.name: nn.Parameter(torch.zeros(v.size, 1)) for v in _products(cell.graph)})
             for cell in stack.cells
         ]
-        # Where torch looks for parameters.
+        # A list of torch's own, in which torch finds the parameters.
         self.registered = nn.ModuleList([*self.layers, *self.steps])
         self.output_weight = nn.Parameter(torch.tensor(stack.output_weight, dtype=torch.float32))
         self.output_bias = nn.Parameter(torch.tensor(stack.output_bias, dtype=torch.float32))
@@ -107,7 +107,7 @@ class CellStack(nn.Module):
         linear = [k for k, cell in enumerate(stack.cells) if cell.linear and orthogonal]
         self.orthogonal = nn.ModuleDict({str(k): Bjorck(stack.cells[k].units) for k in linear})
         self.units: tuple[_Units, ...] | None = None
-        # What a stage does to its inputs, by name, and the name of the present one.
+        # Changes of the inputs, by name, and the name of the one that the present stage makes.
         self.views: dict[str, Callable[[Tensor], Tensor]] = {}
         self.view = ""
         self._workspaces = [Workspace() for _ in stack.cells]
@@ -187,6 +187,11 @@ class CellStack(nn.Module):
             found.append(CellGrids(values, units.indices, steps))
         return StackGrids(tuple(found), float(np.exp(_array(self.output_step))))
 
+    def _weight_bits(self, layer: int, product: Linear) -> int:
+        """Return the bits of a matrix: of symbols where it reads the index of a one-hot network."""
+        reads_symbols = self.one_hot and layer == 0 and isinstance(product.value, Input)
+        return self.bits.symbols if reads_symbols else self.bits.weights
+
     def _exact_steps(self, layer: int) -> dict[str, NDArray[np.float64]]:
         """Return the steps with which a weight of a single column is its largest integer."""
         graph = trace(self.cells[layer], dict(self.layers[layer].items()))
@@ -195,9 +200,7 @@ class CellStack(nn.Module):
             if _is_exact(product):
                 weight: Any = product.weight
                 sizes = np.maximum(np.abs(_array(weight)[:, 0]), _STEP_MIN)
-                one_hot = self.one_hot and layer == 0 and isinstance(product.value, Input)
-                bits = self.bits.symbols if one_hot else self.bits.weights
-                found[product.name] = sizes / weight_limit(bits)
+                found[product.name] = sizes / weight_limit(self._weight_bits(layer, product))
         return found
 
     def stack(self) -> RealStack:
@@ -253,10 +256,9 @@ class CellStack(nn.Module):
                 for product in _products(graph):
                     if product.name == stable or _is_exact(product):
                         continue
-                    one_hot = self.one_hot and k == 0 and isinstance(product.value, Input)
-                    bits = self.bits.symbols if one_hot else self.bits.weights
                     step: Any = self.steps[k][product.name].exp()
                     weight: Any = product.weight
+                    bits = self._weight_bits(k, product)
                     product.weight = rounded_weights(weight, step, bits)  # type: ignore[assignment]  # a tensor in a traced graph
             found.append(graph)
         return found

@@ -12,7 +12,7 @@ from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import Rounding
 from qornn_hw.tasks import Task
 
-__all__ = ["CommonConfig", "Method", "RunConfig", "check_answer", "choices_of"]
+__all__ = ["RANGES", "CommonConfig", "Method", "RunConfig", "check_answer", "choices_of"]
 
 
 class Method(StrEnum):
@@ -32,7 +32,7 @@ class Method(StrEnum):
     PTQ = "ptq"
 
 
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "hidden": (1, 65_536),
     "bits": (1, 8),
     "output_bits": (1, 8),
@@ -43,7 +43,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "iterations": (1, 10_000_000),
     "finetune_iterations": (0, 10_000_000),
     "float_epochs": (0, 10_000),
-    "epochs": (0, 10_000),
+    "epochs": (1, 10_000),
     "halved_epochs": (0, 10_000),
     "weights_epochs": (0, 10_000),
     "finetune_epochs": (0, 10_000),
@@ -107,6 +107,8 @@ class CommonConfig:
     """
 
     command: ClassVar[str]
+    # The smallest and the largest value of a field; a subclass may have others.
+    ranges: ClassVar[dict[str, tuple[float, float]]] = RANGES
 
     hidden: int = 64
     bits: int = 4
@@ -126,8 +128,8 @@ class CommonConfig:
                 continue
             if f.type in (int, int | None) and type(value) is not int:
                 raise FormatError(f"{f.name} must be an integer, not {value!r:.80}")
-            if f.name in _RANGES:
-                low, high = _RANGES[f.name]
+            if f.name in self.ranges:
+                low, high = self.ranges[f.name]
                 if not low <= value <= high:
                     raise FormatError(f"{f.name} must be {low} to {high}, not {value!r}")
             elif f.name in _CHOICES:
@@ -217,8 +219,6 @@ class RunConfig(CommonConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if getattr(self, "epochs", None) == 0:
-            raise FormatError("epochs must be 1 to 10000, not 0")
         if self.per_row and self.activation in BOUNDED:
             raise FormatError(
                 f"per_row must be off for {self.activation}, whose states have a scale of their own"

@@ -15,25 +15,31 @@ import numpy as np
 import torch
 
 from qornn_hw.cells.activations.registry import BOUNDED
-from qornn_hw.cells.elman_model import IntegerModel
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.data.real_inputs import quantize_inputs
 from qornn_hw.errors import DataError, FormatError
 from qornn_hw.evaluation.evaluate import Answer, AnyCheckpoint, evaluate_on
-from qornn_hw.files.checkpoint import Checkpoint, load_any, load_checkpoint
+from qornn_hw.files.checkpoint import Checkpoint, load_any
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.importers.any_stack import imported_stack
-from qornn_hw.importers.imported import Imported
 from qornn_hw.importers.torch_import import export_torch_rnn
 from qornn_hw.importers.torch_tracing import export_torch_module
 from qornn_hw.quantization.float_model import RealNetwork, run_real
 from qornn_hw.quantization.quality import Quality, quality_of, real_reference, reference_of
-from qornn_hw.tasks import ArraysTask, Examples, Task
+from qornn_hw.tasks import ArraysTask, Examples
 from qornn_hw.tasks.array_files import checked
 from qornn_hw.tasks.input_grids import input_grid_of
 from qornn_hw.terminal.text import say
 from qornn_hw.training.command_line import option_words
-from qornn_hw.training.finetune_data import arrays_of, is_worse, measured, typical_inputs, worse_warning
+from qornn_hw.training.finetune_data import (
+    arrays_of,
+    integer_answers,
+    is_worse,
+    measured,
+    typical_inputs,
+    validated,
+    worse_warning,
+)
 from qornn_hw.training.finetune_stack import FinetuneStackConfig, finetune_stack
 from qornn_hw.training.initialization import make_cell
 from qornn_hw.training.loop import one_thread
@@ -116,11 +122,13 @@ def finetune(
         TrainingError: the loss is not finite.
     """
     arrays = arrays_of(data)
-    if (found_stack := _imported(model, arrays)) is not None:
-        wanted = {"bits": bits, "output_bits": output_bits, **options}
-        wanted |= {} if state_bits is None else {"state_bits": state_bits}
-        wanted |= {} if input_bits is None else {"input_bits": input_bits}
-        return finetune_stack(found_stack, arrays, wanted, quiet)
+    model = _loaded(model)
+    stack = None if isinstance(model, Checkpoint) else imported_stack(model, typical_inputs(arrays))
+    if stack is not None:
+        given = {"state_bits": state_bits, "input_bits": input_bits}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        wanted = {"bits": bits, "output_bits": output_bits, **chosen, **options}
+        return finetune_stack(stack, arrays, wanted, quiet)
     before = _checkpoint(model, arrays, state_bits or 8, input_bits)
     net = before.network
     if input_bits is None:
@@ -137,7 +145,7 @@ def finetune(
     same = _same_formats(net, rounded.network)
     found = {"rounded": rounded} | ({"given": before} if same else {}) | {"tuned": tuned}
     # ``max`` over the reversed names prefers the last of equally good networks.
-    kept = max(reversed(found), key=lambda name: _validated(found[name].network, task))
+    kept = max(reversed(found), key=lambda name: validated(found[name].network, task))
     provenance = (
         found[kept].provenance
         | ({} if kept == "given" else {"float_weights": _KIND[kept]})
@@ -174,7 +182,7 @@ def _metrics(
     given = replace(test, inputs=inputs.astype(np.float64) if net.vector_input else inputs)
     metrics = evaluate_on(made, task) | {
         "start": measured(task, given, _start_answers(before, task), net.hidden_size),
-        "rounded": measured(task, test, _integer_answers(rounded.network), net.hidden_size),
+        "rounded": measured(task, test, integer_answers(rounded.network), net.hidden_size),
     }
     return metrics | {"quality": _report(_quality(made.network, before, given), metrics, task)}
 
@@ -200,10 +208,12 @@ def _config(before: Checkpoint, wanted: dict[str, Any]) -> FinetuneConfig:
     return FinetuneConfig(**options)
 
 
-def _imported(model: Any, arrays: dict[str, Any]) -> Imported | None:
-    """Return the float network of gated or several layers; None for one Elman layer."""
-    if isinstance(model, Checkpoint):
-        return None
+def _loaded(model: Any) -> Any:
+    """Return the checkpoint of a model file, and every other model as it is.
+
+    Raises:
+        FormatError: the file or checkpoint has no float network.
+    """
     if isinstance(model, (str, Path)) and Path(model).suffix.lower() in (".pt", ".npz"):
         model = load_any(Path(model))
     if isinstance(model, NetworkCheckpoint):
@@ -211,17 +221,13 @@ def _imported(model: Any, arrays: dict[str, Any]) -> Imported | None:
             "model must hold the float network to train on from, but this file of version 2 holds integers "
             "only; give the module or file that it was quantized from"
         )
-    if isinstance(model, Checkpoint):
-        return None
-    return imported_stack(model, typical_inputs(arrays))
+    return model
 
 
 def _checkpoint(model: Any, arrays: dict[str, Any], state_bits: int, input_bits: int | None) -> Checkpoint:
     """Return the initial network; the input grid of a module's network is chosen by its states' width."""
     if isinstance(model, Checkpoint):
         return model
-    if isinstance(model, (str, Path)):
-        return load_checkpoint(Path(model))
     inputs, task = typical_inputs(arrays), ArraysTask(None, 16, arrays=arrays)
     parts = model if isinstance(model, (tuple, list)) else (model,)
     options: dict[str, Any] = {"weight_bits": 8, "state_bits": state_bits, "input_bits": input_bits}
@@ -255,25 +261,12 @@ def _same_formats(one: IntegerNetwork, other: IntegerNetwork) -> bool:
     ) and np.array_equal(one.scales.input_steps(one.input_size), other.scales.input_steps(one.input_size))
 
 
-def _validated(network: IntegerNetwork, task: Task) -> float:
-    """Return the score of the integers on the validation sequences; larger is better."""
-    examples = task.validation()
-    assert examples is not None  # the arrays task always has some
-    metric = measured(task, examples, _integer_answers(network), network.hidden_size)[task.metric]
-    return metric if task.larger_is_better else -metric
-
-
-def _integer_answers(network: IntegerNetwork) -> Answer:
-    model = IntegerModel(network)
-    return lambda x: model.answers(x) * network.scales.output
-
-
 def _start_answers(before: Checkpoint, task: ArraysTask) -> Answer:
     """Return the given network's answers to user inputs: of its float network, or else its integers."""
     network = replace(before.network, output_mode=task.output_mode)
     real = RealNetwork.trained(before)
     if real is None:
-        answers = _integer_answers(network)
+        answers = integer_answers(network)
         return lambda x: answers(quantize_inputs(network, x).integers)
     float_network = replace(real, output_mode=task.output_mode)
     return lambda x: run_real(float_network, x)[1]

@@ -8,13 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qornn_hw.cells.any_network import AnyNetwork, interpreter_of, operations_of, output_scale
 from qornn_hw.errors import DataError
 from qornn_hw.evaluation.evaluate import Answer, measure
 from qornn_hw.ir.kinds import InputKind
 from qornn_hw.tasks import ArraysTask, Examples, Task
 from qornn_hw.tasks.array_files import read_arrays
 
-__all__ = ["arrays_of", "is_worse", "measured", "typical_inputs", "worse_warning"]
+__all__ = [
+    "arrays_of",
+    "integer_answers",
+    "is_worse",
+    "measured",
+    "typical_inputs",
+    "units_of",
+    "validated",
+    "worse_warning",
+]
 
 # For data (inputs, targets): one of this number of sequences is for the test, and one for the validation.
 _TENTH = 10
@@ -80,6 +90,25 @@ def measured(task: Task, examples: Examples, answer: Answer, units: int) -> dict
     """Return the metrics of one network, with one thread."""
     with threadpool_limits(1, user_api="blas"):
         return measure(task, examples, answer, units)
+
+
+def integer_answers(network: AnyNetwork) -> Answer:
+    """Return a function from integer inputs to the logits of the integers, in real units."""
+    interpreter, scale = interpreter_of(network), output_scale(network)
+    return lambda x: interpreter.answers(x) * scale
+
+
+def validated(network: AnyNetwork, task: Task) -> float:
+    """Return the score of the integers on the validation sequences; larger is better."""
+    examples = task.validation()
+    assert examples is not None  # the arrays task always has some
+    metric = measured(task, examples, integer_answers(network), units_of(network))[task.metric]
+    return metric if task.larger_is_better else -metric
+
+
+def units_of(network: AnyNetwork) -> int:
+    """Return the units of all states."""
+    return sum(state.size for state in operations_of(network).states.values())
 
 
 def is_worse(metrics: Mapping[str, Any], task: Task) -> bool:

@@ -8,15 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from qornn_hw.cells.any_network import interpreter_of, output_scale
 from qornn_hw.errors import DataError, FormatError
-from qornn_hw.evaluation.evaluate import Answer, evaluate_on
+from qornn_hw.evaluation.evaluate import evaluate_on
 from qornn_hw.files.network_checkpoint import NetworkCheckpoint
 from qornn_hw.importers.affine import AffineMap
 from qornn_hw.importers.folding import with_front
 from qornn_hw.importers.imported import Imported
 from qornn_hw.ir.kinds import InputKind, OutputMode
-from qornn_hw.ir.network import Network
 from qornn_hw.ir.serial import network_digest
 from qornn_hw.quantization.stack import RealStack
 from qornn_hw.quantization.stack_quality import stack_quality
@@ -24,7 +22,14 @@ from qornn_hw.tasks import ArraysTask, Task
 from qornn_hw.tasks.array_files import checked
 from qornn_hw.terminal.text import say
 from qornn_hw.training.cell_stack import CellStack
-from qornn_hw.training.finetune_data import is_worse, measured, worse_warning
+from qornn_hw.training.finetune_data import (
+    integer_answers,
+    is_worse,
+    measured,
+    units_of,
+    validated,
+    worse_warning,
+)
 from qornn_hw.training.stack_configs import ArraysStackConfig
 from qornn_hw.training.stack_stages import bits_of, check_options, run_stack_stages, trained_network
 from qornn_hw.training.trainer import Trainer
@@ -81,7 +86,7 @@ def finetune_stack(
     candidates = {"rounded": trained_network(config, task, module, trainer)}
     candidates["tuned"] = run_stack_stages(config, task, module, trainer)
     # ``max`` over the reversed names prefers the trained one of equally good networks.
-    kept = max(reversed(candidates), key=lambda name: _validated(candidates[name].network, task))
+    kept = max(reversed(candidates), key=lambda name: validated(candidates[name].network, task))
     if network_digest(candidates["tuned"].network) == network_digest(candidates["rounded"].network):
         kept = "rounded"
     # The call, because the command has not all of its options.
@@ -95,7 +100,7 @@ def finetune_stack(
 
 
 def _config(stack: RealStack, wanted: Mapping[str, Any]) -> FinetuneStackConfig:
-    # What the network, the data or the way of training decide.
+    # The network, the data or the way of training decide these.
     known = {f.name for f in fields(FinetuneStackConfig)} - {
         "task_file", "cell", "hidden", "layers", "dense", "memory", "one_output", "checkpoint_minutes",
         "recurrent_rate",
@@ -136,20 +141,6 @@ def _in_training_units(stack: RealStack, task: Task) -> RealStack:
     )
 
 
-def _integer_answers(network: Network) -> Answer:
-    interpreter, scale = interpreter_of(network), output_scale(network)
-    return lambda x: interpreter.answers(x) * scale
-
-
-def _validated(network: Network, task: Task) -> float:
-    """Return the score of the integers on the validation sequences; larger is better."""
-    examples = task.validation()
-    assert examples is not None  # the arrays task always has some
-    units = sum(state.size for state in network.states.values())
-    metric = measured(task, examples, _integer_answers(network), units)[task.metric]
-    return metric if task.larger_is_better else -metric
-
-
 def _metrics(
     made: NetworkCheckpoint,
     rounded: NetworkCheckpoint,
@@ -162,7 +153,7 @@ def _metrics(
     # The user's own numbers: the float network gets unrounded inputs, and clipped entries are counted.
     inputs = checked(arrays, "")["test"].inputs
     given = replace(test, inputs=inputs if stack.one_hot else inputs.astype(np.float64))
-    units = sum(state.size for state in made.network.states.values())
+    units = units_of(made.network)
 
     def real(x: Any) -> Any:
         answers = stack.run(x)
@@ -170,7 +161,7 @@ def _metrics(
 
     metrics = evaluate_on(made, task) | {
         "start": measured(task, given, real, units),
-        "rounded": measured(task, test, _integer_answers(rounded.network), units),
+        "rounded": measured(task, test, integer_answers(rounded.network), units),
     }
     lengths = given.lengths if given.lengths is not None else [given.inputs.shape[1]] * len(given.inputs)
     sequences = [one[:steps] for one, steps in zip(given.inputs, lengths, strict=True)]

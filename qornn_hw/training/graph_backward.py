@@ -39,8 +39,10 @@ class BackwardPass:
         for name in self.carries:
             if name not in self.grads:
                 # No value reads the state.
-                zeros = self.carries[name]
-                self.ops.append(lambda t, zeros=zeros: zeros[t].zero_())  # type: ignore[misc]
+                self._emit_zeros(self.carries[name])
+
+    def _emit_zeros(self, target: list[Tensor]) -> None:
+        self.ops.append(lambda t: target[t].zero_())
 
     def run(self, outer: Tensor, ends: Sequence[Tensor | None], last_only: bool) -> None:
         """Propagate through all steps."""

@@ -14,7 +14,7 @@ from qornn_hw.training.recurrence import Workspace
 
 __all__ = ["ForwardPass", "Plan", "StepOperation", "ValueGrid"]
 
-# What computes a part of a step, given its number.
+# A part of a step, computed when it is called with the step's number.
 StepOperation: TypeAlias = Callable[[int], object]
 
 
@@ -87,7 +87,7 @@ class ForwardPass:
         self.like = starts[0]
         self.slabs: dict[str, Tensor] = {}
         self.storage: dict[str, list[Tensor]] = {}
-        # What each matrix reads, by the operand's name.
+        # The values that matrices read, by the operand's name.
         self.operands: dict[str, list[Tensor]] = {}
         self.ops: list[StepOperation] = []
         for state, start in zip(self.graph.states, starts, strict=True):

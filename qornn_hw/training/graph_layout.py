@@ -99,11 +99,8 @@ def _partner(graph: CellGraph, product: Linear) -> Linear | None:
 
 def _both_once(value: Sum, one: Linear, other: Linear) -> bool:
     """Return whether a sum adds two products once each, with the coefficient 1."""
-    return all(
-        [c for c, v in value.terms if v is product] == [1.0]
-        and all(is_one(c) for c, v in value.terms if v is product)
-        for product in (one, other)
-    )
+    coefficients = ([c for c, v in value.terms if v is product] for product in (one, other))
+    return all(len(found) == 1 and is_one(found[0]) for found in coefficients)
 
 
 def layout_of(graph: CellGraph) -> Layout:
@@ -115,7 +112,6 @@ def layout_of(graph: CellGraph) -> Layout:
             other = _partner(graph, product)
             if other is not None and other.name not in {p.name for p in pairs.values()}:
                 pairs[product.name] = other
-    by_other = {other.name: name for name, other in pairs.items()}
     order = [p for p in products if isinstance(p.value, Input) and p.name not in pairs]
     operands: dict[str, list[Linear]] = {}
     for product in products:
@@ -139,7 +135,7 @@ def layout_of(graph: CellGraph) -> Layout:
     }
     found = Layout(columns, width, None, None, blocks, set(pairs))
     _fold(graph, found)
-    _join_inputs(graph, products, by_other, found)
+    _join_inputs(graph, products, found)
     return found
 
 
@@ -153,15 +149,14 @@ def _fold(graph: CellGraph, layout: Layout) -> None:
             layout.folded.add(value.name)
 
 
-def _join_inputs(graph: CellGraph, products: list[Linear], pairs: dict[str, str], layout: Layout) -> None:
+def _join_inputs(graph: CellGraph, products: list[Linear], layout: Layout) -> None:
     """Set the input's weight and the bias of all columns."""
     weights: dict[int, Tensor] = {}
     biases: dict[int, Tensor] = {}
-    by_name = {product.name: product for product in products}
     for product in products:
         start = layout.columns[product.name].start
         if isinstance(product.value, Input):
-            weights[start] = torch.as_tensor(by_name[product.name].weight)
+            weights[start] = torch.as_tensor(product.weight)
     for value in graph.values:
         if isinstance(value, Sum) and value.name in layout.folded:
             ((_, product),) = ((c, v) for c, v in layout.terms(value) if isinstance(v, Linear))

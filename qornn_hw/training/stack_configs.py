@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qornn_hw.errors import FormatError
 from qornn_hw.tasks import ArraysTask, Task
-from qornn_hw.training.config import CommonConfig
+from qornn_hw.training.config import RANGES, CommonConfig
 from qornn_hw.training.task_options import (
     Arrays,
     Characters,
@@ -55,6 +55,9 @@ class StackConfig(CommonConfig):
             that was trained with real numbers only.
     """
 
+    # Without a stage of integers the float network is rounded; a layer's multiplier has 4 to 15 bits.
+    ranges = RANGES | {"epochs": (0, 10_000), "multiplier_bits": (4, 15)}
+
     cell: str = "gru"
     layers: int = 1
     dense: int = 0
@@ -75,10 +78,13 @@ class StackConfig(CommonConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 4 <= self.multiplier_bits <= 15:
-            raise FormatError(f"multiplier_bits must be 4 to 15, not {self.multiplier_bits}")
         if self.float_epochs == 0 == self.epochs and not self.weights_epochs:
             raise FormatError("epochs must be at least 1 where no other stage has any, not 0")
+
+    @property
+    def real_factor(self) -> float:
+        """The factor of the learning rate in the stage of real numbers."""
+        return 1.0
 
     def stages(self, task: Task) -> tuple[int, int, int, int]:
         """Return the iterations with halved images, real numbers, rounded weights, and integers."""
@@ -97,7 +103,18 @@ class MnistStackConfig(MnistRows, StackConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequentialMnistStackConfig(MnistPixels, StackConfig):
+class _LongStackConfig(StackConfig):
+    """Training on hundreds of steps: a gate of 8 bits cannot keep a state for so long."""
+
+    batch: int = 100
+    state_bits: int = 12
+    gate_bits: int = 12
+    index_bits: int = 10
+    value_bits: int = 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialMnistStackConfig(MnistPixels, _LongStackConfig):
     """Training of sequential MNIST: 784 steps of one pixel.
 
     Attributes:
@@ -106,11 +123,6 @@ class SequentialMnistStackConfig(MnistPixels, StackConfig):
         real_rate: factor of the learning rate in the stage of real numbers, where halved images come before.
     """
 
-    batch: int = 100
-    state_bits: int = 12
-    gate_bits: int = 12
-    index_bits: int = 10
-    value_bits: int = 14
     halved_epochs: int = 8
     float_epochs: int | None = 16
     epochs: int | None = 4
@@ -122,6 +134,11 @@ class SequentialMnistStackConfig(MnistPixels, StackConfig):
         if self.halved_epochs and not self.float_epochs:
             raise FormatError("float_epochs must be at least 1 after halved_epochs, not 0")
 
+    @property
+    def real_factor(self) -> float:
+        """The factor of the learning rate in the stage of real numbers."""
+        return self.real_rate if self.halved_epochs else 1.0
+
     def stages(self, task: Task) -> tuple[int, int, int, int]:
         """Return the iterations with halved images, real numbers, rounded weights, and integers."""
         batches = task.batches_per_epoch(self.batch) or 1
@@ -129,14 +146,8 @@ class SequentialMnistStackConfig(MnistPixels, StackConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PermutedMnistStackConfig(MnistPermuted, StackConfig):
+class PermutedMnistStackConfig(MnistPermuted, _LongStackConfig):
     """Training of permuted MNIST: 784 steps of one pixel in a fixed random order."""
-
-    batch: int = 100
-    state_bits: int = 12
-    gate_bits: int = 12
-    index_bits: int = 10
-    value_bits: int = 14
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ from torch.nn import Parameter
 from torch.optim import AdamW
 
 from qornn_hw.arguments import choice_of
-from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.registry import CELLS
 from qornn_hw.errors import FormatError, TrainingError
@@ -62,7 +61,7 @@ def check_options(config: StackConfig, task: Task) -> None:
     """Raise a FormatError for an option that would have no effect on the training of this task or cell."""
     check_answer(config, task)
     kind = CELLS[config.cell]
-    if config.memory and kind.start_fields.__func__ is Cell.start_fields.__func__:  # type: ignore[attr-defined]  # of a class method
+    if config.memory and not kind.start_fields(np.ones(1)):
         raise FormatError(f"memory must be 0 for cell {config.cell}, which has no gates, not {config.memory}")
     targets = task.training_batch(task.first_full_batch, 1, 0).targets
     if config.label_smoothing and (targets.dtype.kind == "f" or task.outputs == 1):
@@ -103,7 +102,7 @@ def run_stack_stages(
                 module.slow(STEPS_RATIO)
                 module.view = ""
 
-        rate = getattr(config, "real_rate", 1.0) if coarse else 1.0
+        rate = config.real_factor
         trainer.run(_stage("real numbers", real, config, task, module, list(module.weights()), rate), whole)
     parameters = [*module.weights(), *module.logarithms()]
     for title, iterations, values in (("rounded weights", weights, False), ("integers", rounded, True)):

@@ -49,7 +49,7 @@ class LutEngine(ChainEngine):
     # -- planning and cost ----------------------------------------------------------------------------
 
     def fill_limit(self, family: Family) -> float:
-        """Return the share of the logic cells that an estimate may take. What builds were placed with."""
+        """Return the share of the logic cells that an estimate may take; builds were placed with it."""
         return FILL_LIMIT
 
     def plans(self, request: Request) -> Iterator[Schedule]:
