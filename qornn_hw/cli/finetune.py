@@ -121,7 +121,7 @@ def finetune(
 
 
 def _rates(model: Path, rate: float) -> dict[str, float]:
-    """Return the learning rate by its options: the layers of another program's file are trained as a stack."""
+    """Return the learning rate by its options; layers of other programs' files are trained as a stack."""
     from qornn_hw.importers.any_stack import READERS
 
     if model.suffix.lower() in (*READERS, ".safetensors"):
