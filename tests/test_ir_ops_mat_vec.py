@@ -6,7 +6,7 @@ import pytest
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.interval import Interval
 from qornn_hw.ir.ops import MatVec, Term
-from qornn_hw.ir.ops.mat_vec import exact_float
+from qornn_hw.ir.ops.term import exact_float
 
 
 def random_weights(rng, rows, columns, bits):

@@ -40,7 +40,8 @@ class Cell(ABC):
     Attributes:
         gates: rows of the weights for each unit.
         input_biases: the fields that are added to ``weight_ih @ x``.
-        linear: whether the new state is ``weight_ih @ x + weight_hh @ h + bias``.
+        linear: whether the new state is ``weight_ih @ x + M h + bias`` with some matrix M.
+        recurrent_fields: of a linear cell: the fields that act in every step.
         has_memory: whether a step depends on earlier inputs.
 
     Raises:
@@ -50,6 +51,7 @@ class Cell(ABC):
     gates: ClassVar[int] = 1
     input_biases: ClassVar[tuple[str, ...]] = ("bias_ih",)
     linear: ClassVar[bool] = False
+    recurrent_fields: ClassVar[tuple[str, ...]] = ()
     has_memory: ClassVar[bool] = True
     weight_ih: NDArray[np.float64]
 
@@ -88,7 +90,9 @@ class Cell(ABC):
         return (self.units,) if array.ndim and name != "weight_ih" else None
 
     @classmethod
-    def start(cls, inputs: int, units: int, random: np.random.Generator, memory: float = 1.0) -> Self:
+    def start(
+        cls, inputs: int, units: int, random: np.random.Generator, memory: float = 1.0, **given: Any
+    ) -> Self:
         """Return a cell to be trained: ``weight_ih`` of Glorot's uniform numbers, ``weight_hh`` orthogonal.
 
         Biases are 0, and other fields what :meth:`start_fields` says.
@@ -99,24 +103,25 @@ class Cell(ABC):
             random: the source of the numbers.
             memory: the longest time in steps for which a unit remembers at the start. Gates begin with times
                 from 1 to this one, evenly spread (Tallec & Ollivier 2018).
+            given: fields with other values than these.
 
         Raises:
             FormatError: the cell has a field without a default that :meth:`start_fields` does not set.
         """
         rows = cls.gates * units
         reach = np.sqrt(6.0 / (inputs + units))
-        given: dict[str, Any] = {}
+        made: dict[str, Any] = {}
         for entry in fields(cls):
             if entry.name == "weight_ih":
-                given[entry.name] = random.uniform(-reach, reach, (rows, inputs))
+                made[entry.name] = random.uniform(-reach, reach, (rows, inputs))
             elif entry.name == "weight_hh":
                 blocks = [np.linalg.qr(random.normal(size=(units, units)))[0] for _ in range(cls.gates)]
-                given[entry.name] = np.concatenate(blocks)
+                made[entry.name] = np.concatenate(blocks)
             elif entry.name.startswith("bias"):
-                given[entry.name] = np.zeros(rows)
+                made[entry.name] = np.zeros(rows)
         times = random.uniform(1.0, max(memory, 1.0), units)
         try:
-            return cls(**given | cls.start_fields(times))
+            return cls(**made | cls.start_fields(times) | given)
         except TypeError as error:
             raise FormatError(
                 f"{cls.__name__}.start_fields must set every field that has no default: {error}"

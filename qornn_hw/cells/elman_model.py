@@ -13,7 +13,7 @@ from qornn_hw.cells.elman import ACCUMULATOR, ACTIVATED, REQUANTIZED, STATE, low
 from qornn_hw.cells.elman_bounds import bounds_of, elman_ranges
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.ir.interpreter import Interpreter
-from qornn_hw.ir.ops.mat_vec import exact_float
+from qornn_hw.ir.ops.term import exact_float
 
 __all__ = ["IntegerModel", "Step", "Trace", "exact_float"]
 

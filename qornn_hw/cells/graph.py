@@ -24,12 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qornn_hw.errors import FormatError
+from qornn_hw.ir.sylvester import blocks
 
 __all__ = [
     "FUNCTIONS",
     "CellGraph",
     "CellState",
     "Function",
+    "Hadamard",
     "Input",
     "Linear",
     "Product",
@@ -129,15 +131,30 @@ class Linear(Value):
     Attributes:
         weight: (n, m).
         value: the operand, of m entries.
+        one_step: whether all rows have one quantization step.
     """
 
     weight: FloatArray
     value: Value
+    one_step: bool = False
 
     @property
     def operands(self) -> tuple[Value, ...]:
         """The vector behind the matrix."""
         return (self.value,)
+
+
+@dataclass(eq=False, kw_only=True)
+class Hadamard(Linear):
+    """``diag(signs) blockdiag(H, ..., H) value / sqrt(block)``, H Sylvester's matrix; ``weight`` is it in full.
+
+    Attributes:
+        signs: -1 or +1, (n,).
+        block: units of a block.
+    """
+
+    signs: FloatArray
+    block: int
 
 
 @dataclass(eq=False, kw_only=True)
@@ -253,8 +270,32 @@ class CellGraph:
         """Return a weight as the graph keeps it."""
         return np.asarray(weight, dtype=np.float64)
 
-    def linear(self, weight: ArrayLike, value: Value) -> Linear:
-        """Return ``weight @ value``.
+    def signs(self, value: Any, size: int) -> FloatArray:
+        """Return -1 where one of ``size`` numbers is negative, else +1."""
+        return np.where(self.constant(value, size) < 0, -1.0, 1.0)
+
+    def hadamard(self, signs: ArrayLike, block: int, value: Value) -> Hadamard:
+        """Return ``diag(sign(signs)) blockdiag(H, ..., H) value / sqrt(block)``.
+
+        Args:
+            signs: real numbers, one for each of the value's entries.
+            block: units of a block H, a power of two that divides the entries.
+            value: the operand, a value of the cell.
+
+        Raises:
+            FormatError: the operand is the input, whose channels have units of their own.
+        """
+        if isinstance(value, Input):
+            raise FormatError("a Hadamard product must read a value of the cell, not its input")
+        found = self.signs(signs, value.size)
+        pattern = self.matrix(blocks(value.size, block) / np.sqrt(block))
+        weight = found[:, None] * pattern
+        return Hadamard(
+            graph=self, size=value.size, weight=weight, value=value, one_step=True, signs=found, block=block
+        )
+
+    def linear(self, weight: ArrayLike, value: Value, *, one_step: bool = False) -> Linear:
+        """Return ``weight @ value``, in integers with a quantization step for each row, or with one for all.
 
         Raises:
             FormatError: the weight is no matrix of finite numbers with a column for each entry.
@@ -265,7 +306,7 @@ class CellGraph:
                 f"a weight of {value.name} must be a matrix of finite numbers with {value.size} columns, "
                 f"not of shape {tuple(w.shape)}"
             )
-        return Linear(graph=self, size=len(w), weight=w, value=value)
+        return Linear(graph=self, size=len(w), weight=w, value=value, one_step=one_step)
 
     def assign(self, state: Value, value: Value) -> None:
         """Let a state take a value at the end of the step.

@@ -33,6 +33,7 @@ class LinearUnits(Cell):
 
     input_biases = ("bias",)
     linear = True
+    recurrent_fields = ("weight_hh", "bias")
 
     def build(self, graph: CellGraph) -> Value:
         """Write the cell's step; return its state h."""

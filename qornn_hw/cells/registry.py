@@ -4,6 +4,7 @@ from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.fastgrnn import FastGrnn, FastRnn
 from qornn_hw.cells.gru import Gru
+from qornn_hw.cells.hadamard import HadamardUnits
 from qornn_hw.cells.leaky import Leaky
 from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
@@ -21,5 +22,6 @@ CELLS: dict[str, type[Cell]] = {
     "min_gru": MinGru,
     "rnn": Rnn,
     "linear": LinearUnits,
+    "hadamard": HadamardUnits,
     "dense": Dense,
 }

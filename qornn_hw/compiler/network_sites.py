@@ -57,7 +57,7 @@ def _changed_operations(network: Network) -> Iterator[tuple[str, Network]]:
         if not isinstance(op, MatVec):
             continue
         for term in op.terms:
-            other = replace(term, weights=-term.weights if term.bits == 1 else ~term.weights)
+            other = term.changed()
             terms = tuple(other if one is term else one for one in op.terms)
             yield f"{op.name}.{term.value}", _with(network, op, replace(op, terms=terms))
         yield f"{op.name}.bias", _with(network, op, replace(op, bias=~op.bias))

@@ -308,7 +308,7 @@ def _info_of_operations(checkpoint: NetworkCheckpoint) -> dict[str, Any]:
     # Operations with the same entries share one table.
     tables = {op.entries.tobytes(): op.entries for op in net.operations if isinstance(op, Table)}.values()
     memory = {
-        "weights": sum(term.weights.size * term.bits for row in rows for term in row.terms),
+        "weights": sum(term.stored_bits for row in rows for term in row.terms),
         "tables": sum(
             entries.size * bits_for_range(int(entries.min()), int(entries.max())) for entries in tables
         ),

@@ -1,6 +1,6 @@
 """Runs any network on batches of sequences, integer for integer as the hardware must (docs/numerics.md).
 
-Matrix products run in floating-point BLAS and are exact (:func:`qornn_hw.ir.ops.mat_vec.exact_float`). That
+Matrix products run in floating-point BLAS and are exact (:func:`qornn_hw.ir.ops.term.exact_float`). That
 no other integer passes 64 bits is proved from the network before anything runs.
 """
 

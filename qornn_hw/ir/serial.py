@@ -271,7 +271,9 @@ class _Reader:
             elif get_origin(hint) is tuple:
                 items = _list(parts.pop(f.name), f"{where}.{f.name}")
                 found[f.name] = tuple(
-                    self._record(get_args(hint)[0], one, f"{where}.{f.name}[{k}]", name, f".{k}")
+                    self._record(
+                        _record_class(get_args(hint)[0], one), one, f"{where}.{f.name}[{k}]", name, f".{k}"
+                    )
                     for k, one in enumerate(items)
                 )
             else:
@@ -292,6 +294,14 @@ class _Reader:
 
     def _make(self, cls: type[Any], parts: dict[str, Any]) -> Any:
         return None if self._arrays is None else cls(**parts)
+
+
+def _record_class(hint: Any, entry: Any) -> Any:
+    """Return the class of an entry: of several that a field allows, the first one that has all its keys."""
+    kinds = get_args(hint) or (hint,)
+    keys = set(entry) if isinstance(entry, dict) else set()
+    fitting = (kind for kind in kinds if keys <= {f.name for f in fields(kind)})
+    return next(fitting, kinds[0])
 
 
 def _holds_array(hint: Any) -> bool:

@@ -22,14 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.cells.cell import Cell
-from qornn_hw.cells.graph import CellState, Function, Input, Linear, Product, Sum, Value
+from qornn_hw.cells.graph import CellState, Function, Hadamard, Input, Linear, Product, Sum, Value
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.ir.network import Group, Layer, State
 from qornn_hw.ir.ops import (
     Add,
+    AnyTerm,
     Assign,
     Factor,
+    HadamardTerm,
     MatVec,
     Multiply,
     Operation,
@@ -38,8 +40,8 @@ from qornn_hw.ir.ops import (
     Table,
     Term,
 )
-from qornn_hw.ir.ops.mat_vec import TERM_SHIFT_MAX
 from qornn_hw.ir.ops.requantize import SHIFT_MAX
+from qornn_hw.ir.ops.term import TERM_SHIFT_MAX
 from qornn_hw.quantization.grids import quantize_weights
 from qornn_hw.quantization.weight_rows import QuantizedRows, quantized_rows
 
@@ -332,20 +334,28 @@ class _Lowering:
         source = self.source if isinstance(value.value, Input) else self._as_source(value.value)
         bits = self.bits.symbols if source.one_hot else self.bits.weights
         weight = value.weight * source.scale
-        if self.held is not None:
+        if isinstance(value, Hadamard):
+            integers = np.rint(value.weight * np.sqrt(value.block)).astype(np.int64)
+            step = np.full(value.size, source.scale[0] / np.sqrt(value.block))
+            self.rows[value.name] = QuantizedRows(integers, step)
+        elif self.held is not None:
             step = self.held.steps[value.name] * source.scale[0]
             integers = quantize_weights(weight, bits, 1.0 if bits == 1 else step[:, None])
             self.rows[value.name] = QuantizedRows(integers, step)
         else:
             moments = np.ones(value.value.size) if source.one_hot else self._moments(value.value, source)
-            self.rows[value.name] = quantized_rows(weight, bits, moments)
+            self.rows[value.name] = quantized_rows(weight, bits, moments, one_step=value.one_step)
         self.terms[value.name] = (source, bits)
         self.groups.setdefault(self.group_of[value.name], _Group()).rows.append(value)
 
     def _mat_vec(self, value: Linear) -> MatVec:
         source, bits = self.terms[value.name]
         shift, weights = self.shifts.get(value.name, 0), self.rows[value.name].integers
-        term = Term(source.name, weights, bits, shift, one_hot=source.one_hot)
+        term: AnyTerm
+        if isinstance(value, Hadamard):
+            term = HadamardTerm(source.name, value.signs.astype(np.int64), value.block, shift)
+        else:
+            term = Term(source.name, weights, bits, shift, one_hot=source.one_hot)
         return MatVec(self._name(value), (term,), np.zeros(value.size, dtype=np.int64))
 
     def _as_source(self, value: Value) -> Source:

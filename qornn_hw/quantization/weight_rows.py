@@ -30,13 +30,16 @@ class QuantizedRows:
     step: NDArray[np.float64]
 
 
-def quantized_rows(weight: NDArray[np.float64], bits: int, moments: NDArray[np.float64]) -> QuantizedRows:
+def quantized_rows(
+    weight: NDArray[np.float64], bits: int, moments: NDArray[np.float64], *, one_step: bool = False
+) -> QuantizedRows:
     """Return the rows of a matrix in ``bits``-bit integers.
 
     Args:
         weight: (n, m).
         bits: 1 to 32; with one bit the integers are -1 and +1.
         moments: (m,), E[x_j**2].
+        one_step: give all rows the same step, the one with the least error of all.
 
     >>> rows = quantized_rows(np.array([[0.7, -0.1], [0.0, 0.0]]), 4, np.ones(2))
     >>> rows.integers.tolist(), rows.step.round(3).tolist()
@@ -47,8 +50,10 @@ def quantized_rows(weight: NDArray[np.float64], bits: int, moments: NDArray[np.f
         signs = quantize_weights(weight, 1, 1.0)
         # The least error of a row's only magnitude; a step of 0 would have no multiplier.
         step = (np.abs(weight) * weighting).sum(axis=1) / weighting.sum()
+        step = np.full_like(step, step.mean()) if one_step else step
         return QuantizedRows(signs, np.where(step > 0, step, np.finfo(np.float32).tiny))
     widest = np.abs(weight).max(axis=1) / weight_limit(bits)
+    widest = np.full_like(widest, widest.max()) if one_step else widest
     widest = np.where(widest > 0, widest, 1.0)
     if bits > 12:
         # The grid is finer than anything that a search could gain.
@@ -59,5 +64,6 @@ def quantized_rows(weight: NDArray[np.float64], bits: int, moments: NDArray[np.f
         for d in steps.T
     ]
     best = np.argmin(errors, axis=0)
+    best = np.full_like(best, np.argmin(np.sum(errors, axis=1))) if one_step else best
     step = steps[np.arange(len(weight)), best]
     return QuantizedRows(quantize_weights(weight, bits, step[:, None]), step)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qornn_hw.cells.cell import Cell
-from qornn_hw.cells.graph import CellGraph, Function, Input, Linear, Sum
+from qornn_hw.cells.graph import CellGraph, Function, Hadamard, Input, Linear, Sum
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
@@ -25,7 +25,7 @@ from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.graph_forward import ValueGrid
 from qornn_hw.training.graph_functions import FUNCTIONS
 from qornn_hw.training.graph_recurrence import recur_graph
-from qornn_hw.training.krylov import last_linear_state
+from qornn_hw.training.krylov import last_hadamard_state, last_linear_state
 from qornn_hw.training.recurrence import Workspace
 from qornn_hw.training.traced_graph import TracedGraph, trace
 from qornn_hw.training.weight_rounding import rounded_weights, stable_weights
@@ -96,7 +96,7 @@ class CellStack(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.layers = [nn.ParameterDict(_parameters(cell)) for cell in stack.cells]
         self.steps = [
-            nn.ParameterDict({v.name: nn.Parameter(torch.zeros(v.size, 1)) for v in _products(cell.graph)})
+            nn.ParameterDict({v.name: nn.Parameter(_steps_of(v)) for v in _products(cell.graph)})
             for cell in stack.cells
         ]
         # A list of torch's own, in which torch finds the parameters.
@@ -104,7 +104,8 @@ class CellStack(nn.Module):
         self.output_weight = nn.Parameter(torch.tensor(stack.output_weight, dtype=torch.float32))
         self.output_bias = nn.Parameter(torch.tensor(stack.output_bias, dtype=torch.float32))
         self.output_step = nn.Parameter(torch.zeros(()))
-        linear = [k for k, cell in enumerate(stack.cells) if cell.linear and orthogonal]
+        linear = [k for k, cell in enumerate(stack.cells) if cell.linear and "weight_hh" in self.layers[k]]
+        linear = linear if orthogonal else []
         self.orthogonal = nn.ModuleDict({str(k): Bjorck(stack.cells[k].units) for k in linear})
         self.units: tuple[_Units, ...] | None = None
         # Changes of the inputs, by name, and the name of the one that the present stage makes.
@@ -139,9 +140,13 @@ class CellStack(nn.Module):
     def recurrent_weights(self) -> list[nn.Parameter]:
         """Return the parameters of linear layers that act in every step, which need a small learning rate.
 
-        These are the recurrent matrix and the bias: the state adds up the bias over all steps.
+        These are what makes the recurrent matrix, and the bias: the state adds it up over all steps.
         """
-        return [self.layers[int(k)][name] for k in self.orthogonal for name in ("weight_hh", "bias")]
+        return [
+            layer[name]
+            for cell, layer in zip(self.cells, self.layers, strict=True)
+            for name in cell.recurrent_fields
+        ]
 
     def logarithms(self) -> Iterator[nn.Parameter]:
         """Yield the logarithms of the steps."""
@@ -164,7 +169,7 @@ class CellStack(nn.Module):
             for lowered, steps in zip(layers, self.steps, strict=True):
                 if self.units is None:
                     for name, step in steps.items():
-                        real = torch.from_numpy(lowered.grids.steps[name][:, None])
+                        real = torch.from_numpy(lowered.grids.steps[name][: len(step), None])
                         step.copy_(real.clamp_min(_STEP_MIN).log())
                 found = {k: (e, f.bits, f.signed) for k, (e, f) in lowered.grids.values.items()}
                 units.append(_Units(found, dict(lowered.grids.indices)) if values else _Units({}, {}))
@@ -178,7 +183,11 @@ class CellStack(nn.Module):
             return None
         found = []
         for k, (units, logarithms) in enumerate(zip(self.units, self.steps, strict=True)):
-            steps = {name: np.exp(_array(logarithm)[:, 0]) for name, logarithm in logarithms.items()}
+            sizes = {v.name: v.size for v in _products(self.cells[k].graph)}
+            steps = {
+                name: np.broadcast_to(np.exp(_array(logarithm)[:, 0]), (sizes[name],))
+                for name, logarithm in logarithms.items()
+            }
             if str(k) in self.orthogonal:
                 name, _, actual = self._stable(k)
                 steps[name] = _array(actual)[:, 0]
@@ -197,7 +206,7 @@ class CellStack(nn.Module):
         graph = trace(self.cells[layer], dict(self.layers[layer].items()))
         found = {}
         for product in _products(graph):
-            if _is_exact(product):
+            if _is_exact(product) and not isinstance(product, Hadamard):
                 weight: Any = product.weight
                 sizes = np.maximum(np.abs(_array(weight)[:, 0]), _STEP_MIN)
                 found[product.name] = sizes / weight_limit(self._weight_bits(layer, product))
@@ -332,11 +341,15 @@ class CellStack(nn.Module):
         graph: TracedGraph, x: Tensor, start: Tensor, grids: dict[str, ValueGrid] | None
     ) -> Tensor:
         """Return the last state of a linear layer, with noise of the size of the roundings of all steps."""
-        by_input = {isinstance(v.value, Input): v.weight for v in _products(graph)}
+        by_input = {isinstance(v.value, Input): v for v in _products(graph)}
         (total,) = graph.assigned.values()
         assert isinstance(total, Sum)
-        recurrent, weight, bias = (torch.as_tensor(v) for v in (by_input[False], by_input[True], total.bias))
-        y = last_linear_state(recurrent, weight, bias, x, start)
+        recurrent: Any = by_input[False]
+        weight, bias = torch.as_tensor(by_input[True].weight), torch.as_tensor(total.bias)
+        if isinstance(recurrent, Hadamard):
+            y = last_hadamard_state(recurrent.signs, recurrent.block, weight, bias, x, start)
+        else:
+            y = last_linear_state(recurrent.weight, weight, bias, x, start)
         if not grids:
             return y
         step = grids[graph.output].step
@@ -353,6 +366,11 @@ class CellStack(nn.Module):
                 start = ((start / grid.step).round() * grid.step).clamp(grid.low, grid.high)
             found.append(start.expand(batch, -1))
         return found
+
+
+def _steps_of(product: Linear) -> Tensor:
+    """Return the logarithms of the steps of a matrix: one a row, or one."""
+    return torch.zeros(1 if product.one_step else product.size, 1)
 
 
 def _parameters(cell: Cell) -> dict[str, nn.Parameter]:
@@ -390,8 +408,8 @@ def _products(graph: CellGraph) -> list[Linear]:
 
 
 def _is_exact(product: Linear) -> bool:
-    """Return whether rounding changes nothing: a row of one weight has a step of its own."""
-    return product.value.size == 1
+    """Return whether rounding changes nothing: a row of one weight has a step of its own; signs are exact."""
+    return isinstance(product, Hadamard) or (product.value.size == 1 and not product.one_step)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float64]:

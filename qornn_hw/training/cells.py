@@ -13,6 +13,7 @@ from qornn_hw.ir.formats import Rounding
 from qornn_hw.quantization.grids import multipliers
 from qornn_hw.training.bjorck import Bjorck
 from qornn_hw.training.config import Method
+from qornn_hw.training.hadamard import HadamardSigns
 from qornn_hw.training.quantizer import norm_gain, quantize, round_state, snapped, step_of
 from qornn_hw.training.recurrence import Grid, Workspace, recur
 from qornn_hw.training.rounding import orthogonal_levels
@@ -65,10 +66,11 @@ class QORNN(nn.Module):
     Args:
         inputs, hidden, outputs: m, n, p.
         activation: the activation.
-        bits: bits of W and U.
+        bits: bits of W and U; with the method hadamard of U only.
         output_bits: bits of V.
-        method: with bjorck and ptq, O is Björck's iteration; else O is the identity, and the optimizer keeps
-            W orthogonal.
+        method: with bjorck and ptq, O is Björck's iteration; with hadamard the signs of
+            :class:`HadamardSigns`; else O is the identity, and the optimizer keeps W orthogonal.
+        block: units of a Hadamard block, 0 for the largest.
         norm_preserving: scale the step of W so that ``||q(W)||_F = ||W||_F``. This needs no hardware, and
             limits the growth of the state.
         per_row: one step for each row of W, and steps of U in the same ratio. The hardware needs a memory of
@@ -96,6 +98,7 @@ class QORNN(nn.Module):
         output_bits: int,
         *,
         method: Method = Method.BJORCK,
+        block: int = 0,
         norm_preserving: bool = False,
         per_row: bool = False,
         multiplier_bits: int = 12,
@@ -113,6 +116,8 @@ class QORNN(nn.Module):
         self.multiplier_bits = multiplier_bits
         self.fixed_scales = fixed_scales
         self.bjorck = Bjorck(hidden) if method in (Method.BJORCK, Method.PTQ) else None
+        self.signs = HadamardSigns(hidden, block) if method is Method.HADAMARD else None
+        self.recurrent_bits = bits if self.signs is None else self.signs.bits
         self.recurrent_weight = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, hidden)))
         self.input_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(hidden, inputs)))
         self.output_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden)))
@@ -161,8 +166,10 @@ class QORNN(nn.Module):
             self.bjorck.train(self.training and w.requires_grad)
             w = self.bjorck(w)
         u, v = self.input_weight, self.output_weight
-        d_w = step_of(w, self.bits, per_row=self.per_row) if self.held_step is None else self.held_step
-        gain = norm_gain(w, self.bits, d_w) if self.norm_preserving else 1.0
+        if self.signs is not None:
+            w = self.signs(w)
+        d_w = self._recurrent_step(w)
+        gain = norm_gain(w, self.bits, d_w) if self.norm_preserving and self.signs is None else 1.0
         unit, d_u = self._units(gain * d_w)
         d_v = step_of(v, self.output_bits)
         if not self.round_weights:
@@ -174,13 +181,19 @@ class QORNN(nn.Module):
                 step = 2.0 ** (1 - self.state_bits)
             grid = Grid(step, self.state_bits, self.rounding)
         return Quantized(
-            quantize(w, self.bits, d_w, unit / d_w),
+            quantize(w, self.recurrent_bits, d_w, unit / d_w),
             quantize(u, self.bits, d_u),
             quantize(v, self.output_bits, d_v),
             (unit, d_u, d_v),
             w,
             grid,
         )
+
+    def _recurrent_step(self, weight: Tensor) -> float | Tensor:
+        """Return the step with which W is rounded."""
+        if self.signs is not None:
+            return self.signs.step
+        return step_of(weight, self.bits, per_row=self.per_row) if self.held_step is None else self.held_step
 
     def _units(self, ideal: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Return the step of W, which the requantizer represents exactly, and the step of U."""

@@ -10,6 +10,7 @@ from qornn_hw.cells.elman_network import OutputKind
 from qornn_hw.cells.registry import CELLS
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import Rounding
+from qornn_hw.ir.sylvester import block_of
 from qornn_hw.tasks import Task
 
 __all__ = ["RANGES", "CommonConfig", "Method", "RunConfig", "check_answer", "choices_of"]
@@ -23,6 +24,7 @@ class Method(StrEnum):
     PENALTY: an unconstrained matrix goes through q_k; ``||q_k(W) q_k(W)^T - I||_F^2`` is added to the loss.
     FREE: an unconstrained matrix, orthogonal at the start, goes through q_k.
     PTQ: W is trained in full precision with Björck's iteration, and quantized once after training.
+    HADAMARD: signs times Hadamard blocks, exactly orthogonal; one bit a unit is learned.
     """
 
     BJORCK = "bjorck"
@@ -30,10 +32,12 @@ class Method(StrEnum):
     PENALTY = "penalty"
     FREE = "free"
     PTQ = "ptq"
+    HADAMARD = "hadamard"
 
 
 RANGES: dict[str, tuple[float, float]] = {
     "hidden": (1, 65_536),
+    "block": (0, 65_536),
     "bits": (1, 8),
     "output_bits": (1, 8),
     "state_bits": (4, 16),
@@ -64,6 +68,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "label_smoothing": (0, 0.9),
     "weight_decay": (0, 1e3),
 }
+# The methods whose W is not rounded by a search.
+_NO_SEARCH = (Method.PROJUNN, Method.PTQ, Method.HADAMARD)
 # The activations that may begin as a linear network.
 _LINEAR = ", ".join(one for one in Activation if one.function.linear_start)
 _CHOICES: dict[str, list[str]] = {
@@ -154,7 +160,10 @@ class RunConfig(CommonConfig):
 
     Attributes:
         activation: a word of :class:`qornn_hw.cells.activations.registry.Activation`.
-        method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, or ptq: quantize after training.
+        method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, ptq: quantize after training, or
+            hadamard: W of signs and Hadamard blocks, whose bits are 1, or 2 where there are several blocks;
+            ``bits`` are then those of U.
+        block: units of a Hadamard block, a power of two that divides ``hidden``; 0 for the largest.
         norm_preserving: scale the step of W so that rounding does not increase the norm of W; needs no
             hardware.
         per_row: one step for each row of W; needs a memory of n multipliers.
@@ -195,6 +204,7 @@ class RunConfig(CommonConfig):
 
     activation: str = "modrelu"
     method: str = "bjorck"
+    block: int = 0
     norm_preserving: bool = False
     per_row: bool = False
     orthogonal_rounding: bool = False
@@ -223,7 +233,8 @@ class RunConfig(CommonConfig):
             raise FormatError(
                 f"per_row must be off for {self.activation}, whose states have a scale of their own"
             )
-        if self.orthogonal_rounding and (self.bits == 1 or self.method in (Method.PROJUNN, Method.PTQ)):
+        self._check_blocks()
+        if self.orthogonal_rounding and (self.bits == 1 or self.method in _NO_SEARCH):
             raise FormatError(
                 f"orthogonal_rounding must be off for {self.method} with {self.bits} bits, not on"
             )
@@ -234,6 +245,18 @@ class RunConfig(CommonConfig):
             )
         if self.linear_start and not Activation(self.activation).function.linear_start:
             raise FormatError(f"linear_start must be 0 for {self.activation}: it is for {_LINEAR}")
+
+    def _check_blocks(self) -> None:
+        """Raise a FormatError for options that do not fit the method hadamard, or that only it has."""
+        if self.method != Method.HADAMARD:
+            if self.block:
+                raise FormatError(f"block must be 0 for {self.method}, not {self.block}: it is for hadamard")
+            return
+        block_of(self.hidden, self.block)
+        if self.per_row:
+            raise FormatError("per_row must be off for hadamard, whose rows have one step, not on")
+        if self.first_matrix != "haar":
+            raise FormatError(f"first_matrix must be haar for hadamard, not {self.first_matrix}")
 
     def stages(self, task: Task) -> tuple[int, int, int]:
         """Return the iterations with real weights, with quantized weights, and with rounded states."""

@@ -37,6 +37,7 @@ def make_cell(config: RunConfig, task: Task, before: Checkpoint | None = None) -
         config.bits,
         config.output_bits,
         method=Method(config.method),
+        block=config.block,
         norm_preserving=config.norm_preserving,
         per_row=config.per_row,
         multiplier_bits=config.multiplier_bits,
@@ -51,7 +52,9 @@ def make_cell(config: RunConfig, task: Task, before: Checkpoint | None = None) -
             cell.output_weight.zero_()
             cell.output_bias.zero_()
             cell.output_bias[0] = 6.0
-        if config.first_matrix == "identity":
+        if cell.signs is not None:
+            cell.recurrent_weight.copy_(cell.signs.balanced())
+        elif config.first_matrix == "identity":
             nn.init.eye_(cell.recurrent_weight)
         elif config.first_matrix == "rotations":
             _make_rotations(cell, config.hidden)

@@ -35,9 +35,10 @@ class StackConfig(CommonConfig):
     """Hyper-parameters of the training of a stack of cells.
 
     Attributes:
-        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear or dense, for each layer.
+        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear, hadamard or dense, for each layer.
         layers: number of layers, of ``hidden`` units each.
         dense: units of a layer ``relu(W x + b)`` between them and the readout; 0 for none.
+        block: of the cell hadamard: units of a block, a power of two that divides ``hidden``; 0 for the largest.
         gate_bits: bits of sigmoid and tanh.
         index_bits: bits of the index of their table.
         value_bits: bits of products and sums.
@@ -47,7 +48,8 @@ class StackConfig(CommonConfig):
         label_smoothing: part of a class that training gives to all classes.
         weight_decay: of the weights, for each unit of learning rate and step (AdamW).
         learning_rate: Adam's learning rate.
-        recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix and bias.
+        recurrent_rate: factor of the learning rate of a linear layer's recurrent matrix (of its signs for
+            hadamard) and bias.
         quantized_rate: factor of the learning rate in the stage of integers.
         float_epochs: passes over the training sequences with real numbers.
         weights_epochs: further passes with rounded weights and real states.
@@ -61,6 +63,7 @@ class StackConfig(CommonConfig):
     cell: str = "gru"
     layers: int = 1
     dense: int = 0
+    block: int = 0
     state_bits: int = 8
     gate_bits: int = 8
     index_bits: int = 8

@@ -1,6 +1,6 @@
 """The training of a stack of cells: real numbers, then the integers' rounding; and its network."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,8 @@ def make_stack(config: StackConfig, task: Task) -> CellStack:
     memory = config.memory or task.training_batch(task.first_full_batch, 1, 0).inputs.shape[1] / 2
     n = config.hidden
     kind = CELLS[config.cell]
-    cells = [kind.start(task.inputs if k == 0 else n, n, random, memory) for k in range(config.layers)]
+    given = {"block": config.block} if config.block else {}
+    cells = [kind.start(task.inputs if k == 0 else n, n, random, memory, **given) for k in range(config.layers)]
     if config.dense:
         cells.append(Dense.start(n, config.dense, random))
     read = cells[-1].units
@@ -63,6 +64,8 @@ def check_options(config: StackConfig, task: Task) -> None:
     kind = CELLS[config.cell]
     if config.memory and not kind.start_fields(np.ones(1)):
         raise FormatError(f"memory must be 0 for cell {config.cell}, which has no gates, not {config.memory}")
+    if config.block and "block" not in (f.name for f in fields(kind)):
+        raise FormatError(f"block must be 0 for cell {config.cell}, which has no blocks, not {config.block}")
     targets = task.training_batch(task.first_full_batch, 1, 0).targets
     if config.label_smoothing and (targets.dtype.kind == "f" or task.outputs == 1):
         raise FormatError(

@@ -10,6 +10,7 @@ from torch import Tensor
 from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.graph import CellGraph
 from qornn_hw.errors import FormatError
+from qornn_hw.training.hadamard import straight_signs
 
 __all__ = ["TracedGraph", "trace"]
 
@@ -23,6 +24,10 @@ class TracedGraph(CellGraph):
         if found.shape not in ((), (size,)):
             raise FormatError(f"a constant must be a number or ({size},) of them, not {tuple(found.shape)}")
         return found
+
+    def signs(self, value: Any, size: int) -> Any:
+        """Return the signs of numbers; their gradient is that of the identity."""
+        return straight_signs(self.constant(value, size))
 
     def matrix(self, weight: Any) -> Any:
         """Return a weight as a tensor."""

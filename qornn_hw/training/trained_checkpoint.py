@@ -47,7 +47,7 @@ def trained_checkpoint(cell: QORNN, config: RunConfig, task: Task, trainer: Trai
         bias=cell.bias,
         output_bias=real["output_bias"],
         initial_state=cell.initial_state if starts else None,
-        weight_bits=WeightBits(config.bits, config.bits, config.output_bits),
+        weight_bits=WeightBits(cell.recurrent_bits, config.bits, config.output_bits),
         state_bits=config.state_bits,
         output_mode=str(task.output_mode),
         output_kind=config.output_kind,

@@ -28,7 +28,7 @@ __all__ = ["begin_with", "changes", "inherited", "settings_of", "warm_config", "
 
 Config = TypeVar("Config", bound=RunConfig)
 
-_ORTHOGONAL = (Method.BJORCK, Method.PTQ, Method.PROJUNN)
+_ORTHOGONAL = (Method.BJORCK, Method.PTQ, Method.PROJUNN, Method.HADAMARD)
 
 
 def settings_of(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def settings_of(checkpoint: Checkpoint) -> dict[str, Any]:
     method = checkpoint.provenance.get("method")
     found: dict[str, Any] = {
         "hidden": net.hidden_size,
-        "bits": net.weight_bits.recurrent,
+        "bits": net.weight_bits.input if method == Method.HADAMARD else net.weight_bits.recurrent,
         "output_bits": net.weight_bits.output,
         "state_bits": net.state_bits,
         "activation": str(net.activation),
@@ -46,6 +46,8 @@ def settings_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "rounding": str(net.rounding),
         "output_kind": str(net.output_kind),
     }
+    if method == Method.HADAMARD:
+        found["block"] = int(np.count_nonzero(net.recurrent_weight[0]))
     if net.vector_input:
         found["input_bits"] = net.input_format.bits
     # The network does not show whether its training kept the norm of W.
