@@ -109,10 +109,11 @@ def state_order(network: AnyNetwork) -> tuple[tuple[str, int], ...]:
 def macs_per_step(network: AnyNetwork) -> int:
     """Return the multiply-accumulates of the matrix products of a step within a sequence.
 
-    The products with V count where every step is answered. A one-hot input selects its column and
+    The products with V, and those of layers that matter for an answer only, count where every step is answered. A one-hot input selects its column and
     multiplies nothing.
     """
     operations = operations_of(network)
-    rows = [row for layer in operations.layers for group in layer.groups for row in group.rows]
+    layers = operations.layers[: operations.step_layers]
+    rows = [row for layer in layers for group in layer.groups for row in group.rows]
     rows += [operations.readout.logits] * operations.every_step
     return sum(term.weights.size for row in rows for term in row.terms if not term.one_hot)

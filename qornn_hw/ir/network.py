@@ -314,6 +314,22 @@ class Network:
         """Logits, p."""
         return self.readout.logits.rows
 
+    @cached_property
+    def step_layers(self) -> int:
+        """The layers that each step must compute.
+
+        Where only the last step of a sequence is answered, the layers behind them matter for an answer only:
+        what they read of themselves, and what earlier layers read of them, is nothing.
+        """
+        found = len(self.layers)
+        while not self.every_step and found > 1:
+            own = {state.name for state in self.layers[found - 1].states}
+            operations = (op for layer in self.layers[:found] for op in layer.operations)
+            if any(name in own for op in operations for name in op.operands):
+                break
+            found -= 1
+        return found
+
     @property
     def every_step(self) -> bool:
         """Whether every step is answered, or the last one of a sequence only."""

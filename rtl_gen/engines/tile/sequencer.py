@@ -15,7 +15,8 @@ class Sequencer(wiring.Component):
     """Walks the stages of a step, the passes of a stage, the phases of a pass, and their words.
 
     A stage begins when the one before has stored its last value, so every operand is there. The readout
-    begins when there is room for its answer. It is left out where a step is not answered.
+    begins when there is room for its answer. It is left out where a step is not answered, and so are the
+    stages in front of it that matter for an answer only.
 
     Parameters:
         layout: the network on the engine.
@@ -75,6 +76,7 @@ class Sequencer(wiring.Component):
         What it depends on changes long before, so it comes from registers.
         """
         last = len(self._layout.stages) - 1
+        step_end = self.stage == self._layout.step_stages - 1
         waiting, finished, full, is_last, able = Signal(), Signal(), Signal(), Signal(), Signal()
         to_readout = self.stage == last - 1
         answered = 1 if self._layout.network.every_step else self.ending
@@ -85,7 +87,7 @@ class Sequencer(wiring.Component):
             self.done.eq(finished & is_last),
             self.launch.eq(finished & able & ~is_last & to_readout),
         ]
-        ends = (self.stage == last) | (to_readout & ~answered)
+        ends = (self.stage == last) | (step_end & ~answered)
         m.d.sync += [
             is_last.eq(ends),
             full.eq(self.full & ~self.begin),

@@ -208,6 +208,16 @@ class TileLayout:
         stage = self.stages[number]
         return self.burst(stage) + self.slot_start(stage, stage.slots - 1) + self.tail_end(number) + 1
 
+    @cached_property
+    def step_stages(self) -> int:
+        """Stages that each step computes; those behind are left out where a step is not answered."""
+        return sum(stage.layer < self.network.step_layers for stage in self.stages)
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of the stages that each step computes."""
+        return sum(self.stage_cycles(number) for number in range(self.step_stages))
+
     @property
     def state_cycles(self) -> int:
         """Cycles of all stages but the readout's."""
@@ -215,10 +225,10 @@ class TileLayout:
 
     @property
     def input_cycles(self) -> int:
-        """Cycles that the words of an input take at least, beside the entries that are stored."""
+        """Cycles that the words of an input take at least, beside the entries that each step stores."""
         stores = sum(
             stage.slots
-            for stage, tail in zip(self.stages, self.tails, strict=False)
+            for stage, tail in zip(self.stages[: self.step_stages], self.tails, strict=False)
             for node in tail.nodes
             if isinstance(node, Store) and node.is_operand
         )

@@ -80,8 +80,9 @@ class TileSchedule:
 
     @property
     def passes(self) -> int:
-        """Passes of all stages of a step."""
-        stages = self.layout.stages if self.layout.network.every_step else self.layout.stages[:-1]
+        """Passes of all stages of a step within a sequence."""
+        p = self.layout
+        stages = p.stages if p.network.every_step else p.stages[: p.step_stages]
         return sum(self.layout.passes(stage) for stage in stages)
 
     @property
@@ -137,7 +138,7 @@ class TileSchedule:
     def step_parts(self) -> dict[str, int]:
         """Return the cycles of each part of a step, in order."""
         p = self.layout
-        parts = {"states": p.state_cycles, "answer": p.readout_cycles if p.network.every_step else 0}
+        parts = {"states": p.step_cycles, "answer": p.readout_cycles if p.network.every_step else 0}
         computed = sum(parts.values())
         return {"input": max(0, p.input_cycles - computed), **parts}
 

@@ -124,7 +124,8 @@ def build_tail(
     targets = [name for name in builder.results if name in kept.operands | kept.loaded]
     for target in [*given, *targets]:
         if target in given:
-            builder.store(given[target], target, kept, is_state=True)
+            # A bench sees the states that each step computes.
+            builder.store(given[target], target, kept, is_state=stage.layer < network.step_layers)
         else:
             builder.store(builder.value(target), target, kept, is_state=False)
     return tuple(builder.nodes.values())
