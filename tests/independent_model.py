@@ -114,7 +114,12 @@ class Model:
         """Section 3.1."""
         total = list(self.array(op, "bias"))
         for k, term in enumerate(op["terms"]):
-            weights, value = self.array(op, f"weights.{k}"), self.values[term["value"]]
+            value = self.values[term["value"]]
+            if "block" in term:
+                for i, found in enumerate(self.hadamard(self.array(op, f"signs.{k}"), term["block"], value)):
+                    total[i] += found << term["shift"]
+                continue
+            weights = self.array(op, f"weights.{k}")
             for i, row in enumerate(weights):
                 if term["one_hot"]:
                     found = row[value] if value < len(row) else 0
@@ -122,6 +127,14 @@ class Model:
                     found = sum(w * v for w, v in zip(row, value, strict=True))
                 total[i] += found << term["shift"]
         return total
+
+    def hadamard(self, signs, block, value):
+        """Section 3.1, a Hadamard term."""
+        found = []
+        for i, sign in enumerate(signs):
+            row, first = i % block, i - i % block
+            found.append(sign * sum((-1) ** bin(row & j).count("1") * value[first + j] for j in range(block)))
+        return found
 
     def diagonal(self, op):
         """Section 3.2."""

@@ -13,6 +13,7 @@ from qornn_hw.ir.ops import (
     Assign,
     Diagonal,
     Factor,
+    HadamardTerm,
     MatVec,
     ModRelu,
     Multiply,
@@ -145,6 +146,10 @@ class _Draw:
     def term(self, value, n):
         """Return a term."""
         one_hot = value == "x" and self.one_hot
+        even = n & -n
+        if not one_hot and self.sizes[value] == n and even > 1 and self.number(0, 2) == 0:
+            block = 2 ** self.number(1, even.bit_length() - 1)
+            return HadamardTerm(value, 2 * self.array(0, 1, n) - 1, block, self.number(0, 6))
         bits, columns = self.number(1, 20 if one_hot else 8), self.sizes[value]
         form = IntFormat(bits, signed=True)
         w = self.array(form.min, form.max, n, columns) if bits > 1 else 2 * self.array(0, 1, n, columns) - 1

@@ -5,6 +5,7 @@ import numpy as np
 from qornn_hw.cells.dense import Dense
 from qornn_hw.cells.fastgrnn import FastGrnn, FastRnn
 from qornn_hw.cells.gru import Gru
+from qornn_hw.cells.hadamard import HadamardUnits
 from qornn_hw.cells.leaky import Leaky
 from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
@@ -14,6 +15,12 @@ from qornn_hw.cells.rnn import Rnn
 
 def _gru(w, b, n, m, **given):
     return Gru(w(3 * n, m), w(3 * n, n), b(3 * n), b(3 * n), **given)
+
+
+def _hadamard(w, b, n, m):
+    # Its units are even.
+    n += n % 2
+    return HadamardUnits(w(n, m), w(n), b(n))
 
 
 # Makers by name: w gives weights of a shape, b biases, then units and inputs.
@@ -30,6 +37,7 @@ CELLS = {
     "leaky": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), np.linspace(0.3, 0.95, n)),
     "leaky relu": lambda w, b, n, m: Leaky(w(n, m), w(n, n) / 2, b(n), 0.8, "relu"),
     "linear": lambda w, b, n, m: LinearUnits(w(n, m), w(n, n) / 2, b(n)),
+    "hadamard": _hadamard,
     "dense": lambda w, b, n, m: Dense(w(n, m), b(n)),
     "leaky hard tanh": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), 0.5, "hard_tanh"),
 }

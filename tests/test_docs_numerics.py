@@ -26,6 +26,7 @@ from qornn_hw.ir.ops import (
     Assign,
     Diagonal,
     Factor,
+    HadamardTerm,
     MatVec,
     ModRelu,
     Multiply,
@@ -69,6 +70,24 @@ def test_mat_vec():
     op = MatVec("a", (Term("x", np.array([[7, -8]]), 4, 2, one_hot=True),), np.array([5]))
     zero, one, three = (op.evaluate(np.array([x])).item() for x in (0, 1, 3))
     assert f"x = 0 gives {zero}, x = 1 gives {one}, x = 3 gives {three} |" in TEXT
+
+
+@pytest.mark.parametrize("block", [4, 2])
+def test_hadamard_term(block):
+    """Signs and blocks, by butterflies and by the formula of the entries."""
+    signs = np.array([1, -1, 1, 1])
+    op = MatVec("a", (HadamardTerm("h", signs, block, shift=1),), np.zeros(4, dtype=np.int64))
+    found = op.evaluate(np.array([[5, 3, -2, 1]]))[0].tolist()
+    head = "signs (1, -1, 1, 1), block 4, value (5, 3, -2, 1), shift 1, bias 0:" if block == 4 else "block 2:"
+    assert f"{head} ({', '.join(map(str, found))}) |" in TEXT
+    entries = [
+        [
+            int(signs[i]) * (-1) ** (i % block & j % block).bit_count() * (i // block == j // block)
+            for j in range(4)
+        ]
+        for i in range(4)
+    ]
+    assert op.terms[0].weights.tolist() == entries
 
 
 def test_diagonal():

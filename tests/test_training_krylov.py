@@ -6,11 +6,17 @@ import torch
 
 from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.registry import CELLS
+from qornn_hw.ir.sylvester import blocks
 from qornn_hw.quantization.cell_lowering import CellBits
 from qornn_hw.quantization.stack import RealStack
 from qornn_hw.training import train
 from qornn_hw.training.cell_stack import CellStack
-from qornn_hw.training.krylov import krylov_matrices, last_linear_state
+from qornn_hw.training.krylov import (
+    hadamard_matrices,
+    krylov_matrices,
+    last_hadamard_state,
+    last_linear_state,
+)
 from qornn_hw.training.stack_configs import SequentialMnistStackConfig
 from qornn_hw.training.weight_rounding import stable_weights
 
@@ -44,6 +50,36 @@ def test_the_last_state_is_that_of_the_loop(steps, inputs, one_hot):
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+@pytest.mark.parametrize(("units", "block"), [(2, 2), (12, 4), (16, 16), (64, 32)])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_signs_and_blocks_are_the_full_matrix(steps, units, block, one_hot):
+    """State and gradients are those of the matrix in full; a start only moves the state."""
+    u, b, start = draws((units, 3), (units,), (5, units), seed=steps)
+    signs = torch.where(torch.arange(units) * 7 % 5 < 2, -1.0, 1.0).double().requires_grad_()
+    x = torch.randint(3, (steps, 5)) if one_hot else torch.randn(steps, 5, 3, dtype=torch.float64)
+    full = signs[:, None] * torch.from_numpy(blocks(units, block)).double() / block**0.5
+    weights = torch.randn(5, units, dtype=torch.float64)
+    for first in (start, torch.zeros_like(start)):
+        found = last_hadamard_state(signs, block, u, b, x, first)
+        wanted = last_linear_state(full, u, b, x, first)
+        torch.testing.assert_close(found, wanted)
+    for one, other in zip(
+        torch.autograd.grad((found * weights).sum(), (signs, u, b)),
+        torch.autograd.grad((wanted * weights).sum(), (signs, u, b)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_matrices_of_signs_are_the_powers():
+    """The input of step t is multiplied with W^(T - 1 - t) U."""
+    signs, (u,) = torch.tensor([1.0, -1.0, -1.0, 1.0]).double(), draws((4, 2))
+    w = signs[:, None] * torch.from_numpy(blocks(4, 4)).double() / 2
+    for t, one in enumerate(hadamard_matrices(signs, 4, u, 6)):
+        torch.testing.assert_close(one, torch.linalg.matrix_power(w, 5 - t) @ u)
 
 
 def test_the_matrices_are_the_powers():
@@ -83,6 +119,23 @@ def test_a_training_pass_is_that_of_the_steps():
         torch.testing.assert_close(one[0], two[0], rtol=1e-4, atol=1e-5)
 
 
+def test_a_training_pass_of_signs_is_that_of_the_steps():
+    """With a dense layer behind the signs, and with a start."""
+    random = np.random.default_rng(0)
+    first = CELLS["hadamard"].start(1, 12, random, initial=random.normal(size=12))
+    network = RealStack(
+        (first, CELLS["dense"].start(12, 6, random)), random.normal(size=(4, 6)), random.normal(size=4)
+    )
+    module = CellStack(network, CellBits(), 8, orthogonal=True)
+    x = torch.rand(6, 30, 1, generator=torch.Generator().manual_seed(0))
+    quick, _ = module(x, last_only=True)
+    slow, _ = module(x)
+    torch.testing.assert_close(quick, slow[:, -1], rtol=1e-4, atol=1e-5)
+    assert {id(p) for p in module.recurrent_weights()} == {
+        id(module.layers[0][name]) for name in ("signs", "bias")
+    }
+
+
 def test_the_matrix_of_a_training_is_orthogonal():
     """Before it is rounded; a module that is tuned keeps the matrix that it was given."""
     network = stack()
@@ -98,10 +151,11 @@ def test_the_matrix_of_a_training_is_orthogonal():
     np.testing.assert_allclose(made @ made.T, np.eye(12), atol=1e-4)
 
 
-def test_mnist_by_pixels_is_trained_without_a_loop(bars):
+@pytest.mark.parametrize("cell", ["linear", "hadamard"])
+def test_mnist_by_pixels_is_trained_without_a_loop(bars, cell):
     """Linear units and a dense layer learn which row of an image is bright; the integers, too."""
     config = SequentialMnistStackConfig(
-        data=str(bars), cell="linear", hidden=24, dense=16, batch=60, halved_epochs=0, float_epochs=0,
+        data=str(bars), cell=cell, hidden=24, dense=16, batch=60, halved_epochs=0, float_epochs=0,
         weights_epochs=12, epochs=2, quantized_rate=1.0, learning_rate=5e-3,
     )  # fmt: skip
     checkpoint = train(config, quiet=True)

@@ -76,7 +76,7 @@ def quantized_cells(layers, inputs, outputs=3, seed=0, **options):
     rng, size, cells = np.random.default_rng(seed), inputs, []
     for name, units in layers:
         cells.append(real_cell(name, units, size, rng))
-        size = units
+        size = cells[-1].units
     stack = RealStack(tuple(cells), rng.normal(size=(outputs, size)), rng.normal(size=outputs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

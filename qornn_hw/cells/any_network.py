@@ -109,8 +109,8 @@ def state_order(network: AnyNetwork) -> tuple[tuple[str, int], ...]:
 def macs_per_step(network: AnyNetwork) -> int:
     """Return the multiply-accumulates of the matrix products of a step within a sequence.
 
-    The products with V, and those of layers that matter for an answer only, count where every step is answered. A one-hot input selects its column and
-    multiplies nothing.
+    The products with V, and those of layers that matter for an answer only, count where every step is
+    answered. A one-hot input selects its column and multiplies nothing.
     """
     operations = operations_of(network)
     layers = operations.layers[: operations.step_layers]

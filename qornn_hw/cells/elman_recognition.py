@@ -10,6 +10,7 @@ from qornn_hw.cells.pieces import Pieces
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.network import Layer, Network, State
 from qornn_hw.ir.ops import (
+    AnyTerm,
     Assign,
     MatVec,
     ModRelu,
@@ -17,7 +18,6 @@ from qornn_hw.ir.ops import (
     PiecewiseLinear,
     Requantize,
     Table,
-    Term,
 )
 
 __all__ = ["recognized"]
@@ -105,7 +105,7 @@ def _recognized(network: Network) -> IntegerNetwork | None:
     return found
 
 
-def _term(row: MatVec, value: str) -> Term | None:
+def _term(row: MatVec, value: str) -> AnyTerm | None:
     found = [term for term in row.terms if term.value == value]
     return found[0] if len(found) == 1 else None
 

@@ -146,7 +146,9 @@ class Linear(Value):
 
 @dataclass(eq=False, kw_only=True)
 class Hadamard(Linear):
-    """``diag(signs) blockdiag(H, ..., H) value / sqrt(block)``, H Sylvester's matrix; ``weight`` is it in full.
+    """``diag(signs) blockdiag(H, ..., H) value / sqrt(block)``, H Sylvester's matrix.
+
+    ``weight`` is the whole matrix.
 
     Attributes:
         signs: -1 or +1, (n,).

@@ -1,7 +1,8 @@
-"""A linear recurrence of signs and Hadamard blocks: ``h' = W x + diag(u) blockdiag(H, ..., H) h / sqrt(b) + b``.
+"""A linear recurrence of signs and Hadamard blocks.
 
-It is the recurrence of HadamRNN (arXiv 2502.00047): exactly orthogonal, with one bit a unit. A relu follows it,
-in front of the readout or in a dense layer.
+``h' = W x + diag(u) blockdiag(H, ..., H) h / sqrt(block) + b`` is the recurrence of HadamRNN (arXiv
+2502.00047): its matrix is exactly orthogonal, with one bit a unit. A relu follows it, in front of the readout
+or in a dense layer.
 """
 
 from dataclasses import dataclass

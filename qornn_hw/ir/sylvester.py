@@ -1,4 +1,7 @@
-"""Sylvester's Hadamard matrices: ``H_0 = [1]``, ``H_(m+1) = [[H_m, H_m], [H_m, -H_m]]``; ``H_m H_m = 2**m I``."""
+"""Sylvester's Hadamard matrices: ``H_0 = [1]``, ``H_(m+1) = [[H_m, H_m], [H_m, -H_m]]``.
+
+They are symmetric, and ``H_m H_m = 2**m I``.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -347,7 +347,8 @@ class CellStack(nn.Module):
         recurrent: Any = by_input[False]
         weight, bias = torch.as_tensor(by_input[True].weight), torch.as_tensor(total.bias)
         if isinstance(recurrent, Hadamard):
-            y = last_hadamard_state(recurrent.signs, recurrent.block, weight, bias, x, start)
+            signs = torch.as_tensor(recurrent.signs)
+            y = last_hadamard_state(signs, recurrent.block, weight, bias, x, start)
         else:
             y = last_linear_state(recurrent.weight, weight, bias, x, start)
         if not grids:

@@ -1,7 +1,7 @@
 """A recurrent matrix of signs and Hadamard blocks: exactly orthogonal, with one learned bit a unit.
 
-``W = diag(u) blockdiag(H, ..., H) / sqrt(b)``, u of -1 and +1, H Sylvester's matrix of b units (HadamRNN, arXiv
-2502.00047). The gradient of u passes straight through the sign.
+``W = diag(u) blockdiag(H, ..., H) / sqrt(b)``, u of -1 and +1, H Sylvester's matrix of b units (HadamRNN,
+arXiv 2502.00047). The gradient of u passes straight through the sign.
 """
 
 import math
@@ -25,7 +25,7 @@ def straight_signs(latent: Tensor) -> Tensor:
 
 
 class HadamardSigns(nn.Module):
-    """``W = diag(sign(u)) P``, P the Hadamard blocks; ``u_i`` is the product of row i of a matrix with that of P.
+    """``W = diag(sign(u)) P``, P the Hadamard blocks; u_i is the product of row i of a matrix with that of P.
 
     Args:
         units: n.
@@ -50,7 +50,7 @@ class HadamardSigns(nn.Module):
         self.register_buffer("pattern", pattern, persistent=False)
 
     def balanced(self) -> Tensor:
-        """Return a random matrix (n, n) with as many positive as negative u, of magnitudes about ``1 / sqrt(n)``.
+        """Return a random matrix (n, n) with as many positive as negative u, of about ``1 / sqrt(n)``.
 
         diag(u) and the blocks are involutions. Their product has the eigenvalue 1, and also -1, at least
         ``|sum of u| / 2`` times. In such a direction a constant input adds up over all steps. With balanced

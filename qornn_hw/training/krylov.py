@@ -2,8 +2,8 @@
 
 ``h_T = W^T h_0 + sum over t of W^(T - t) (U x_t + b)`` is one product of a batch's inputs with the matrices
 ``W^(T - 1) U, ..., W U, U``. These are computed by doubling: from j of them and W^j follow 2 j, so log2(T)
-products of matrices suffice. Where W is of signs and Hadamard blocks, its product with a vector is so cheap that
-they are computed one after the other.
+products of matrices suffice. Where W is of signs and Hadamard blocks, its product with a vector is so cheap
+that they are computed one after the other.
 """
 
 import math
@@ -120,9 +120,7 @@ class _Product:
         order = block.bit_length() - 1
         low = order // 2
         self.signs = signs.detach()[:, None]
-        self.outer, self.inner = (
-            torch.from_numpy(sylvester(k)).to(signs.dtype) for k in (order - low, low)
-        )
+        self.outer, self.inner = (torch.from_numpy(sylvester(k)).to(signs.dtype) for k in (order - low, low))
         self.outer = self.outer / math.sqrt(block)
 
     def blocks(self, h: Tensor) -> Tensor:

@@ -38,7 +38,8 @@ class StackConfig(CommonConfig):
         cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear, hadamard or dense, for each layer.
         layers: number of layers, of ``hidden`` units each.
         dense: units of a layer ``relu(W x + b)`` between them and the readout; 0 for none.
-        block: of the cell hadamard: units of a block, a power of two that divides ``hidden``; 0 for the largest.
+        block: of the cell hadamard: units of a block, a power of two that divides ``hidden``; 0 for the
+            largest.
         gate_bits: bits of sigmoid and tanh.
         index_bits: bits of the index of their table.
         value_bits: bits of products and sums.

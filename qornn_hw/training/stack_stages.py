@@ -42,7 +42,8 @@ def make_stack(config: StackConfig, task: Task) -> CellStack:
     n = config.hidden
     kind = CELLS[config.cell]
     given = {"block": config.block} if config.block else {}
-    cells = [kind.start(task.inputs if k == 0 else n, n, random, memory, **given) for k in range(config.layers)]
+    inputs = [task.inputs, *[n] * (config.layers - 1)]
+    cells = [kind.start(m, n, random, memory, **given) for m in inputs]
     if config.dense:
         cells.append(Dense.start(n, config.dense, random))
     read = cells[-1].units

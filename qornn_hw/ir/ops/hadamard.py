@@ -22,8 +22,8 @@ ROWS_MAX = 4096
 class HadamardTerm:
     """``(diag(signs) blockdiag(H, ..., H) @ value) << shift``, H Sylvester's matrix of ``block`` units.
 
-    A unit has one bit, its sign. The product takes ``n log2(block)`` additions (:meth:`product`). ``weights`` is
-    the same matrix in full, for whoever computes with matrices.
+    A unit has one bit, its sign. The product takes ``n log2(block)`` additions (:meth:`product`).
+    ``weights`` is the same matrix in full, for whoever computes with matrices.
 
     Attributes:
         value: the name of the vector, of n entries.

@@ -119,10 +119,10 @@ def _mat_vec(a: Assembler, op: MatVec, port: Port = Port.NONE) -> None:
         products = [a.constant(op.bias)]
         for term in op.terms:
             shifted = term.weights << term.shift
-            if not term.one_hot:
-                products.append(a.vector(term.value, shifted))
-            else:
+            if isinstance(term, Term) and term.one_hot:
                 products.append(a.constant_of_index(_by_symbol(term, a.network.input.format.bits)))
+            else:
+                products.append(a.vector(term.value, shifted))
         if any(term.one_hot for term in op.terms):
             body.index(a.symbol(), with_unit=True)
         body.sum(*products)
