@@ -143,3 +143,35 @@ def test_states():
         State("h", S4, np.array([8]))
     with pytest.raises(FormatError, match=r"^h: format.bits must be an integer from 1 to 32, not 33$"):
         State("h", IntFormat(33, True), np.array([8]))
+
+
+def layered(mode, *, feedback=False, own=False):
+    """Return a network of a recurrent layer h, and two layers a and b behind it."""
+
+    def layer(name, terms):
+        row = MatVec(f"{name}_sum", tuple(Term(value, EYE, 2) for value in terms), ZERO)
+        tail = (Requantize(f"{name}_new", (Factor(row.name, ZERO + 1),), 0, S4), Assign(name, f"{name}_new"))
+        return Layer((State(name, S4, ZERO),), (Group((row,), tail),))
+
+    layers = (
+        layer("h", ("x", "h", *(["a"] if feedback else []))),
+        layer("a", ("h",)),
+        layer("b", ("a", *(["b"] if own else []))),
+    )
+    readout = Readout(MatVec("y", (Term("b", EYE, 2),), ZERO), Answer("c", "y", OutputKind.BOTH), mode)
+    return Network(Input("x", InputKind.VECTOR, 2, S4), layers, readout, {"y": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [
+        (layered(OutputMode.LAST_STEP), 1),
+        (layered(OutputMode.EVERY_STEP), 3),
+        (layered(OutputMode.LAST_STEP, feedback=True), 2),
+        (layered(OutputMode.LAST_STEP, own=True), 3),
+        (make(mode=OutputMode.LAST_STEP), 1),
+    ],
+)
+def test_layers_that_each_step_must_compute(network, layers):
+    """Those behind matter for an answer only: no step reads what an earlier one stored there."""
+    assert network.step_layers == layers

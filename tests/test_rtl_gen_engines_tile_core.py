@@ -77,6 +77,38 @@ def test_any_network_as_verilog(batch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("layers", "steps"),
+    [
+        ([("gru", 5), ("dense", 6)], 1),
+        ([("hadamard", 8), ("dense", 3), ("dense", 7)], 1),
+        ([("dense", 4), ("lstm", 3), ("dense", 5)], 2),
+        ([("dense", 4), ("dense", 5)], 1),
+        ([("fastrnn", 4), ("gru", 3)], 2),
+    ],
+)
+def test_layers_for_an_answer_are_left_out(layers, steps, tmp_path):
+    """A step without an answer ends behind the last layer with a memory, in its cycles."""
+    network = quantized_cells(layers, 3, weight_bits=4, state_bits=8, output_mode="last_step")
+    assert network.step_layers == steps
+    design = design_of(network, Shape(columns=2, lanes=8, interval=4, multipliers=4))
+    p = design.schedule.layout
+    assert design.schedule.cycles_per_step == sum(p.stage_cycles(k) for k in range(p.step_stages))
+    assert p.step_cycles < p.state_cycles or steps == len(layers)
+    sequences = sequences_of(network, [6, 1, 3, 1, 1, 5], 0)
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    for seed, (idle, back_pressure) in enumerate(zip(PATTERNS, reversed(PATTERNS), strict=True)):
+        simulate_core_in_python(
+            design, sequences, idle=idle, back_pressure=back_pressure, reset_after=2, seed=seed
+        )
+    measured = measure_answer_latency(design)
+    expected = design.schedule.answer_latency, design.schedule.answer_end_latency
+    assert (measured.first, measured.last) == expected
+    printed, integers = play(tmp_path, design, emit_core_verilog(design, name="core"))
+    assert f"PASS: {integers} integers compared, 0 mismatches" in printed
+
+
+@pytest.mark.parametrize(
     "network, shape",
     [
         (quantized_cells([("minGRU", 5)], 3, weight_bits=4), Shape(2, 6, 4, 4)),

@@ -41,7 +41,9 @@ def file(tmp_path):
 @pytest.mark.parametrize("cell", CELLS)
 def test_each_cell_learns(file, cell):
     """The integers of every cell learn most of the task, from sequences of different lengths."""
-    checkpoint = train(config_of(file, cell=cell), quiet=True)
+    # Blocks of 16 units mix more than those of 2.
+    units = {"hidden": 16} if cell == "hadamard" else {}
+    checkpoint = train(config_of(file, cell=cell, **units), quiet=True)
     assert isinstance(checkpoint, NetworkCheckpoint)
     blind = checkpoint.metrics["blind_accuracy"]
     assert checkpoint.metrics["integer"]["accuracy"] > 0.3 + 0.7 * blind
@@ -306,6 +308,12 @@ def test_memory_is_where_gates_begin(file):
     ("answers", "options", "message"),
     [
         ("class", {"cell": "rnn", "memory": 5.0}, "memory must be 0 for cell rnn"),
+        ("class", {"cell": "gru", "block": 8}, "block must be 0 for cell gru, which has no blocks, not 8"),
+        (
+            "class",
+            {"cell": "hadamard", "block": 4},
+            "block must be a power of two from 2 to 2, which divides 10",
+        ),
         ("series", {"label_smoothing": 0.1}, "label_smoothing must be 0 for values and for one output"),
         ("class", {"label_smoothing": 0.1, "one_output": True}, "label_smoothing must be 0"),
         ("class", {"output_kind": "argmax", "one_output": True}, "output_kind must be logits or both"),

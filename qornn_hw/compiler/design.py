@@ -164,8 +164,8 @@ class Design:
 
     @property
     def state_words(self) -> int:
-        """Words of the state port for a time step: every entry of every state, in the order of the states."""
-        return sum(state.size for state in self.operations.states.values())
+        """Words of the state port for a time step: every entry of every state that each step computes."""
+        return len(self.schedule.state_order)
 
     @property
     def state_bits(self) -> int:
