@@ -20,8 +20,14 @@ from accuracy_rows import Entry
 
 from qornn_hw.cli.sweep import progress
 from qornn_hw.errors import QornnError, TrainingError
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig, RunConfig
 from qornn_hw.training.result_rows import Job, Results, latest, read_rows
+from qornn_hw.training.stack_configs import (
+    MnistStackConfig,
+    PermutedMnistStackConfig,
+    SequentialMnistStackConfig,
+    SpeechStackConfig,
+)
 from qornn_hw.training.sweep import Finished, pending, sweep
 from qornn_hw.training.task_configs import (
     AddingConfig,
@@ -65,16 +71,6 @@ COPY_RELU = COPY_MODRELU | {
     "finetune_iterations": 200,
 }
 ADDING_STEPS = (200, 750)
-# An orthogonal W learns the task, too, in real numbers; quantized it forgets too much of it.
-ADDING_ORTHOGONAL: dict[str, Any] = {
-    "hidden": 128,
-    "method": "ptq",
-    "first_matrix": "identity",
-    "train_recurrent": True,
-    "curriculum": 1500,
-    "iterations": 2500,
-    "learning_rate_recurrent": 1e-3,
-}
 PIXELS: dict[str, Any] = {}
 # Eight minutes on a GPU that three runs shared, or four.
 PIXELS_GPU: dict[str, Any] = {
@@ -99,6 +95,33 @@ PIXELS_GPU_8: dict[str, Any] = {
     "quantized_rate": 0.5,
     "finetune_rate": 0.3,
 }
+# A W of signs and Hadamard blocks is exactly orthogonal, where the multiplier gives 1 / sqrt(128) its bits.
+COPY_SIGNS: dict[str, Any] = {
+    "method": "hadamard",
+    "state_bits": 12,
+    "multiplier_bits": 16,
+    "iterations": 1000,
+    "finetune_iterations": 300,
+}
+COPY_SIGNS_LONG = COPY_SIGNS | {
+    "blank": 10_000,
+    "bits": 6,
+    "hidden": 256,
+    "train_recurrent": False,
+    "learning_rate_input": 1e-3,
+    "iterations": 400,
+}
+# A training without a loop over the steps: weights are rounded from the first step on, states at the end.
+WITHOUT_LOOP: dict[str, Any] = {
+    "batch": 256,
+    "output_bits": 4,
+    "quantized_rate": 1.0,
+    "float_epochs": 0,
+    "weights_epochs": 60,
+    "epochs": 8,
+}
+LINEAR = WITHOUT_LOOP | {"cell": "linear", "hidden": 160, "dense": 64}
+SIGNS = WITHOUT_LOOP | {"cell": "hadamard", "hidden": 512, "weights_epochs": 30, "epochs": 0}
 ROWS_SHIPPED: dict[str, Any] = {}
 ROWS_BY_METHOD: dict[str, Any] = {"float_epochs": 5, "epochs": 10, "finetune_epochs": 3, "augment": 0}
 SPEECH: dict[str, Any] = {"train_all": True}
@@ -130,13 +153,13 @@ BY_ROW = ", one step per row"
 def _entry(
     group: str,
     title: str,
-    config: RunConfig,
+    config: CommonConfig,
     seeds: tuple[int, ...] = SEEDS,
     baseline: str | None = None,
     device: str = "cpu",
     **about: Any,
 ) -> Entry:
-    if config.per_row and baseline is None:
+    if isinstance(config, RunConfig) and config.per_row and baseline is None:
         title += BY_ROW
     widths = WIDTHS if group in ("methods", "bits") and baseline is None else ()
     jobs = tuple(Job(replace(config, seed=seed), baseline, widths, device) for seed in seeds)
@@ -151,9 +174,18 @@ def _copy() -> list[Entry]:
     ):  # fmt: skip
         config = CopyConfig(**COPY[hidden, bits], hidden=hidden, bits=bits, state_bits=state_bits)
         title = f"T0 = 1000, {hidden} units, k = {bits}, {state_bits}-bit states"
-        found.append(_entry("copy", title, config, goal=goal))
+        # Half an hour of one that does not learn the task is enough.
+        seeds = ONE_SEED if (hidden, bits) == (256, 3) else SEEDS
+        found.append(_entry("copy", title, config, seeds, goal=goal))
     config = CopyConfig(**COPY_LONG, hidden=256, bits=6, state_bits=12)
     found.append(_entry("copy", "T0 = 5000, 256 units, k = 6, 12-bit states", config, ONE_SEED))
+    for hidden, bits, goal in ((128, 4, 1e-5), (256, 3, 1e-4), (256, 2, None)):
+        config = CopyConfig(**COPY_SIGNS, hidden=hidden, bits=bits, output_bits=max(bits, 2))
+        title = f"T0 = 1000, {hidden} units, W of 1 bit (Hadamard), U and V of {bits}, 12-bit states"
+        found.append(_entry("copy", title, config, goal=goal))
+    config = CopyConfig(**COPY_SIGNS_LONG)
+    title = "T0 = 10,000, 256 units, W of 1 bit (Hadamard), U of 6, 12-bit states"
+    found.append(_entry("copy", title, config, ONE_SEED, goal=1e-3))
     for name, settings, goal in (("modReLU", COPY_MODRELU, 1e-3), ("ReLU, linear start", COPY_RELU, 1e-3)):
         config = CopyConfig(**settings, hidden=128, bits=5, state_bits=12)
         title = f"T0 = 200, {name}, 128 units, k = 5, 12-bit states"
@@ -168,16 +200,8 @@ def _others(data: str) -> list[Entry]:
         )
         for steps in ADDING_STEPS
     ]
-    config: RunConfig = AddingConfig(**ADDING_ORTHOGONAL)
-    title = "200 steps, 128 units, orthogonal W, float"
-    found.append(_entry("adding", title, config, ONE_SEED, rung="float"))
-    for name, kind, goal in (
-        ("permuted", PermutedMnistConfig, 0.90),
-        ("in order", SequentialMnistConfig, None),
-    ):
-        config = kind(data=data, **PIXELS)
-        title = f"{name}, 170 units, k = 4, 12-bit states"
-        found.append(_entry("pixels", title, config, ONE_SEED, goal=goal))
+    shipped = PermutedMnistConfig(data=data, **PIXELS)
+    found.append(_entry("pixels", "permuted, 170 units, k = 4, 12-bit states", shipped, ONE_SEED, goal=0.90))
     nearest = {"quantized_recurrent_rate": 1.0, "orthogonal_rounding": False}
     for name, kind, options, goal in (
         ("permuted", PermutedMnistConfig, PIXELS_GPU | {"epochs": 68}, 0.945),
@@ -190,10 +214,10 @@ def _others(data: str) -> list[Entry]:
         found.append(_entry("pixels", title, config, ONE_SEED, goal=goal, device="cuda"))
     rows = MnistConfig(data=data, **ROWS_SHIPPED)
     found.append(_entry("rows", "64 units, k = 4, 8-bit states", rows))
-    for kind, hidden in (("lstm", LSTM_ROWS), ("fastrnn", FASTRNN_ROWS), ("lstm", 64), ("fastrnn", 64)):
-        config = replace(rows, **BASELINE, hidden=hidden)
+    for kind, hidden in (("lstm", LSTM_ROWS), ("fastrnn", FASTRNN_ROWS)):
+        small = replace(rows, **BASELINE, hidden=hidden)
         title = f"{KINDS[kind]}, {hidden} units, float"
-        found.append(_entry("rows", title, config, baseline=kind, rung="float"))
+        found.append(_entry("rows", title, small, ONE_SEED, baseline=kind, rung="float"))
     found.append(
         _entry(
             "speech", "64 units, k = 4, 8-bit states", SpeechConfig(data=data, **SPEECH, hidden=64, bits=4)
@@ -208,6 +232,35 @@ def _others(data: str) -> list[Entry]:
     config = replace(text, **BASELINE, hidden=LSTM_CHARACTERS)
     title = f"LSTM, {LSTM_CHARACTERS} units, float"
     found.append(_entry("characters", title, config, baseline="lstm", rung="float"))
+    return found
+
+
+def _cells(data: str) -> list[Entry]:
+    """Return the runs of layers of cells."""
+    permuted, in_order = PermutedMnistStackConfig, SequentialMnistStackConfig
+    two_bits, whole = {"bits": 2, "output_bits": 2}, {"halved_epochs": 0}
+    small = {"hidden": 128, "dense": 64, "weights_epochs": 40}
+    found = []
+    for kind, title, options, seeds, goal in (
+        (permuted, "160 linear, 64 dense units, k = 4", LINEAR, ONE_SEED, 0.95),
+        (permuted, "160 linear, 64 dense units, k = 3", LINEAR | {"bits": 3}, ONE_SEED, 0.93),
+        (permuted, "512 Hadamard units, W of 1 bit, U and V of 4", SIGNS, SEEDS, 0.945),
+        (permuted, "512 Hadamard units, W of 1 bit, U and V of 2", SIGNS | two_bits, ONE_SEED, 0.90),
+        (permuted, "128 Hadamard, 64 dense units, W of 1 bit, others of 4", SIGNS | small, ONE_SEED, 0.95),
+        (in_order, "512 Hadamard units, W of 1 bit, U and V of 4", SIGNS | whole, SEEDS, 0.96),
+        (in_order, "512 Hadamard, 32 dense units, W of 1 bit, others of 4", SIGNS | whole | {"dense": 32},
+         ONE_SEED, 0.975),
+        (in_order, "GRU of 64 units, k = 4, 12-bit states and gates", {}, ONE_SEED, 0.97),
+    ):  # fmt: skip
+        name = "permuted" if kind is permuted else "in order"
+        found.append(_entry("cells", f"{name}, {title}", kind(data=data, **options), seeds, goal=goal))
+    found.append(
+        _entry("rows", "GRU of 64 units, k = 4, 8-bit states", MnistStackConfig(data=data), ONE_SEED)
+    )
+    speech = SpeechStackConfig(data=data, train_all=True)
+    found.append(_entry("speech", "GRU of 64 units, k = 4, 8-bit states", speech, goal=0.97))
+    two = replace(speech, hidden=32, layers=2)
+    found.append(_entry("speech", "two GRU layers of 32 units, k = 4, 8-bit states", two, ONE_SEED))
     return found
 
 
@@ -247,7 +300,7 @@ def plan(data: str = "DIR") -> list[Entry]:
     Args:
         data: the folder of the data; where it lies makes no difference to a run.
     """
-    return _copy() + _others(data) + _side_by_side(data)
+    return _copy() + _others(data) + _cells(data) + _side_by_side(data)
 
 
 def jobs_of(entries: list[Entry]) -> list[Job]:

@@ -42,8 +42,12 @@ TEXTS = {
         """
 The input has ten symbols out of eight, T0 blanks and a marker; the output must repeat the symbols.
 Cross-entropy is the mean over all T0 + 20 steps. The best answer that ignores the input has 10 ln 8 / (T0 +
-20): 0.0204 for T0 = 1000, 0.0945 for 200, 0.00414 for 5000. The activation is the identity unless another
-one is named.
+20): 0.0204 for T0 = 1000, 0.0945 for 200, 0.00414 for 5000, 0.00208 for 10,000. The activation is the
+identity unless another one is named.
+
+A W of signs and Hadamard blocks (`--method hadamard`) has one bit an entry and is exactly orthogonal, so
+nothing fades or grows, however long the task. A W that is rounded to two or three bits does not solve the
+task with 1000 blanks.
 """,
     ),
     "adding": (
@@ -54,8 +58,7 @@ best answer that ignores the input has 0.167. W is fixed at its initial value, `
 represents it exactly (`--norm-preserving`). Half of the units have no memory, and start as detectors of
 coinciding inputs. The other half accumulates the outputs of the detectors and has no other input. This much
 of the solution is given. The detectors' parameters and V are learned, on sequences whose length increases
-from 10 steps to all. With an orthogonal W (last line, in floating point) nothing is given; such a network
-forgets too much when it is quantized.
+from 10 steps to all.
 """,
     ),
     "pixels": (
@@ -73,11 +76,21 @@ in order. With 8 bits these are kept, with the nearest integers (`--no-orthogona
 orthogonal rounding. With fewer bits they are not ([training.md](training.md), section 2).
 """,
     ),
+    "cells": (
+        "MNIST by pixels: linear recurrences and gated cells",
+        """
+A linear recurrence with a relu in front of the readout, or with a dense layer of relu units, is trained
+without a loop over the steps ([training.md](training.md), section 7). Its weights are rounded from the first
+step on. With a Hadamard matrix, W is signs times blocks of +1 and -1 (HadamRNN): exactly orthogonal, one bit
+a unit. The states are rounded after the training (`--epochs 0`), or trained so in the last epochs. kB counts
+a Hadamard matrix at one bit a unit.
+""",
+    ),
     "rows": (
         "MNIST by rows",
         """
-A sequence has 28 steps of one row of pixels; there are 10,000 test images. Two of the float networks have
-as many kB as the quantized one, the other two have as many units.
+A sequence has 28 steps of one row of pixels; there are 10,000 test images. The float networks have as many
+kB as the quantized Elman network.
 """,
     ),
     "speech": (
@@ -107,7 +120,7 @@ quantized after training.
 The method is STE-Björck with k bits for W and U. The float row is an orthogonal network that was never
 quantized. The last stage of training uses states of 12 bits on the copy task and of 8 bits on MNIST; the
 column of the other width is the same network with states quantized after training. At k = 2 the copy task
-is not learned, neither here with one step for W nor above with one step per row.
+is not learned by rounding W, neither here with one step for W nor above with one step per row.
 """,
     ),
 }

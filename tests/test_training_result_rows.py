@@ -8,7 +8,10 @@ import pytest
 from networks import make_network
 
 from qornn_hw.cells.elman_network import WeightBits
+from qornn_hw.cells.hadamard import HadamardUnits
 from qornn_hw.errors import FormatError, OutputError
+from qornn_hw.quantization.quantize_stack import quantized_stack
+from qornn_hw.quantization.stack import RealStack
 from qornn_hw.training.result_rows import VERSION, Job, Results, kilobytes, latest, read_rows
 from qornn_hw.training.task_configs import ArraysConfig, CopyConfig, MnistConfig
 
@@ -122,3 +125,19 @@ def test_kilobytes(n, m, p, bits, expected):
     assert kilobytes(started) == kilobytes(network) + n / 256
     by_unit = replace(network, multiplier=np.where(np.arange(n) == 0, 300, 200))
     assert kilobytes(by_unit) == pytest.approx(kilobytes(network) + n * 9 / 8 / 1024)
+
+
+def test_kilobytes_of_cells():
+    """Signs count one bit, one factor for all units nothing, biases 32 bits."""
+    rng = np.random.default_rng(0)
+    cell = HadamardUnits.start(3, 16, rng)
+    cell.bias[:] = rng.normal(size=16)
+    stack = RealStack((cell,), rng.normal(size=(5, 16)), rng.normal(size=5), output_relu=True)
+    network = quantized_stack(stack, rng.normal(size=(8, 6, 3)), weight_bits=4).network
+    bits = 16 + 16 * 3 * 4 + 5 * 16 * 8 + 32 * (16 + 5)
+    assert kilobytes(network) == pytest.approx(bits / 8 / 1024)
+    started = replace(cell, initial=np.ones(16))
+    network = quantized_stack(
+        replace(stack, cells=(started,)), rng.normal(size=(8, 6, 3)), weight_bits=4
+    ).network
+    assert kilobytes(network) == pytest.approx((bits + 32 * 16) / 8 / 1024)

@@ -4,6 +4,7 @@ import pytest
 
 from qornn_hw.errors import FormatError
 from qornn_hw.training.result_rows import Job
+from qornn_hw.training.stack_configs import MnistStackConfig
 from qornn_hw.training.sweep_grid import config_class, grid, options_of
 from qornn_hw.training.task_configs import CONFIGS, CopyConfig, MnistConfig
 
@@ -59,3 +60,21 @@ def test_classes_and_options(config):
     options = options_of(config)
     assert {"hidden", "bits", "seed"} <= options.keys()
     assert not options.keys() & {"data", "checkpoint_minutes"}
+
+
+def test_a_grid_of_cells():
+    """With a cell the options are those of layers of cells, and the task must have them."""
+    jobs = grid("mnist", {"cell": "gru,lstm", "hidden": "8"}, "x")
+    assert [(job.config.cell, job.config.hidden) for job in jobs] == [("gru", 8), ("lstm", 8)]
+    assert all(isinstance(job.config, MnistStackConfig) for job in jobs)
+    assert jobs[0].command == "qornn-hw train mnist --cell gru --data DIR --hidden 8 -o model.pt"
+    assert jobs[0].head()["cell"] == "gru" and "method" not in jobs[0].head()
+    for task, settings, message in (
+        ("copy", {"cell": "gru"}, "the task of cells must be one of mnist, smnist"),
+        ("mnist", {"cell": "gru", "method": "free"}, "settings must name an option of mnist"),
+        ("mnist", {"cell": "dream"}, "cell must be one of gru, lstm"),
+    ):
+        with pytest.raises(FormatError, match=message):
+            grid(task, settings, None if task == "copy" else "x")
+    with pytest.raises(FormatError, match="widths must be left out for cells"):
+        grid("mnist", {"cell": "gru"}, "x", (8,))

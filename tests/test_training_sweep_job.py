@@ -7,6 +7,7 @@ import pytest
 
 from qornn_hw.training import CopyConfig, MnistConfig
 from qornn_hw.training.result_rows import Job
+from qornn_hw.training.stack_configs import MnistStackConfig
 from qornn_hw.training.sweep_job import execute, forget
 
 TINY = CopyConfig(blank=2, hidden=8, iterations=3, finetune_iterations=2, batch=4)
@@ -55,3 +56,13 @@ def test_baseline_row(monkeypatch):
     part["metrics"] = {"float": {"cross_entropy": float("nan")}}
     row, _ = execute(Job(CopyConfig(hidden=7), baseline="lstm"))
     assert row["error"] == "the measured numbers must be finite, but are not"
+
+
+def test_row_of_cells(bars):
+    """Layers of cells have metrics, size and curve, and no recurrent matrix to look at."""
+    config = MnistStackConfig(data=str(bars), cell="hadamard", hidden=8, float_epochs=1, epochs=1, batch=60)
+    row, content = execute(Job(config), keep=True)
+    assert "error" not in row and row["metric"] == "accuracy" and content.startswith(b"PK")
+    assert row["cell"] == "hadamard" and "integer" in row["metrics"] and "orthogonality" not in row
+    assert {point["stage"] for point in row["curve"]} == {"mnist, real numbers", "mnist, integers"}
+    assert 0 < row["kilobytes"] < 1

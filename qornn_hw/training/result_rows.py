@@ -4,13 +4,14 @@ The only machine-dependent entry of a row is its time in seconds:
 
     task, metric                  the task's command, and the metric by which its networks are compared
     command, version, config      the run: its command, :data:`VERSION`, all options
-    seed, hidden, bits, state_bits, method     copies of options that tables need
+    seed, hidden, bits, state_bits             copies of options that tables need
+    method, cell                  that of an Elman layer, or the cell of other layers
     metrics                       metrics of the checkpoint, as `qornn-hw eval` prints them
     requantized                   optional: metrics of the integers at other bits of the state
     kilobytes                     :func:`kilobytes`
     seconds                       wall time of training and measuring
-    orthogonality                 of the quantized W
-    singular_values               of the quantized W, 65 quantiles, ascending
+    orthogonality                 of the quantized W of an Elman layer
+    singular_values               of that W, 65 quantiles, ascending
     curve                         of the training, some points of each stage
     model                         file name of the checkpoint, if checkpoints are kept
 
@@ -27,10 +28,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from qornn_hw.cells.any_network import AnyNetwork
 from qornn_hw.cells.elman_network import IntegerNetwork
 from qornn_hw.errors import FormatError, OutputError
+from qornn_hw.ir.ops import MatVec, Requantize
 from qornn_hw.training.command_line import command_line
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig
 
 __all__ = ["VERSION", "Job", "Results", "Row", "kilobytes", "latest", "read_rows"]
 
@@ -54,16 +60,17 @@ class Job:
             quantized one; None for a quantized network.
         widths: further bits of states at which the network is measured, quantized after training. They are
             not part of the run's identity.
-        device: device for training a quantized network, cpu or cuda.
         device: where a quantized network is trained, cpu or cuda.
     """
 
-    config: RunConfig
+    config: CommonConfig
     baseline: str | None = None
     widths: tuple[int, ...] = ()
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if self.widths and not hasattr(self.config, "method"):
+            raise FormatError("widths must be left out for cells, whose values have units of their own")
         for bits in self.widths:
             if not 4 <= bits <= 16:
                 raise FormatError(f"states must have 4 to 16 bits, not {bits}")
@@ -74,7 +81,7 @@ class Job:
 
         The interval between saves is left out.
         """
-        config = replace(self.config, checkpoint_minutes=RunConfig.checkpoint_minutes)
+        config = replace(self.config, checkpoint_minutes=CommonConfig.checkpoint_minutes)
         command = command_line(config, self.device)
         if self.baseline is None:
             return command
@@ -101,6 +108,7 @@ class Job:
     def head(self) -> Row:
         """Return the entries of the row that are known before the run."""
         config = self.config
+        kind = {name: getattr(config, name) for name in ("method", "cell") if hasattr(config, name)}
         return {
             "task": config.command,
             "command": self.command,
@@ -110,7 +118,7 @@ class Job:
             "hidden": config.hidden,
             "bits": config.bits,
             "state_bits": config.state_bits,
-            "method": config.method if self.baseline is None else self.baseline,
+            **(kind if self.baseline is None else {"method": self.baseline}),
         }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
@@ -132,8 +140,35 @@ def latest(rows: Iterable[Row], job: Job) -> Row | None:
     return next((row for row in reversed(list(rows)) if job.matches(row)), None)
 
 
-def kilobytes(network: IntegerNetwork) -> float:
+def kilobytes(network: AnyNetwork) -> float:
     """Return the size of a network's parameters, in kB of 1024 bytes.
+
+    All weights count at their bits, a Hadamard matrix at one bit a unit; biases, and the initial values of a
+    state, at 32 bits each where any is not zero. If the factors of a sum differ from
+    unit to unit, they count at the bits of the largest. Tables are not counted.
+    """
+    if isinstance(network, IntegerNetwork):
+        return _elman_bits(network) / 8 / 1024
+    rows = [op for op in network.operations if isinstance(op, MatVec)]
+    bits = sum(term.stored_bits for row in rows for term in row.terms)
+    numbers = sum(s.size for s in network.states.values() if s.initial.any())
+    numbers += sum(row.rows for row in rows if row.bias.any())
+    for op in network.operations:
+        if isinstance(op, Requantize):
+            bits += sum(_factor_bits(factor.multiplier) for factor in op.factors)
+            numbers += network.sizes[op.name] if op.bias is not None else 0
+    return (bits + 32 * numbers) / 8 / 1024
+
+
+def _factor_bits(multiplier: NDArray[np.int64]) -> int:
+    """Return the bits of factors, one a unit; 0 where all are the same."""
+    if len(set(multiplier.tolist())) == 1:
+        return 0
+    return len(multiplier) * int(np.abs(multiplier).max()).bit_length()
+
+
+def _elman_bits(network: IntegerNetwork) -> int:
+    """Return the bits of an Elman layer's parameters.
 
     W, U and V count at their bits; the n biases of the activation (whatever it is) and the p of the output at
     32 bits, and so the n initial states if any is not zero. If the units' multipliers differ, as with one
@@ -146,7 +181,7 @@ def kilobytes(network: IntegerNetwork) -> float:
     weights = n * n * bits.recurrent + n * m * bits.input + p * n * bits.output
     by_unit = len(set(network.multiplier.tolist())) > 1
     multipliers = n * int(network.multiplier.max()).bit_length() if by_unit else 0
-    return (weights + 32 * numbers + multipliers) / 8 / 1024
+    return weights + 32 * numbers + multipliers
 
 
 def _row_of(path: Path, number: int, line: bytes) -> Row:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from qornn_hw.errors import FormatError
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig
 from qornn_hw.training.result_rows import Job
+from qornn_hw.training.stack_configs import STACK_CONFIGS
 from qornn_hw.training.task_configs import CONFIGS
 
 __all__ = ["config_class", "grid", "options_of"]
@@ -21,19 +22,27 @@ _NOT_SET = ("data", "checkpoint_minutes")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def config_class(task: str) -> type[RunConfig]:
+def config_class(task: str, *, cells: bool = False) -> type[CommonConfig]:
     """Return the configuration class of a task, as in `qornn-hw train TASK`.
 
+    Args:
+        task: the task's name.
+        cells: for layers of any cell, not for an Elman layer.
+
     Raises:
-        FormatError: the task does not exist.
+        FormatError: the task does not exist, or is not for cells.
     """
+    if cells:
+        if task not in STACK_CONFIGS:
+            raise FormatError(f"the task of cells must be one of {', '.join(STACK_CONFIGS)}, not {task!r}")
+        return STACK_CONFIGS[task]
     for found in CONFIGS:
         if found.command == task:
             return found
     raise FormatError(f"the task must be one of {', '.join(c.command for c in CONFIGS)}, not {task!r}")
 
 
-def options_of(config: type[RunConfig]) -> dict[str, "Field[Any]"]:
+def options_of(config: type[CommonConfig]) -> dict[str, "Field[Any]"]:
     """Return the options of a configuration that a grid can vary, by name."""
     return {f.name: f for f in fields(config) if f.name not in _NOT_SET}
 
@@ -62,7 +71,8 @@ def grid(
     Args:
         task: task name, as in `qornn-hw train TASK`.
         settings: comma-separated values by option; other options have their defaults. Names may contain
-            dashes instead of underscores.
+            dashes instead of underscores. With ``cell`` the layers are of these cells, and the options those
+            of `qornn-hw train TASK --cell CELL`.
         data: folder of the data, for tasks that need it.
         widths: see :class:`Job`.
         device: see :class:`Job`.
@@ -72,7 +82,7 @@ def grid(
     """
     if not all(4 <= bits <= 16 for bits in widths):
         raise FormatError(f"widths must be bits of states, 4 to 16, not {', '.join(map(str, widths))}")
-    config = config_class(task)
+    config = config_class(task, cells="cell" in settings)
     known = options_of(config)
     values: dict[str, list[Any]] = {}
     for option, text in settings.items():

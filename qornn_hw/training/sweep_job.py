@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from qornn_hw.errors import CheckpointError, QornnError, TrainingError
-from qornn_hw.evaluation.evaluate import evaluate, task_of
+from qornn_hw.evaluation.evaluate import AnyCheckpoint, evaluate, task_of
 from qornn_hw.evaluation.orthogonality import orthogonality
-from qornn_hw.files.checkpoint import Checkpoint, save_checkpoint
+from qornn_hw.files.checkpoint import Checkpoint, save_any
 from qornn_hw.quantization.float_model import dequantized
 from qornn_hw.quantization.requantize import calibration_inputs, requantized
-from qornn_hw.training.config import RunConfig
+from qornn_hw.training.config import CommonConfig, RunConfig
 from qornn_hw.training.result_rows import Job, Row, kilobytes
 
 __all__ = ["execute", "forget", "measured"]
@@ -48,20 +48,18 @@ def _thinned(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [_short(p) for p in found]
 
 
-def measured(checkpoint: Checkpoint) -> Row:
+def measured(checkpoint: AnyCheckpoint) -> Row:
     """Return the entries of a row that a trained checkpoint gives."""
-    w = dequantized(checkpoint.network).recurrent_weight
-    singular = np.linalg.svd(w, compute_uv=False)
-    return {
-        "metrics": checkpoint.metrics,
-        "kilobytes": kilobytes(checkpoint.network),
-        "orthogonality": _short(orthogonality(w)),
-        "singular_values": [_short(float(s)) for s in np.quantile(singular, np.linspace(0, 1, _QUANTILES))],
-        "curve": _thinned(checkpoint.provenance.get("curve", [])),
-    }
+    found: Row = {"metrics": checkpoint.metrics, "kilobytes": kilobytes(checkpoint.network)}
+    if isinstance(checkpoint, Checkpoint):
+        w = dequantized(checkpoint.network).recurrent_weight
+        quantiles = np.quantile(np.linalg.svd(w, compute_uv=False), np.linspace(0, 1, _QUANTILES))
+        found["orthogonality"] = _short(orthogonality(w))
+        found["singular_values"] = [_short(float(s)) for s in quantiles]
+    return found | {"curve": _thinned(checkpoint.provenance.get("curve", []))}
 
 
-def _trained(job: Job, out: Path | None) -> Checkpoint:
+def _trained(job: Job, out: Path | None) -> AnyCheckpoint:
     """Train; continue the run if an interrupted sweep saved it."""
     from qornn_hw.training.run import run_file_of, train
     from qornn_hw.training.run_file import RunFile
@@ -73,9 +71,7 @@ def _trained(job: Job, out: Path | None) -> Checkpoint:
         except CheckpointError:  # the file is damaged, or from another release
             forget(out)
             resume = False
-    checkpoint = train(job.config, out, resume, quiet=True, device=job.device)
-    assert isinstance(checkpoint, Checkpoint)  # a sweep trains Elman layers
-    return checkpoint
+    return train(job.config, out, resume, quiet=True, device=job.device)
 
 
 def forget(out: Path | None) -> None:
@@ -111,7 +107,7 @@ def execute(job: Job, keep: bool = False, folder: Path | None = None) -> tuple[R
             else:
                 checkpoint = _trained(job, out)
                 row |= measured(checkpoint)
-                if job.widths:
+                if job.widths and isinstance(checkpoint, Checkpoint):
                     row["requantized"] = _requantized(checkpoint, job)
                 if keep:
                     content = _as_bytes(checkpoint)
@@ -149,18 +145,19 @@ def _baseline(job: Job) -> Row:
     """Return the entries of a row that a full-precision network gives."""
     from qornn_hw.training.baseline_run import train_baseline
 
+    assert isinstance(job.config, RunConfig)  # a float network stands for an Elman layer
     part = train_baseline(job.config, str(job.baseline), job.config.hidden, quiet=True)
     return part | {"curve": _thinned(part.get("curve", []))}
 
 
-def _as_bytes(checkpoint: Checkpoint) -> bytes:
+def _as_bytes(checkpoint: AnyCheckpoint) -> bytes:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "model.npz"
-        save_checkpoint(path, checkpoint)
+        save_any(path, checkpoint)
         return path.read_bytes()
 
 
-def _without_places(message: str, config: RunConfig, out: Path | None) -> str:
+def _without_places(message: str, config: CommonConfig, out: Path | None) -> str:
     """Return a message in one line, without the folders of this machine."""
     places = {str(config.data_dir): "DIR", str(out.parent if out else None): "DIR"}
     for place, name in places.items():
