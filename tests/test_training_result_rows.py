@@ -134,7 +134,7 @@ def test_kilobytes_of_cells():
     cell.bias[:] = rng.normal(size=16)
     stack = RealStack((cell,), rng.normal(size=(5, 16)), rng.normal(size=5), output_relu=True)
     network = quantized_stack(stack, rng.normal(size=(8, 6, 3)), weight_bits=4).network
-    bits = 16 + 16 * 3 * 4 + 5 * 16 * 8 + 32 * (16 + 5)
+    bits = 16 + 16 * 3 * 4 + 5 * 16 * 4 + 32 * (16 + 5)
     assert kilobytes(network) == pytest.approx(bits / 8 / 1024)
     started = replace(cell, initial=np.ones(16))
     network = quantized_stack(
