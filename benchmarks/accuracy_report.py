@@ -9,7 +9,7 @@ from functools import partial
 
 from accuracy_published import PUBLISHED, SOURCES
 from accuracy_rows import METRICS, Entry, Found, find, metric_of
-from accuracy_texts import COMMANDS, HEAD, TEXTS
+from accuracy_texts import CLAIMS, CLAIMS_TEXT, COMMANDS, HEAD, TEXTS
 
 from qornn_hw.training.result_rows import Row
 
@@ -132,6 +132,9 @@ def published_table(group: str) -> str:
     return "Published:\n\n" + table(["network", "figure", "kB", "source", "convention"], rows) + "\n"
 
 
+TASKS = {
+    "copy": "copy", "smnist": "MNIST by pixels", "pmnist": "MNIST by pixels", "mnist": "MNIST by rows"
+}  # fmt: skip
 NAMES = {
     "bjorck": "STE-Björck", "projunn": "STE-projUNN", "penalty": "penalty", "free": "free W",
     "ptq": "quantized after training", "orthogonal": "float, orthogonal", "lstm": "LSTM, float",
@@ -193,6 +196,20 @@ def bits_table(group: Sequence[Found], task: str) -> str:
         "time per run",
     ]
     return table(head, rows)
+
+
+def claims_table(found: Sequence[Found]) -> str:
+    """Return the claims of the paper, each with the networks that answer it."""
+    by_name = {(f.entry.group, f.entry.title): f for f in found}
+    rows = []
+    for claim, tag, answers in CLAIMS:
+        for number, (group, title, rung) in enumerate(answers):
+            f = by_name[group, title]
+            task = TASKS[f.entry.jobs[0].config.command]
+            name = NAMES.get(title.partition("/")[2], title)
+            text = cell(f, rung) + (" (float)" if rung == "float" and f.rows else "")
+            rows.append(["" if number else f"{claim} [{tag}]", f"{task}: {name}", text, size(f)])
+    return table(["claim", "ours", METRICS["accuracy"] + " or cross-entropy", "kB"], rows)
 
 
 def failures(group: Iterable[Found]) -> str:
@@ -263,6 +280,7 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
         parts += [
             f"![{about}]({plot})\n" for plot, (at, about) in PLOTS.items() if at == name and plot in plots
         ]
+    parts += ["## The paper's claims\n", wrapped(CLAIMS_TEXT), claims_table(found) + "\n"]
     parts.append("## Sources of published figures\n")
     parts.append("\n".join(f"- [{tag}] {what}" for tag, what in SOURCES.items()) + "\n")
     parts += ["## Commands\n", wrapped(COMMANDS)]

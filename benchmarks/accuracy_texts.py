@@ -1,6 +1,6 @@
 """The sentences of docs/results.md; figures come from the rows."""
 
-__all__ = ["COMMANDS", "HEAD", "TEXTS"]
+__all__ = ["CLAIMS", "CLAIMS_TEXT", "COMMANDS", "HEAD", "TEXTS"]
 
 HEAD = """
 `python benchmarks/accuracy.py` writes this page from the rows of `benchmarks/accuracy.jsonl`, one row for
@@ -124,6 +124,46 @@ is not learned by rounding W, neither here with one step for W nor above with on
 """,
     ),
 }
+
+CLAIMS_TEXT = """
+The claims of the paper's abstracts and of its summary, and the networks of this page that answer them: their
+integers, or *float*.
+"""
+
+# Claim, its source, and the entries that answer it: group, title, rung.
+CLAIMS = (
+    (
+        "a fully quantized recurrence solves the copy task at T0 = 1000",
+        "SCI",
+        (
+            ("copy", "T0 = 1000, 256 units, k = 5, 12-bit states", "integer"),
+            ("copy", "T0 = 1000, 256 units, k = 4, 12-bit states, one step per row", "integer"),
+            ("copy", "T0 = 10,000, 256 units, W of 1 bit (Hadamard), U of 6, 12-bit states", "integer"),
+        ),
+    ),
+    (
+        'similar to full-precision orthogonal networks and LSTM "even with 3-bits"',
+        "V1",
+        (
+            ("copy", "T0 = 1000, 256 units, k = 3, 12-bit states, one step per row", "integer"),
+            ("copy", "T0 = 1000, 256 units, W of 1 bit (Hadamard), U and V of 3, 12-bit states", "integer"),
+            ("methods", "copy/orthogonal", "float"),
+            ("methods", "copy/lstm", "float"),
+            ("cells", "permuted, 160 linear, 64 dense units, k = 3", "integer"),
+        ),
+    ),
+    (
+        'similar to FastRNN "even with 4-bits"',
+        "V2",
+        (
+            ("pixels", "in order, 170 units, k = 4, 12-bit states, on a GPU, one step per row", "integer"),
+            ("cells", "in order, 512 Hadamard units, W of 1 bit, U and V of 4", "integer"),
+            ("cells", "in order, GRU of 64 units, k = 4, 12-bit states and gates", "integer"),
+            ("rows", "64 units, k = 4, 8-bit states", "integer"),
+            ("rows", "FastRNN, 15 units, float", "float"),
+        ),
+    ),
+)
 
 COMMANDS = """
 These commands train the first seed; the others differ in `--seed`. LSTM and FastRNN have no command:
