@@ -11,6 +11,7 @@ from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
 from qornn_hw.cells.min_gru import MinGru
 from qornn_hw.cells.rnn import Rnn
+from qornn_hw.cells.rotating import RotatingUnits
 
 
 def _gru(w, b, n, m, **given):
@@ -37,6 +38,7 @@ CELLS = {
     "leaky": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), np.linspace(0.3, 0.95, n)),
     "leaky relu": lambda w, b, n, m: Leaky(w(n, m), w(n, n) / 2, b(n), 0.8, "relu"),
     "linear": lambda w, b, n, m: LinearUnits(w(n, m), w(n, n) / 2, b(n)),
+    "rotating": lambda w, b, n, m: RotatingUnits(w(n, m), w(n, n) / 3, b(n) + 0.4, b(n)),
     "hadamard": _hadamard,
     "dense": lambda w, b, n, m: Dense(w(n, m), b(n)),
     "leaky hard tanh": lambda w, b, n, m: Leaky(w(n, m), w(n, n), b(n), 0.5, "hard_tanh"),

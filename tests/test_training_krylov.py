@@ -95,7 +95,7 @@ def test_the_matrices_are_the_powers():
 def test_rounded_weights_are_stable(bits):
     """The rows are integers times their steps, and the spectral radius is 1."""
     weight = torch.nn.init.orthogonal_(torch.empty(24, 24, dtype=torch.float64))
-    found, step = stable_weights(weight, torch.full((24, 1), 0.1, dtype=torch.float64), bits)
+    found, step, _ = stable_weights(weight, torch.full((24, 1), 0.1, dtype=torch.float64), bits)
     integers = found / step
     torch.testing.assert_close(integers, integers.round(), atol=1e-9, rtol=0)
     assert float(torch.linalg.eigvals(found).abs().max()) == pytest.approx(1.0)
@@ -151,7 +151,7 @@ def test_the_matrix_of_a_training_is_orthogonal():
     np.testing.assert_allclose(made @ made.T, np.eye(12), atol=1e-4)
 
 
-@pytest.mark.parametrize("cell", ["linear", "hadamard"])
+@pytest.mark.parametrize("cell", ["linear", "rotating", "hadamard"])
 def test_mnist_by_pixels_is_trained_without_a_loop(bars, cell):
     """Linear units and a dense layer learn which row of an image is bright; the integers, too."""
     config = SequentialMnistStackConfig(

@@ -10,6 +10,7 @@ from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.lstm import Lstm
 from qornn_hw.cells.min_gru import MinGru
 from qornn_hw.cells.rnn import Rnn
+from qornn_hw.cells.rotating import RotatingUnits
 
 __all__ = ["CELLS"]
 
@@ -22,6 +23,7 @@ CELLS: dict[str, type[Cell]] = {
     "min_gru": MinGru,
     "rnn": Rnn,
     "linear": LinearUnits,
+    "rotating": RotatingUnits,
     "hadamard": HadamardUnits,
     "dense": Dense,
 }

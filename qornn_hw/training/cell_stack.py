@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qornn_hw.cells.cell import Cell
-from qornn_hw.cells.graph import CellGraph, Function, Hadamard, Input, Linear, Sum
+from qornn_hw.cells.graph import CellGraph, CellState, Function, Hadamard, Input, Linear, Sum
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.quantization.cell_lowering import CellBits, CellGrids, LoweredLayer
@@ -189,7 +189,7 @@ class CellStack(nn.Module):
                 for name, logarithm in logarithms.items()
             }
             if str(k) in self.orthogonal:
-                name, _, actual = self._stable(k)
+                name, actual, _ = self._stable(k)
                 steps[name] = _array(actual)[:, 0]
             steps |= self._exact_steps(k)
             values = {k: (e, IntFormat(bits, signed=signed)) for k, (e, bits, signed) in units.values.items()}
@@ -217,9 +217,7 @@ class CellStack(nn.Module):
         cells = []
         for k, (cell, layer) in enumerate(zip(self.cells, self.layers, strict=True)):
             fields = {name: _array(value) for name, value in layer.items()}
-            if str(k) in self.orthogonal:
-                rounded = self.units is not None
-                fields["weight_hh"] = _array(self._stable(k)[1] if rounded else self._orthogonal(k))
+            fields |= {name: _array(value) for name, value in self._recurrent(k)[1].items()}
             cells.append(replace(cell, **fields))
         return RealStack(
             tuple(cells), _array(self.output_weight), _array(self.output_bias), self.one_hot, self.output_relu
@@ -236,31 +234,44 @@ class CellStack(nn.Module):
 
     # -- passes ---------------------------------------------------------------------------------------
 
-    def _orthogonal(self, layer: int) -> Tensor:
-        """Return the recurrent matrix of a linear layer before rounding."""
+    def _orthogonal(self, layer: int) -> dict[str, Tensor]:
+        """Return the fields that make the recurrent matrix of a linear layer, before rounding."""
         bjorck = self.orthogonal[str(layer)]
         bjorck.train(self.training and torch.is_grad_enabled())
-        found: Tensor = bjorck(self.layers[layer]["weight_hh"])
-        return found
+        fields = self.layers[layer]
+        if "own" not in fields:
+            return {"weight_hh": bjorck(fields["weight_hh"])}
+        matrix: Tensor = bjorck(fields["weight_hh"] + torch.diag(fields["own"]))
+        own = torch.diagonal(matrix)
+        return {"weight_hh": matrix - torch.diag(own), "own": own}
 
-    def _stable(self, layer: int) -> tuple[str, Tensor, Tensor]:
-        """Return name, rounded matrix and steps of the recurrent product of a linear layer."""
+    def _stable(self, layer: int) -> tuple[str, Tensor, dict[str, Tensor]]:
+        """Return name and steps of the recurrent product of a linear layer, and its rounded fields."""
         graph = self.cells[layer].graph
         (product,) = (v for v in _products(graph) if not isinstance(v.value, Input))
         step = self.steps[layer][product.name].detach().exp()
-        return product.name, *stable_weights(self._orthogonal(layer), step, self.bits.weights)
+        found = self._orthogonal(layer)
+        weight, actual, own = stable_weights(found["weight_hh"], step, self.bits.weights, found.get("own"))
+        return product.name, actual, found | {"weight_hh": weight} | ({"own": own} if "own" in found else {})
+
+    def _recurrent(self, layer: int) -> tuple[str, dict[str, Tensor]]:
+        """Return the fields of a layer that are kept orthogonal, as they are computed with.
+
+        With them comes the name of the product that is rounded already; empty where none is.
+        """
+        if str(layer) not in self.orthogonal:
+            return "", {}
+        if self.units is None:
+            return "", self._orthogonal(layer)
+        name, _, fields = self._stable(layer)
+        return name, fields
 
     def graphs(self) -> list[TracedGraph]:
         """Return the graph of each layer, with rounded weights where the units are held."""
         found = []
         for k, (cell, layer) in enumerate(zip(self.cells, self.layers, strict=True)):
-            fields: dict[str, Tensor] = dict(layer.items())
-            stable = ""
-            if str(k) in self.orthogonal and self.units is not None:
-                stable, fields["weight_hh"], _ = self._stable(k)
-            elif str(k) in self.orthogonal:
-                fields["weight_hh"] = self._orthogonal(k)
-            graph = trace(cell, fields)
+            stable, recurrent = self._recurrent(k)
+            graph = trace(cell, {**dict(layer.items()), **recurrent})
             if self.units is not None:
                 for product in _products(graph):
                     if product.name == stable or _is_exact(product):
@@ -350,7 +361,10 @@ class CellStack(nn.Module):
             signs = torch.as_tensor(recurrent.signs)
             y = last_hadamard_state(signs, recurrent.block, weight, bias, x, start)
         else:
-            y = last_linear_state(recurrent.weight, weight, bias, x, start)
+            matrix = torch.as_tensor(recurrent.weight)
+            own = [c for c, v in total.terms if isinstance(v, CellState)]
+            matrix = matrix + torch.diag(torch.as_tensor(own[0])) if own else matrix
+            y = last_linear_state(matrix, weight, bias, x, start)
         if not grids:
             return y
         step = grids[graph.output].step

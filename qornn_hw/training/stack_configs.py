@@ -35,7 +35,8 @@ class StackConfig(CommonConfig):
     """Hyper-parameters of the training of a stack of cells.
 
     Attributes:
-        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear, hadamard or dense, for each layer.
+        cell: gru, lstm, fastgrnn, fastrnn, leaky, min_gru, rnn, linear, rotating, hadamard or dense, for each
+            layer.
         layers: number of layers, of ``hidden`` units each.
         dense: units of a layer ``relu(W x + b)`` between them and the readout; 0 for none.
         block: of the cell hadamard: units of a block, a power of two that divides ``hidden``; 0 for the

@@ -27,25 +27,31 @@ def rounded_weights(weight: Tensor, step: Tensor, bits: int) -> Tensor:
     return result
 
 
-def stable_weights(weight: Tensor, step: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """Return the rounded W of a linear recurrence, and the step of each row, (n, 1).
+def stable_weights(
+    weight: Tensor, step: Tensor, bits: int, own: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rounded W of a linear recurrence, the step of each row, (n, 1), and the units' own weights.
 
     The integers are those of the given step. The rows are then scaled to their length before rounding, and
-    all of them so that the spectral radius is 1: the state neither grows nor fades over many steps. The scale
-    of a row is a factor of the requantizer. The gradient of a weight passes straight through.
+    all of ``W + diag(own)`` so that its spectral radius is 1: the state neither grows nor fades over many
+    steps. The scale of a row is a factor of the requantizer. The gradient of a weight passes straight
+    through.
 
     Args:
         weight: (n, n).
         step: that decides the integers, (n, 1).
         bits: 1 to 8.
+        own: real numbers on the diagonal beside W, (n,); None for zeros.
     """
+    apart = weight.new_zeros(len(weight)) if own is None else own
     with torch.no_grad():
         integers = rounded_weights(weight, step, bits) / step
         lengths = integers.norm(dim=1, keepdim=True).clamp_min(1.0)
         actual = weight.norm(dim=1, keepdim=True) / lengths
-        actual = actual / torch.linalg.eigvals(integers * actual).abs().max().clamp_min(1e-6)
-        found = integers * actual
-    return weight + (found - weight).detach(), actual
+        radius = torch.linalg.eigvals(integers * actual + torch.diag(apart)).abs().max().clamp_min(1e-6)
+        actual = actual / radius
+        found, scaled = integers * actual, apart / radius
+    return weight + (found - weight).detach(), actual, apart + (scaled - apart).detach()
 
 
 class _Rounded(Function):
