@@ -40,8 +40,8 @@ class Cell(ABC):
     Attributes:
         gates: rows of the weights for each unit.
         input_biases: the fields that are added to ``weight_ih @ x``.
-        linear: whether the new state is ``weight_ih @ x + M h + bias``. M is ``weight_hh``, with ``own`` added
-            to its diagonal where there is that field, or it is made of other fields.
+        linear: whether the new state is ``weight_ih @ x + M h + bias``, M a matrix: ``weight_hh``, with
+            ``own`` added to its diagonal where there is that field, or one made of other fields.
         recurrent_fields: of a linear cell: the fields that act in every step.
         has_memory: whether a step depends on earlier inputs.
 
