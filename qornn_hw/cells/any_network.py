@@ -13,6 +13,7 @@ from qornn_hw.errors import FormatError
 from qornn_hw.ir.interpreter import Interpreter
 from qornn_hw.ir.intervals import Ranges, value_ranges
 from qornn_hw.ir.network import Network
+from qornn_hw.ir.ops import Term
 
 __all__ = [
     "AnyNetwork",
@@ -110,10 +111,11 @@ def macs_per_step(network: AnyNetwork) -> int:
     """Return the multiply-accumulates of the matrix products of a step within a sequence.
 
     The products with V, and those of layers that matter for an answer only, count where every step is
-    answered. A one-hot input selects its column and multiplies nothing.
+    answered. A one-hot input selects its column and multiplies nothing; a Hadamard term adds and subtracts.
     """
     operations = operations_of(network)
     layers = operations.layers[: operations.step_layers]
     rows = [row for layer in layers for group in layer.groups for row in group.rows]
     rows += [operations.readout.logits] * operations.every_step
-    return sum(term.weights.size for row in rows for term in row.terms if not term.one_hot)
+    terms = (term for row in rows for term in row.terms)
+    return sum(t.weights.size for t in terms if isinstance(t, Term) and not t.one_hot)

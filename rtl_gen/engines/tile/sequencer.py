@@ -106,6 +106,7 @@ class Sequencer(wiring.Component):
         p = self._layout
         most = max(max(p.passes(stage), p.pass_cycles(stage)) for stage in p.stages)
         active, tick, passed = Signal(), Signal(range(most)), Signal(range(most))
+        before = self._before(m)
         phases = self._of_stage(m, "phases", [len(stage.phases) - 1 for stage in p.stages])
         passes = self._of_stage(m, "passes", [p.passes(stage) - 1 for stage in p.stages])
         cycles = self._of_stage(m, "cycles", [p.pass_cycles(stage) - 1 for stage in p.stages])
@@ -140,8 +141,6 @@ class Sequencer(wiring.Component):
                 m.d.sync += self.issue.eq(1)
         with m.If(self.begin):
             m.d.sync += [
-                active.eq(1),
-                self.issue.eq(1),
                 tick.eq(0),
                 passed.eq(0),
                 self.phase.eq(0),
@@ -149,6 +148,25 @@ class Sequencer(wiring.Component):
             ]
             with m.If(self.next_stage == 0):
                 m.d.sync += self.address.eq(0)
+        with m.If(before):
+            m.d.sync += [active.eq(1), self.issue.eq(1)]
+
+    def _before(self, m: Module) -> Value:
+        """Return the cycle before a stage's first issue: that of ``begin``, or the end of its transform."""
+        p = self._layout
+        cycles = [p.transform_cycles(stage) for stage in p.stages]
+        if not any(cycles):
+            return self.begin
+        left, waits = Signal(range(max(cycles) + 1), name="transform"), Signal()
+        with m.Switch(self.next_stage):
+            for number, count in enumerate(cycles):
+                with m.Case(number):
+                    m.d.comb += waits.eq(count != 0)
+                    with m.If(self.begin):
+                        m.d.sync += left.eq(count)
+        with m.If(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return (self.begin & ~waits) | (left == 1)
 
     def _of_stage(self, m: Module, name: str, values: list[int]) -> Value:
         """Return the number of the present stage."""

@@ -74,5 +74,5 @@ class Slots(wiring.Component):
                 with m.Switch(self.stage):
                     for number, stage in enumerate(p.stages):
                         with m.Case(number):
-                            m.d.sync += self.phase.eq((1 - p.burst(stage)) % g)
+                            m.d.sync += self.phase.eq((1 - p.transform_cycles(stage) - p.burst(stage)) % g)
         return m

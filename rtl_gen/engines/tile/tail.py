@@ -20,6 +20,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Load,
     Lookup,
     MultiplyAdd,
+    Negate,
     Node,
     Pick,
     Positive,
@@ -29,10 +30,12 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Store,
     Sum,
     Symbol,
+    Transformed,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.ir.formats import Rounding
+from qornn_hw.rtl_gen.engines.tile.transform import StateTransform
 from qornn_hw.rtl_gen.ram import Ram
 from qornn_hw.rtl_gen.rom import Rom
 
@@ -103,6 +106,7 @@ class Tail(wiring.Component):
         shared.connect_tables(self._memories)
         shared.connect_states(self._memories)
         shared.connect_symbols(self._memories)
+        shared.connect_transforms()
         shared.connect_stores()
         return m
 
@@ -138,6 +142,7 @@ class _Shared:
     state_words: dict[str, Signal] = field(default_factory=dict)
     state_uses: dict[str, list[_Use]] = field(default_factory=dict)
     symbol_words: dict[str, tuple[Signal, Signal]] = field(default_factory=dict)
+    transformed: dict[str, tuple[Signal, Signal]] = field(default_factory=dict)
     stores: list[_StoreUse] = field(default_factory=list)
     unit_copies: list[Signal] = field(default_factory=list)
     valid_copies: list[Signal] = field(default_factory=list)
@@ -227,6 +232,30 @@ class _Shared:
                 rom.addr[bits:].eq(unit),
                 word.eq(rom.data),
             ]
+
+    def connect_transforms(self) -> None:
+        """Each transform begins with its stage, and takes the stores of its state."""
+        tail = self.tail
+        for number, stage in enumerate(self.p.stages):
+            if (transform := stage.transform) is None:
+                continue
+            unit, word = self.transformed[transform.vector]
+            name = memory_name("transform", transform.vector)
+            self.m.submodules[name] = found = StateTransform(transform)
+            self.m.d.comb += [
+                found.go.eq(tail.begin & (tail.stage == number)),
+                found.unit.eq(unit),
+                found.zero.eq(tail.starting),
+                word.eq(found.entry),
+            ]
+            for use in self.stores:
+                if use.node.target == transform.vector:
+                    with self.m.If(use.strobe):
+                        self.m.d.comb += [
+                            found.store.eq(1),
+                            found.stored_unit.eq(use.unit),
+                            found.stored.eq(use.value),
+                        ]
 
     def connect_stores(self) -> None:
         """At most one store a cycle goes to the operands, and at most one to the port of the states."""
@@ -358,12 +387,24 @@ class _Graph:
         shared.state_uses[node.value].append(_Use(self.number, 0, (address,)))
         self.copies[node.name] = [shared.state_words[node.value]]
 
+    def transformed(self, node: Transformed) -> None:
+        """The transform shows the entry of the unit of two cycles before."""
+        unit, _ = self.shared.unit_at(self.schedule.starts[node.name])
+        word = Signal(signed(node.bits), name=self.named(node))
+        self.shared.transformed[node.value] = unit, word
+        self.copies[node.name] = [word]
+
     def symbol(self, node: Symbol) -> None:
         """The memory is read in all cycles of the unit."""
         unit, _ = self.shared.unit_at(self.schedule.starts[node.name])
         word = Signal(signed(node.bits), name=self.named(node))
         self.shared.symbol_words[node.row] = unit, word
         self.copies[node.name] = [word]
+
+    def negate(self, node: Negate) -> None:
+        """The complement and one more, where the sign is negative."""
+        value, negative = self.read(node, 0), self.read(node, 1)[-1]
+        self.show(node, Mux(negative, ~value, value) + negative)
 
     def sum(self, node: Sum) -> None:
         """One adder behind the other."""
@@ -446,8 +487,10 @@ class _Graph:
 _BUILT: dict[type[Node], Any] = {
     Accumulator: _Graph.accumulator,
     Load: _Graph.load,
+    Negate: _Graph.negate,
     Sum: _Graph.sum,
     Symbol: _Graph.symbol,
+    Transformed: _Graph.transformed,
     MultiplyAdd: _Graph.multiply_add,
     Round: _Graph.round,
     Lookup: _Graph.lookup,

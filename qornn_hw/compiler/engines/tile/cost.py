@@ -11,6 +11,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Load,
     Lookup,
     MultiplyAdd,
+    Negate,
     Node,
     Pick,
     Round,
@@ -19,8 +20,10 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Store,
     Sum,
     Symbol,
+    Transformed,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
+from qornn_hw.compiler.engines.tile.transform import BANKS
 from qornn_hw.compiler.estimate import LOADER_CELLS, PRODUCT_CELLS, block_rams, selection_bits
 from qornn_hw.compiler.family import Family, Resources
 from qornn_hw.compiler.ports import answer_words
@@ -40,13 +43,16 @@ CELLS_PER_TOTAL_BIT = 3
 CELLS_PER_ROUNDED_BIT = 0.7
 # Synthesis leaves out some bits of a tail, and nodes without a choice share cells with others.
 CELLS_PER_TAIL_BIT = 0.75
+# Each bit of a sum of a transform; the addresses of a bank.
+CELLS_PER_BUTTERFLY_BIT = 2
+CELLS_PER_BANK = 20
 # Of the bits of a lane: registers and functions that find no partner.
 CELLS_PER_LANE_BIT = 1.04
 
 
 def cost_of(p: TileLayout, family: Family) -> Resources:
     """Return what the core takes; ``lut`` is a model, fitted for LUT4s with flip-flops."""
-    lut = p.used_lanes * lane_cells(p) + tail_cells(p) + _control_cells(p)
+    lut = p.used_lanes * lane_cells(p) + tail_cells(p) + _control_cells(p) + _transform_cells(p)
     memories = [memory for memory in layouts_of(p) if memory.store is WeightStore.BLOCK_RAM]
     read_only = (memory for memory in memories if not memory.written)
     lut += sum(selection_bits(memory.depth, memory.width, family) for memory in read_only)
@@ -107,6 +113,9 @@ def tail_cells(p: TileLayout) -> float:
 def _node_cells(node: Node) -> float:
     if isinstance(node, (Accumulator, Load, Store, Symbol)):
         return 0
+    if isinstance(node, Transformed):
+        # A choice among the banks.
+        return BANKS / 2 * node.bits
     if isinstance(node, Sum):
         return node.bits * max(1, len(node.summands) - 1)
     if isinstance(node, Round):
@@ -115,6 +124,8 @@ def _node_cells(node: Node) -> float:
         return node.bits + len(node.knots) * (node.bits / 2 + 12)
     if isinstance(node, SignedSize):
         return 4 * node.bits
+    if isinstance(node, Negate):
+        return 2 * node.bits
     return node.bits
 
 
@@ -134,6 +145,19 @@ def _copy_cells(tail: TailSchedule, node: Node) -> int:
         if (place := tail.places.get((node.name, number))) is not None:
             cells += place.bits * place.copies
     return cells
+
+
+def _transform_cells(p: TileLayout) -> float:
+    """Return the cells of the butterflies, each of which adds or subtracts, and of the addresses."""
+    found = 0.0
+    for stage in p.stages:
+        if (transform := stage.transform) is not None:
+            levels = sum(
+                any(one.levels[q] for one in transform.passes) for q in range(BANKS.bit_length() - 1)
+            )
+            found += CELLS_PER_BUTTERFLY_BIT * levels * BANKS * transform.bits
+            found += CELLS_PER_BANK * BANKS
+    return found
 
 
 def _control_cells(p: TileLayout) -> float:

@@ -49,6 +49,7 @@ MEMORY_MEANINGS = {
     "constants": "factors and biases of each unit",
     "tail.table_*": "a table, the entry of each index modulo its size",
     "tail.symbols_*": "weights of an index: of unit u and symbol x at u << bits | x",
+    "tail.transform_*.bank_*": "a state that is transformed in place, one of its 8 banks",
     "tail.state_*": "a value that is kept, then the initial ones of a state",
     "answer.queue": "answer words on their way out",
 }

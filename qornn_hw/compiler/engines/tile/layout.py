@@ -191,6 +191,10 @@ class TileLayout:
         """Return the cycles from the first issue of a pass to its first slot in the tail: W + A."""
         return self.issues(stage) + self.lane_latency
 
+    def transform_cycles(self, stage: Stage) -> int:
+        """Return the cycles of a stage before its first issue."""
+        return 0 if stage.transform is None else stage.transform.cycles
+
     def tail_end(self, number: int) -> int:
         """Return the cycle of the last slot in which its last value is stored, or all its sums are taken."""
         if number < len(self.tails):
@@ -204,9 +208,10 @@ class TileLayout:
         return number * self.pass_cycles(stage) + at * self.shape.interval
 
     def stage_cycles(self, number: int) -> int:
-        """Return the cycles from the first issue of a stage to that of the next one."""
+        """Return the cycles from the start of a stage to that of the next one."""
         stage = self.stages[number]
-        return self.burst(stage) + self.slot_start(stage, stage.slots - 1) + self.tail_end(number) + 1
+        first = self.transform_cycles(stage) + self.burst(stage)
+        return first + self.slot_start(stage, stage.slots - 1) + self.tail_end(number) + 1
 
     @cached_property
     def step_stages(self) -> int:
@@ -515,4 +520,5 @@ def _kept(
             old |= set(assigned[number].values())
             loaded |= old & set(assigned[number])
         loaded |= set(reads) - own
-    return Kept(frozenset(operands), frozenset(loaded))
+    transformed = {stage.transform.vector for stage in stages if stage.transform is not None}
+    return Kept(frozenset(operands), frozenset(loaded), frozenset(transformed))

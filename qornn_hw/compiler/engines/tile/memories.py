@@ -10,6 +10,7 @@ from qornn_hw.compiler.engines.tile.digits import CODE_BITS, codes
 from qornn_hw.compiler.engines.tile.layout import TileLayout
 from qornn_hw.compiler.engines.tile.nodes import Constant, Symbol
 from qornn_hw.compiler.engines.tile.stages import Matrix, Stage, symbol_weights
+from qornn_hw.compiler.engines.tile.transform import BANKS
 from qornn_hw.compiler.family import SPRAM_WORD_BITS
 from qornn_hw.compiler.memory import Field, Memory
 from qornn_hw.compiler.ports import answer_bits, answer_words
@@ -26,6 +27,7 @@ __all__ = [
     "state_memory",
     "symbol_memory",
     "table_memory",
+    "transform_memories",
 ]
 
 # Answers that the queue has room for: one is taken while the next is computed.
@@ -37,7 +39,9 @@ IntArray = NDArray[np.int64]
 def memories_of(p: TileLayout) -> tuple[Memory, ...]:
     """Return all memories of a core."""
     symbols = (symbol_memory(p, node) for node in p.symbols)
-    return (*_weights(p), _operands(p), _constants(p), *_tables_and_states(p), *symbols)
+    return (
+        *_weights(p), _operands(p), _constants(p), *_tables_and_states(p), *transform_memories(p), *symbols
+    )  # fmt: skip
 
 
 def _tables_and_states(p: TileLayout) -> Iterator[Memory]:
@@ -68,6 +72,7 @@ def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
             max(2, slots * p.shape.interval),
         ),
         *_tables_and_states(p),
+        *transform_memories(p),
         *(_symbol_layout(p, node) for node in p.symbols),
         answers(p),
     )
@@ -105,6 +110,16 @@ def state_memory(p: TileLayout, value: str) -> Memory:
         rows += initial + [[0] for _ in range(depth - size)]
     memory = Memory.of(memory_name("state", value), (Field("value", bits),), rows)
     return replace(memory, written=True)
+
+
+def transform_memories(p: TileLayout) -> Iterator[Memory]:
+    """Yield the banks of every transform, which begin with zeros."""
+    for stage in p.stages:
+        if (transform := stage.transform) is not None:
+            for bank in range(BANKS):
+                name = f"{memory_name('transform', transform.vector)}_{bank}"
+                rows = [[0]] * max(2, transform.groups)
+                yield replace(Memory.of(name, (Field("entry", transform.bits),), rows), written=True)
 
 
 def symbol_memory(p: TileLayout, node: Symbol) -> Memory:

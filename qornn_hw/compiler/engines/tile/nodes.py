@@ -15,6 +15,7 @@ __all__ = [
     "Load",
     "Lookup",
     "MultiplyAdd",
+    "Negate",
     "Node",
     "Operand",
     "Pick",
@@ -26,6 +27,7 @@ __all__ = [
     "Sum",
     "Summand",
     "Symbol",
+    "Transformed",
 ]
 
 
@@ -126,6 +128,31 @@ class Load(Node):
 
     value: str
     fresh: bool
+
+
+@dataclass(frozen=True)
+class Transformed(Node):
+    """A unit's entry of a state that has been transformed; 0 in a step that begins a sequence.
+
+    Attributes:
+        value: the name of the state.
+    """
+
+    value: str
+    latency: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class Negate(Node):
+    """``value``, or minus that where the sign is negative; the bits hold both."""
+
+    value: str
+    sign: Constant
+
+    @property
+    def reads(self) -> tuple[tuple[Operand, int], ...]:
+        """The value and the sign."""
+        return (self.value, 0), (self.sign, 0)
 
 
 @dataclass(frozen=True)
@@ -253,6 +280,7 @@ class Store(Node):
         is_operand: whether a matrix reads it.
         is_loaded: whether a tail loads it.
         is_state: whether it is a state, which the port for benches shows.
+        is_transformed: whether a transform of the next step reads it.
     """
 
     value: str
@@ -260,6 +288,7 @@ class Store(Node):
     is_operand: bool
     is_loaded: bool
     is_state: bool
+    is_transformed: bool
     latency: ClassVar[int] = 0
 
     @property

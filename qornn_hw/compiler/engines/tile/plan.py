@@ -93,7 +93,9 @@ def _stage(stage: Stage) -> tuple[Any, ...]:
         (phase.vector, phase.columns, tuple((m.row, m.shift, m.offset, m.bits) for m in phase.matrices))
         for phase in stage.phases
     )
-    return (stage.name, stage.layer, stage.slots, *phases)
+    t = stage.transform
+    transform = () if t is None else (t.vector, t.size, t.block, t.bits)
+    return (stage.name, stage.layer, stage.slots, transform, *phases)
 
 
 def _tail(tail: TailSchedule) -> tuple[Any, ...]:

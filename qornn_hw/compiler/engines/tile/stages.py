@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qornn_hw.compiler.engines.tile.digits import chunks, complements, digit_count
+from qornn_hw.compiler.engines.tile.transform import Transform, transform_of, transformed_rows
 from qornn_hw.ir.formats import bits_for_range
 from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Group, Network
@@ -75,6 +76,7 @@ class Stage:
         group: the group; None for the readout.
         slots: units, or sets of logits.
         phases: in order.
+        transform: of a state, which is done before all phases.
     """
 
     name: str
@@ -82,21 +84,25 @@ class Stage:
     group: Group | None
     slots: int
     phases: tuple[Phase, ...]
+    transform: Transform | None = None
 
 
 def lane_digits(network: Network) -> int:
     """Return the digits of a lane: those of the widest weight of a layer that multiplies a vector."""
+    transformed = transformed_rows(network)
     rows = [row for layer in network.layers for group in layer.groups for row in group.rows]
-    terms = (term for row in rows for term in row.terms if not term.one_hot)
+    terms = (term for row in rows for term in row.terms if not term.one_hot and row.name not in transformed)
     return digit_count(max((term.bits for term in terms), default=1))
 
 
 def lanes_of_a_unit(network: Network) -> int:
     """Return the most terms of a group on one vector."""
     counts = []
+    transformed = transformed_rows(network)
     for layer in network.layers:
         for group in layer.groups:
-            vectors = [term.value for row in group.rows for term in row.terms if not term.one_hot]
+            rows = [row for row in group.rows if row.name not in transformed]
+            vectors = [term.value for row in rows for term in row.terms if not term.one_hot]
             counts += [vectors.count(vector) for vector in vectors]
     return max(counts, default=1)
 
@@ -110,17 +116,19 @@ def stages_of(network: Network, ranges: Ranges, logits_of_a_slot: int) -> tuple[
         logits_of_a_slot: logits side by side.
 
     """
-    digits, found = lane_digits(network), []
+    digits, found, transformed = lane_digits(network), [], transformed_rows(network)
     for number, layer in enumerate(network.layers):
         for index, group in enumerate(layer.groups):
-            matrices = [m for row in group.rows for m in _matrices(row, ranges, digits)]
+            rows = [row for row in group.rows if row.name not in transformed]
+            matrices = [m for row in rows for m in _matrices(row, ranges, digits)]
             vectors = dict.fromkeys(vector for vector, _ in matrices)
             # What a step before has stored comes last: the others need not wait for it.
             order = sorted(vectors, key=lambda vector: vector in network.states)
             phases = tuple(
                 Phase(v, network.sizes[v], tuple(m for vector, m in matrices if vector == v)) for v in order
             )
-            found.append(Stage(f"layer{number}.group{index}", number, group, group.units, phases))
+            transform = transform_of(network, ranges, group)
+            found.append(Stage(f"layer{number}.group{index}", number, group, group.units, phases, transform))
     logits = network.readout.logits
     phases = tuple(
         Phase(vector, network.sizes[vector], (m,)) for vector, m in _matrices(logits, ranges, digits)

@@ -18,6 +18,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Load,
     Lookup,
     MultiplyAdd,
+    Negate,
     Node,
     Operand,
     Pick,
@@ -29,8 +30,10 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Sum,
     Summand,
     Symbol,
+    Transformed,
 )
 from qornn_hw.compiler.engines.tile.stages import Stage, is_fresh, symbol_weights
+from qornn_hw.compiler.engines.tile.transform import transformed_rows
 from qornn_hw.ir.formats import IntFormat, Rounding, bits_for_range
 from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Network
@@ -63,10 +66,12 @@ class Kept:
     Attributes:
         operands: names of those that a matrix reads.
         loaded: names of those that another tail, or another step, loads.
+        transformed: names of the states of which there is a transform.
     """
 
     operands: frozenset[str]
     loaded: frozenset[str]
+    transformed: frozenset[str] = frozenset()
 
 
 class Tables:
@@ -133,7 +138,12 @@ def build_tail(
 
 @dataclass(frozen=True)
 class _Row:
-    """The sum of some accumulators, of a weight of the symbol, and of a constant for each unit."""
+    """The sum of some accumulators, of a weight of the symbol, and of a constant for each unit.
+
+    Attributes:
+        parts: nodes, each with its left shift.
+        constant: for each unit.
+    """
 
     parts: tuple[tuple[Node, int], ...]
     constant: IntArray
@@ -165,8 +175,20 @@ class _Builder:
                 symbol = Symbol(f"symbol.{row.name}", bits, row.name)
                 self.nodes[symbol.name] = symbol
                 parts[row.name].append((symbol, shift))
+        self._add_transformed(parts)
         self.results += list(parts)
         return {name: _Row(tuple(found), constants[name]) for name, found in parts.items()}
+
+    def _add_transformed(self, parts: dict[str, list[tuple[Node, int]]]) -> None:
+        """Add the entry of the transform, with the sign of its unit, to its row."""
+        if (transform := self.stage.transform) is None:
+            return
+        for name, term in transformed_rows(self.network).items():
+            if name in parts:
+                entry = Transformed(f"transformed.{name}", transform.bits, transform.vector)
+                found = Negate(f"signed.{name}", transform.bits, entry.name, constant(term.signs))
+                self.nodes |= {entry.name: entry, found.name: found}
+                parts[name].append((found, term.shift))
 
     # -- nodes ----------------------------------------------------------------------------------------
 
@@ -238,7 +260,9 @@ class _Builder:
     def store(self, node: str, target: str, kept: Kept, *, is_state: bool) -> None:
         """Add a store."""
         operand, loaded = target in kept.operands, target in kept.loaded
-        self.add(Store(f"store.{target}", self.nodes[node].bits, node, target, operand, loaded, is_state))
+        bits, transformed = self.nodes[node].bits, target in kept.transformed
+        name = f"store.{target}"
+        self.add(Store(name, bits, node, target, operand, loaded, is_state, transformed))
 
     # -- operations -----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Slice,
     Store,
     Symbol,
+    Transformed,
 )
 
 __all__ = ["NoMultiplierError", "Place", "TailSchedule", "schedule_tail"]
@@ -72,7 +73,7 @@ class TailSchedule:
     def end(self) -> int:
         """The last cycle in which something is stored; operands take another one."""
         stores = (node for node in self.nodes if isinstance(node, Store))
-        return max((self.starts[node.name] + node.is_operand for node in stores), default=0)
+        return max((self.starts[node.name] + _takes_another(node) for node in stores), default=0)
 
     def node(self, name: str) -> Node:
         """Return a node."""
@@ -85,6 +86,11 @@ class TailSchedule:
     def copy(self, node: Node, time: int) -> int:
         """Return which copy of a node's register shows its result at a time: 0 is the register itself."""
         return (time - self.shown(node)) // self.interval
+
+
+def _takes_another(node: Store) -> int:
+    """Return 1 where a memory behind registers takes the value."""
+    return int(node.is_operand or node.is_transformed)
 
 
 class NoMultiplierError(ValueError):
@@ -164,10 +170,10 @@ def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> T
     """
     lookups = Counter(node.table for node in nodes if isinstance(node, Lookup))
     s = _Scheduling(interval, multipliers, lookups)
-    loads = [node for node in nodes if isinstance(node, (Load, Symbol))]
+    loads = [node for node in nodes if isinstance(node, (Load, Symbol, Transformed))]
     for load in loads:
-        s.starts[load.name], s.shown[load.name] = 0, 1
-    others = [node for node in nodes if not isinstance(node, (Load, Symbol))]
+        s.starts[load.name], s.shown[load.name] = 0, load.latency
+    others = [node for node in nodes if not isinstance(node, (Load, Symbol, Transformed))]
     for node in others:
         if not isinstance(node, Store):
             s.start(node, 0)
@@ -175,13 +181,14 @@ def schedule_tail(nodes: tuple[Node, ...], interval: int, multipliers: int) -> T
     for node in others:
         if isinstance(node, Store):
             # A memory shows the word of a unit for an interval: no new one may come before its end.
-            reads = (load for load in loads if isinstance(load, Load) and load.value == node.target)
+            stored = (load for load in loads if not isinstance(load, Symbol))
+            reads = (load for load in stored if load.value == node.target)
             until = [s.starts[load.name] + interval for load in reads]
             s.start(node, max(until, default=0))
     return TailSchedule(nodes, interval, s.starts, s.units, s.ports, _places(nodes, s.starts, interval))
 
 
-def _delay_loads(s: _Scheduling, loads: list[Load | Symbol], others: list[Node]) -> None:
+def _delay_loads(s: _Scheduling, loads: list[Load | Symbol | Transformed], others: list[Node]) -> None:
     """Read each stored value as late as its first reader allows: a copy fewer for each interval."""
     for load in loads:
         times = [
@@ -191,9 +198,9 @@ def _delay_loads(s: _Scheduling, loads: list[Load | Symbol], others: list[Node])
             for operand, at in node.reads
             if _name(operand) == load.name
         ]
-        first = min(times, default=1)
-        s.starts[load.name] = (first - 1) // s.interval * s.interval
-        s.shown[load.name] = s.starts[load.name] + 1
+        first = min(times, default=load.latency)
+        s.starts[load.name] = (first - load.latency) // s.interval * s.interval
+        s.shown[load.name] = s.starts[load.name] + load.latency
 
 
 def _name(operand: Operand) -> str | None:

@@ -1,0 +1,135 @@
+"""Walsh-Hadamard transforms of a state, in place: which rows have one, and when it reads and writes what.
+
+The entries of the state are in 8 banks, entry i in bank ``d_0 ^ d_1 ^ d_2 ...``, the digits of i in base 8,
+at row ``i >> 3``. So 8 entries whose indices differ in three neighbouring bits are in different banks. A pass
+transforms along such bits: in each cycle a group of 8 entries is read, three levels of butterflies add and
+subtract, and the results go to where the entries came from.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qornn_hw.ir.formats import bits_for_range
+from qornn_hw.ir.intervals import Ranges
+from qornn_hw.ir.network import Group, Layer, Network
+from qornn_hw.ir.ops import HadamardTerm, MatVec, Requantize
+
+__all__ = ["BANKS", "BANK_BITS", "LATENCY", "Pass", "Transform", "transform_of", "transformed_rows"]
+
+BANK_BITS = 3
+BANKS = 1 << BANK_BITS
+# Cycles from a group's addresses to its results in the banks: addresses, read, three levels, write.
+LATENCY = 6
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass over all groups.
+
+    Attributes:
+        base: the lowest of the three bits in which the indices of a group differ.
+        levels: of each of the three bits of a bank's number, whether its butterflies add and subtract.
+    """
+
+    base: int
+    levels: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform of a state in blocks.
+
+    Attributes:
+        vector: the name of the state.
+        size: its entries, a multiple of 8.
+        block: entries of a block, a power of two.
+        bits: of an entry on the way, signed.
+    """
+
+    vector: str
+    size: int
+    block: int
+    bits: int
+
+    @property
+    def groups(self) -> int:
+        """Groups of a pass."""
+        return self.size // BANKS
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes in order: along bits 0 to 2, 3 to 5, and so on; the last one along the highest three.
+
+        Bits that an earlier pass has been along are left alone.
+        """
+        order = self.block.bit_length() - 1
+        found = []
+        for first in range(0, order, BANK_BITS):
+            base = max(0, min(first, order - BANK_BITS))
+            bits = [base + k for k in range(BANK_BITS) if first <= base + k < order]
+            found.append(Pass(base, tuple(q in {e % BANK_BITS for e in bits} for q in range(BANK_BITS))))
+        return tuple(found)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from the start to the first entry that may be read.
+
+        A pass begins when the one before has stored its last result.
+        """
+        return len(self.passes) * (self.groups + LATENCY) + 1
+
+
+def transformed_rows(network: Network) -> dict[str, HadamardTerm]:
+    """Return the rows that a transform computes, by name: a Hadamard term of a layer's own state.
+
+    The state begins with zeros, its entries fill the banks, no other row has a Hadamard term of it, and only
+    Requantize reads the row. Another row of the group multiplies a vector.
+    """
+    found: dict[str, HadamardTerm] = {}
+    vectors = [term.value for row in _rows(network) for term in row.terms if isinstance(term, HadamardTerm)]
+    for layer in network.layers:
+        for group in layer.groups:
+            for row in group.rows:
+                term = row.terms[0]
+                if (
+                    len(row.terms) == 1
+                    and isinstance(term, HadamardTerm)
+                    and vectors.count(term.value) == 1
+                    and _fits(layer, term)
+                    and _only_requantized(group, row)
+                    and _has_vector(group, row)
+                ):
+                    found[row.name] = term
+    return found
+
+
+def _rows(network: Network) -> Iterator[MatVec]:
+    for layer in network.layers:
+        for group in layer.groups:
+            yield from group.rows
+    yield network.readout.logits
+
+
+def _fits(layer: Layer, term: HadamardTerm) -> bool:
+    own = [state for state in layer.states if state.name == term.value]
+    return bool(own) and not own[0].initial.any() and term.rows % BANKS == 0
+
+
+def _only_requantized(group: Group, row: MatVec) -> bool:
+    return all(isinstance(op, Requantize) for op in group.tail if row.name in op.operands)
+
+
+def _has_vector(group: Group, row: MatVec) -> bool:
+    others = [term for other in group.rows if other is not row for term in other.terms]
+    return any(not term.one_hot and not isinstance(term, HadamardTerm) for term in others)
+
+
+def transform_of(network: Network, ranges: Ranges, group: Group) -> Transform | None:
+    """Return the transform of a group; None where it has none."""
+    rows = transformed_rows(network)
+    terms = [rows[row.name] for row in group.rows if row.name in rows]
+    if not terms:
+        return None
+    (term,) = terms
+    most = term.block * ranges.values[term.value].magnitude
+    return Transform(term.value, term.rows, term.block, bits_for_range(-most, most))
