@@ -58,10 +58,9 @@ class StateTransform(wiring.Component):
         m.d.sync += going.eq(active)
         words = []
         written = delay(m, active, LATENCY - 1, "written")
-        # As many cycles as the results take from their addresses on.
-        folds = [fold]
-        passes = [number]
-        for stage in range(BANK_BITS + 1):
+        # As many cycles as the words take from their addresses on to the registers of each level.
+        folds, passes = [fold], [number]
+        for stage in range(2 * BANK_BITS + 1):
             folds.append(delay(m, folds[-1], 1, f"fold_{stage}", reset_less=True))
             passes.append(delay(m, passes[-1], 1, f"pass_{stage}", reset_less=True))
         banks = []
@@ -72,7 +71,7 @@ class StateTransform(wiring.Component):
             m.d.sync += address.eq(rows[k])
             m.d.comb += ram.r_addr.eq(Mux(going, address, row))
             words.append(ram.r_data.as_signed())
-        results = self._butterflies(m, words, folds[2:], passes[2:])
+        results = self._butterflies(m, words, folds[2::2], passes[3::2])
         for k, ram in enumerate(banks):
             back = delay(m, rows[k], LATENCY - 1, f"back_{k}", reset_less=True)
             m.d.sync += ram.w_en.eq(written | (self.store & (_bank(self.stored_unit) == k)))
@@ -84,22 +83,25 @@ class StateTransform(wiring.Component):
         return m
 
     def _walk(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Count the groups of a pass, the cycles until its last result, and the passes."""
+        """Count the groups of a pass, the cycles until the next one begins, and the passes."""
         t = self._transform
-        active, pause = Signal(), Signal(range(LATENCY + 1))
+        gaps = [distance - t.groups for distance in t.distances]
+        active, gap = Signal(), Signal(range(max([1, *gaps]) + 1))
         number = Signal(range(max(2, len(t.passes))), name="pass")
         group = Signal(range(max(2, t.groups)))
+        last = Signal()
+        m.d.comb += last.eq(group == t.groups - 1)
         with m.If(active):
-            m.d.sync += group.eq(group + 1)
-            with m.If(group == t.groups - 1):
-                m.d.sync += [active.eq(0), group.eq(0), pause.eq(LATENCY)]
-        with m.If(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
-        with m.If(pause == 1):
-            with m.If(number == len(t.passes) - 1):
-                m.d.sync += number.eq(0)
-            with m.Else():
-                m.d.sync += [number.eq(number + 1), active.eq(1)]
+            m.d.sync += group.eq(Mux(last, 0, group + 1))
+        with m.If(gap != 0):
+            m.d.sync += [gap.eq(gap - 1), active.eq(gap == 1)]
+        with m.If(active & last):
+            with m.Switch(number):
+                for index, length in enumerate(gaps):
+                    with m.Case(index):
+                        m.d.sync += [number.eq(index + 1), gap.eq(length), active.eq(length == 0)]
+                with m.Default():
+                    m.d.sync += [number.eq(0), active.eq(0)]
         with m.If(self.go):
             m.d.sync += active.eq(1)
         return active, number, group
@@ -129,7 +131,11 @@ class StateTransform(wiring.Component):
     def _butterflies(
         self, m: Module, words: list[Value], folds: list[Value], passes: list[Value]
     ) -> list[Value]:
-        """Return the results of the three levels, each behind registers."""
+        """Return the results of the three levels: registers of what is added, then of the sums.
+
+        The entry whose bit is 0 becomes the sum of both, the other one the difference. Which of them a bank
+        holds changes from group to group. So an entry or its complement is added to the other one.
+        """
         t = self._transform
         values: list[Value] = words
         for q in range(BANK_BITS):
@@ -139,19 +145,22 @@ class StateTransform(wiring.Component):
                 for index, one in enumerate(used):
                     with m.Case(index):
                         m.d.comb += adds.eq(one)
-            swapped = folds[q][q]
-            found: list[Value] = []
+            plain = [Signal(signed(t.bits), name=f"plain_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            added = [Signal(signed(t.bits), name=f"added_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            minus = [Signal(name=f"minus_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            sums: list[Value] = []
             for k in range(BANKS):
-                own, other = values[k], values[k ^ (1 << q)]
-                high = bool(k >> q & 1)
-                # The entry whose bit is 0 becomes the sum, the other one the difference.
-                minus = ~swapped if high else swapped
-                register = Signal(signed(t.bits), name=f"level_{q}_{k}", reset_less=True)
-                signed_own = Mux(minus, ~own, own)
-                total = (other + signed_own + minus)[: t.bits].as_signed()
-                m.d.sync += register.eq(total if all(used) else Mux(adds, total, own))
-                found.append(register)
-            values = found
+                negative = folds[q][q] ^ (k >> q & 1)
+                m.d.sync += [
+                    plain[k].eq(values[k]),
+                    added[k].eq(Mux(negative, ~values[k], values[k])),
+                    minus[k].eq(negative),
+                ]
+                total = (plain[k ^ (1 << q)] + added[k] + minus[k])[: t.bits].as_signed()
+                found = Signal(signed(t.bits), name=f"sum_{q}_{k}", reset_less=True)
+                m.d.sync += found.eq(total if all(used) else Mux(adds, total, plain[k]))
+                sums.append(found)
+            values = sums
         return values
 
 

@@ -192,8 +192,8 @@ class TileLayout:
         return self.issues(stage) + self.lane_latency
 
     def transform_cycles(self, stage: Stage) -> int:
-        """Return the cycles of a stage before its first issue."""
-        return 0 if stage.transform is None else stage.transform.cycles
+        """Return the cycles of a stage before its first issue, so that its first slot finds a result."""
+        return 0 if stage.transform is None else max(0, stage.transform.cycles - self.burst(stage))
 
     def tail_end(self, number: int) -> int:
         """Return the cycle of the last slot in which its last value is stored, or all its sums are taken."""

@@ -8,6 +8,8 @@ subtract, and the results go to where the entries came from.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 from qornn_hw.ir.formats import bits_for_range
 from qornn_hw.ir.intervals import Ranges
@@ -18,8 +20,8 @@ __all__ = ["BANKS", "BANK_BITS", "LATENCY", "Pass", "Transform", "transform_of",
 
 BANK_BITS = 3
 BANKS = 1 << BANK_BITS
-# Cycles from a group's addresses to its results in the banks: addresses, read, three levels, write.
-LATENCY = 6
+# Cycles from a group's addresses to its results in the banks: addresses, read, three levels of two, write.
+LATENCY = 9
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Pass:
 
     base: int
     levels: tuple[bool, ...]
+
+    def group(self, index: int) -> int:
+        """Return the group of an entry, which is read in that cycle of the pass."""
+        return index >> self.base + BANK_BITS << self.base | index & (1 << self.base) - 1
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,20 @@ class Transform:
 
     @property
     def cycles(self) -> int:
-        """Cycles from the start to the first entry that may be read.
+        """Cycles from the start to the first entry that may be read."""
+        return sum(self.distances) + self.groups + LATENCY + 1
 
-        A pass begins when the one before has stored its last result.
+    @cached_property
+    def distances(self) -> tuple[int, ...]:
+        """Cycles from the start of each pass but the last to that of the next one.
+
+        The next pass reads no entry before its result is there.
         """
-        return len(self.passes) * (self.groups + LATENCY) + 1
+        found = []
+        for one, other in pairwise(self.passes):
+            late = max(one.group(i) - other.group(i) for i in range(self.size))
+            found.append(max(self.groups, late + LATENCY))
+        return tuple(found)
 
 
 def transformed_rows(network: Network) -> dict[str, HadamardTerm]:
