@@ -20,14 +20,15 @@ def test_words_flags_and_banks(words, seed):
     used = []
 
     async def bench(ctx):
-        sent, memory, busy, started = 0, {}, False, 0
+        sent, memory, busy, started, later = 0, {}, False, 0, False
         for _ in range(40 * steps * words):
             step, word = divmod(sent, words)
             offered = step < steps and choose.random() < 0.7
             if offered:
                 ctx.set(buffer.i.payload, {"data": sent % 100, "first": firsts[step], "last": lasts[step]})
             ctx.set(buffer.i.valid, offered)
-            ctx.set(buffer.blocked, blocked := choose.random() < 0.2)
+            blocked = later
+            ctx.set(buffer.blocked_next, later := choose.random() < 0.2)
             done = busy and choose.random() < 0.1
             ctx.set(buffer.done, done)
             ctx.set(buffer.busy, busy)

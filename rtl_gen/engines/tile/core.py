@@ -85,11 +85,10 @@ class TileCore(wiring.Component):
         m.d.sync += begun.eq(sequencer.begin)
         self._constants(m, begun, sequencer.stage, slots, tail, logits)
         last_stage = len(p.stages) - 1
-        stored = Cat(getattr(tail, f"store_{number}") for number in range(len(p.vectors)))
         ending = Signal()
         m.d.comb += [
             # -- the input and the steps
-            source.blocked.eq(stored.any()),
+            source.blocked_next.eq(tail.store_next),
             source.busy.eq(sequencer.busy),
             source.done.eq(sequencer.done),
             sequencer.full.eq(source.full),

@@ -21,7 +21,7 @@ class InputBuffer(wiring.Component):
 
     Members:
         i: In(stream); the words.
-        blocked: In; no word is taken in this cycle.
+        blocked_next: In; no word is taken in the next cycle.
         busy: In; a step is computed, with the bank ``use``.
         done: In; pulse: the bank ``use`` is free again.
         write: Out; the word on ``i`` is taken.
@@ -39,7 +39,7 @@ class InputBuffer(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(input_word_layout(form))),
-                "blocked": In(1),
+                "blocked_next": In(1),
                 "busy": In(1),
                 "done": In(1),
                 "write": Out(1),
@@ -60,16 +60,20 @@ class InputBuffer(wiring.Component):
         first = [Signal(name=f"first_{bank}", reset_less=True) for bank in range(2)]
         last = [Signal(name=f"last_{bank}", reset_less=True) for bank in range(2)]
         symbol = [Signal.like(self.symbol, name=f"symbol_{bank}", reset_less=True) for bank in range(2)]
-        after_reset = Signal(init=1)
+        # A register, as the stream has more logic behind it.
+        after_reset, ready = Signal(init=1), Signal(init=1)
         word, upcoming = self.i.payload, self.use ^ self.busy
         m.d.comb += [
-            self.i.ready.eq(~Mux(self.fill, full[1], full[0]) & ~self.blocked),
-            self.write.eq(self.i.ready & self.i.valid),
+            self.i.ready.eq(ready),
+            self.write.eq(ready & self.i.valid),
             self.full.eq(Mux(upcoming, full[1], full[0])),
             self.first.eq(Mux(upcoming, first[1], first[0])),
             self.last.eq(Mux(upcoming, last[1], last[0])),
             self.symbol.eq(Mux(self.use, symbol[1], symbol[0])),
         ]
+        left = [full[bank] & ~(self.done & (self.use == bank)) for bank in range(2)]
+        filled = self.write & (self.index == self._words - 1)
+        m.d.sync += ready.eq(~Mux(self.fill ^ filled, left[1], left[0]) & ~self.blocked_next)
         for bank in range(2):
             with m.If(self.done & (self.use == bank)):
                 m.d.sync += full[bank].eq(0)

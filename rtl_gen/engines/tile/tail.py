@@ -8,7 +8,7 @@ cycles apart.
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -60,6 +60,7 @@ class Tail(wiring.Component):
         symbol: In; the step's, where its input is an index.
         sum_<f>_<j>: In(signed); its accumulators.
         store_<k>: Out; an entry of vector k of :attr:`TileLayout.vectors` comes.
+        store_next: Out; in the next cycle an entry of some vector comes.
         stored_unit: Out; its number.
         stored: Out(signed); the entry.
         state_valid, state_data: Out; an entry of a state comes.
@@ -80,6 +81,7 @@ class Tail(wiring.Component):
             "starting": In(1),
             "symbol": In(p.network.input.format.bits),
             "begin": In(1),
+            "store_next": Out(1),
             "stored_unit": Out(range(units)),
             "stored": Out(signed(p.operand_bits)),
             "state_valid": Out(1),
@@ -123,6 +125,7 @@ class _Use:
 @dataclass
 class _StoreUse:
     strobe: Signal
+    coming: Value
     unit: Signal
     node: Store
     value: Value
@@ -260,6 +263,7 @@ class _Shared:
     def connect_stores(self) -> None:
         """At most one store a cycle goes to the operands, and at most one to the port of the states."""
         m, tail = self.m, self.tail
+        m.d.comb += tail.store_next.eq(Cat(use.coming for use in self.stores if use.node.is_operand).any())
         for use in self.stores:
             with m.If(use.strobe):
                 if use.node.is_operand:
@@ -291,20 +295,22 @@ class _Graph:
             _BUILT[type(node)](self, node)
         last = self.p.stages[self.number].slots - 1
         end = self.p.tail_end(self.number)
-        retired = self.strobe(end, f"s{self.number}_retired", self.shared.unit_at(end - 1)[0] == last)
+        retired, _ = self.strobe(end, f"s{self.number}_retired", self.shared.unit_at(end - 1)[0] == last)
         with self.m.If(retired):
             self.m.d.comb += self.tail.retire.eq(1)
 
-    def strobe(self, time: int, name: str, condition: Any = 1) -> Signal:
+    def strobe(self, time: int, name: str, condition: Any = 1) -> tuple[Signal, Signal]:
         """Return whether a unit of the stage entered ``time`` cycles before, 1 or more, from a register.
 
-        ``condition`` is looked at a cycle before.
+        ``condition`` is looked at a cycle before. The second result is the same a cycle earlier.
         """
         _, valid = self.shared.unit_at(time - 1)
         here = self.shared.in_phase((time - 1) % self.interval) & (self.tail.stage == self.number)
+        coming = Signal(name=f"{name}_coming")
         found = Signal(name=name)
-        self.m.d.sync += found.eq(valid & here & condition & ~self.tail.begin)
-        return found
+        self.m.d.comb += coming.eq(valid & here & condition & ~self.tail.begin)
+        self.m.d.sync += found.eq(coming)
+        return found, coming
 
     @property
     def interval(self) -> int:
@@ -480,8 +486,8 @@ class _Graph:
         """A strobe in the node's phase."""
         time = self.schedule.starts[node.name]
         unit, _ = self.shared.unit_at(time)
-        strobe = self.strobe(time, self.named(node, "_strobe"))
-        self.shared.stores.append(_StoreUse(strobe, unit, node, self.read(node, 0)))
+        strobe, coming = self.strobe(time, self.named(node, "_strobe"))
+        self.shared.stores.append(_StoreUse(strobe, coming, unit, node, self.read(node, 0)))
 
 
 _BUILT: dict[type[Node], Any] = {
