@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from qornn_hw.cells.graph import CellGraph, Hadamard
 from qornn_hw.cells.hadamard import HadamardUnits
@@ -14,6 +15,7 @@ from qornn_hw.ir.sylvester import blocks
 from qornn_hw.quantization.cell_lowering import CellBits
 from qornn_hw.quantization.quantize_stack import quantized_stack
 from qornn_hw.quantization.stack import RealStack
+from qornn_hw.training.traced_graph import trace
 
 
 def cell_of(units=12, block=4, seed=0, inputs=3):
@@ -124,3 +126,13 @@ def test_widths_have_one_bit_a_unit():
         ("HadamardTerm", 16),
     }
     assert CellBits(weights=3).weights == 3
+
+
+def test_zero_is_positive_everywhere():
+    """In the float model, in torch and in the integers."""
+    cell = HadamardUnits(np.ones((4, 1)), np.array([0.0, -1.0, 0.0, 2.0]), np.zeros(4))
+    (product,) = (value for value in cell.graph.values if isinstance(value, Hadamard))
+    assert product.signs.tolist() == [1.0, -1.0, 1.0, 1.0]
+    traced = trace(cell, {"signs": torch.tensor(cell.signs, dtype=torch.float32)})
+    (product,) = (value for value in traced.values if isinstance(value, Hadamard))
+    assert product.signs.tolist() == [1.0, -1.0, 1.0, 1.0]

@@ -67,3 +67,10 @@ def test_entries_of_an_array(name, most):
         CheckpointError, match=f"^{name} must have at most {most:,} entries, not {most + 1:,}$"
     ):
         check_entries(name, (most + 1,))
+
+
+def test_signs_count_as_the_matrix_that_they_stand_for():
+    """Two matrices of 4096 signs are too many weights: a small file cannot fill the memory."""
+    check_sizes({"layer0.a.signs.0": (4096,)})
+    with pytest.raises(CheckpointError, match="at most 20,000,000 weights in all matrices together"):
+        check_sizes({"layer0.a.signs.0": (4096,), "layer0.a.signs.1": (4096,)})

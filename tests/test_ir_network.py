@@ -175,3 +175,17 @@ def layered(mode, *, feedback=False, own=False):
 def test_layers_that_each_step_must_compute(network, layers):
     """Those behind matter for an answer only: no step reads what an earlier one stored there."""
     assert network.step_layers == layers
+
+
+def test_a_state_that_another_one_becomes_is_read():
+    """A state that is assigned another state's old value makes that state's layer part of each step."""
+    both = tuple(State(name, S4, ZERO) for name in ("a", "c"))
+    row = MatVec("sum", (Term("h", EYE, 2),), ZERO)
+    tail = (Requantize("new", (Factor("sum", ZERO + 1),), 0, S4), Assign("a", "new"), Assign("c", "a"))
+    first = layered(OutputMode.LAST_STEP).layers[0]
+    readout = Readout(
+        MatVec("y", (Term("c", EYE, 2),), ZERO), Answer("d", "y", OutputKind.BOTH), OutputMode.LAST_STEP
+    )
+    layers = (first, Layer(both, (Group((row,), tail),)))
+    network = Network(Input("x", InputKind.VECTOR, 2, S4), layers, readout, {"y": 1.0})
+    assert network.step_layers == 2

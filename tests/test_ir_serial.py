@@ -199,3 +199,35 @@ def test_digest_of_a_known_network():
     assert (
         network_digest(lower(network)) == "b95816b0473d75ee2a8a2716549d5f2f3d9cd0a91ab21bcd1577bedf708701d7"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"one_hot": False}, "unexpected entry 'network.layers[0].groups[0].rows[0].terms[0].one_hot'"),
+        ({"bits": 1}, "unexpected entry 'network.layers[0].groups[0].rows[0].terms[0].bits'"),
+        ({"extra": 1}, "unexpected entry 'network.layers[0].groups[0].rows[0].terms[0].extra'"),
+        ({"block": 0}, "block must be an integer from 2 to 4096, not 0"),
+        ({"block": True}, "terms[0].block must be"),
+        ({"block": 2.0}, "terms[0].block must be"),
+        ({"block": 4}, "block must be a power of two from 2 to 2"),
+    ],
+)
+def test_broken_hadamard_terms(changes, message):
+    """The entry that is wrong is named, not one of another kind of term."""
+    s4, zero = IntFormat(4, signed=True), np.zeros(2, dtype=int)
+    row = MatVec("a", (HadamardTerm("h", np.array([1, -1]), 2), Term("x", np.eye(2, dtype=int), 2)), zero)
+    tail = (Requantize("q", (Factor("a", zero + 1),), 0, s4), Assign("h", "q"))
+    readout = Readout(
+        MatVec("y", (Term("h", np.eye(2, dtype=int), 2),), zero),
+        Answer("c", "y", OutputKind.BOTH),
+        OutputMode.LAST_STEP,
+    )
+    layer = Layer((State("h", s4, zero),), (Group((row,), tail),))
+    network = Network(Input("x", InputKind.VECTOR, 2, s4), (layer,), readout, {"y": 1.0})
+    entry, arrays = network_entry(network), network_arrays(network)
+    assert network_digest(network_of(entry, arrays)) == network_digest(network)
+    entry["layers"][0]["groups"][0]["rows"][0]["terms"][0] |= changes
+    with pytest.raises(FormatError) as caught:
+        network_of(entry, arrays)
+    assert message in str(caught.value)

@@ -47,6 +47,10 @@ def test_a_block_divides_the_units(units, block, found):
         (96, -2, "block must be a power of two from 2 to 32, which divides 96 units, not -2"),
         (7, 0, "the units must be even for a Hadamard matrix, not 7"),
         (7, 2, "the units must be even for a Hadamard matrix, not 7"),
+        (8192, 2, "the units of a Hadamard matrix must be at most 4096, not 8192"),
+        (8, 2.0, "block must be an integer, not 2.0"),
+        (8, True, "block must be an integer, not True"),
+        (8, None, "block must be an integer, not None"),
     ],
 )
 def test_other_blocks_are_refused(units, block, message):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from qornn_hw.quantization.grids import quantize_weights, weight_limit
 from qornn_hw.quantization.weight_rows import quantized_rows
 
 
@@ -47,9 +48,8 @@ def test_one_step_for_all_rows(bits):
     assert len(set(rows.step.tolist())) == 1
 
     def error(step):
-        integers = np.where(weight < 0, -1, 1) if bits == 1 else rows.integers
-        return float((np.square(integers * step - weight) * moments).sum())
+        return float((np.square(quantize_weights(weight, bits, step) * step - weight) * moments).sum())
 
-    if bits < 16:
-        own = quantized_rows(weight, bits, moments)
-        assert error(rows.step[0]) <= min(error(step) for step in own.step) * (1 + 1e-9) or bits > 1
+    if 1 < bits < 16:
+        steps = np.abs(weight).max() / weight_limit(bits) * 2.0 ** (-np.arange(-8, 65) / 32)
+        assert error(rows.step[0]) == min(error(step) for step in steps)

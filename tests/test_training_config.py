@@ -34,7 +34,7 @@ from qornn_hw.training.task_configs import CopyConfig, MnistConfig
         (
             CopyConfig,
             {"method": "svd"},
-            "method must be one of bjorck, projunn, penalty, free, ptq, not 'svd'",
+            "method must be one of bjorck, projunn, penalty, free, ptq, hadamard, not 'svd'",
         ),
         (CopyConfig, {"projunn_projection": "X"}, "projunn_projection must be one of D, T, not 'X'"),
         (

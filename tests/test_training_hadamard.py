@@ -9,7 +9,7 @@ from qornn_hw.files.checkpoint import load_checkpoint, save_checkpoint
 from qornn_hw.ir.sylvester import blocks
 from qornn_hw.training import train
 from qornn_hw.training.hadamard import HadamardSigns, straight_signs
-from qornn_hw.training.task_configs import CopyConfig
+from qornn_hw.training.task_configs import AddingConfig, ArraysConfig, CopyConfig
 from qornn_hw.training.warm_start import settings_of, warm_config
 
 
@@ -67,6 +67,32 @@ def test_the_copy_task_is_learned_with_one_bit(tmp_path):
         quiet=True,
     )
     assert np.array_equal(again.network.recurrent_weight, w)
+
+
+def test_another_method_begins_with_a_checkpoint_of_signs(tmp_path):
+    """The block is that of signs only, and is not inherited by another method."""
+    save_checkpoint(tmp_path / "model.pt", train(config_of(iterations=2, finetune_iterations=0), quiet=True))
+    for method in ("bjorck", "free"):
+        config = warm_config(CopyConfig, tmp_path / "model.pt", blank=20, method=method)
+        assert (config.method, config.block) == (method, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [(ArraysConfig, {"task_file": "x.npz"}), (AddingConfig, {}), (CopyConfig, {})],
+)
+def test_the_defaults_of_each_task_fit(kind, given):
+    """The first matrix that a task has by default does not matter."""
+    assert kind(method="hadamard", hidden=16, **given).block == 0
+
+
+def test_the_multiplier_is_not_changed_by_a_gain():
+    """With the norm preserved the step of W stays that of the blocks."""
+    made = [
+        train(config_of(iterations=2, finetune_iterations=0, norm_preserving=kept), quiet=True).network
+        for kept in (False, True)
+    ]
+    assert np.array_equal(made[0].multiplier, made[1].multiplier)
 
 
 def test_blocks_have_two_bits():

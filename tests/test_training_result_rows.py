@@ -12,7 +12,7 @@ from qornn_hw.cells.hadamard import HadamardUnits
 from qornn_hw.errors import FormatError, OutputError
 from qornn_hw.quantization.quantize_stack import quantized_stack
 from qornn_hw.quantization.stack import RealStack
-from qornn_hw.training.result_rows import VERSION, Job, Results, kilobytes, latest, read_rows
+from qornn_hw.training.result_rows import VERSION, Job, Results, factor_bits, kilobytes, latest, read_rows
 from qornn_hw.training.task_configs import ArraysConfig, CopyConfig, MnistConfig
 
 
@@ -141,3 +141,9 @@ def test_kilobytes_of_cells():
         replace(stack, cells=(started,)), rng.normal(size=(8, 6, 3)), weight_bits=4
     ).network
     assert kilobytes(network) == pytest.approx((bits + 32 * 16) / 8 / 1024)
+
+
+def test_factors_of_each_unit_count():
+    """At the bits of the largest magnitude, where they differ."""
+    assert factor_bits(np.array([5, -300, 7])) == 3 * 9
+    assert factor_bits(np.array([-300, -300])) == 0

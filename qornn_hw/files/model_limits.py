@@ -40,6 +40,8 @@ Shape = tuple[int, ...]
 _MATRICES = ("recurrent_weight", "input_weight", "output_weight")
 # Name of the weight matrix of a MatVec term in files of version 2.
 _TERM = re.compile(r".*\.weights\.[0-9]+")
+# Name of the signs of a Hadamard matrix, which stand for a square one.
+_SIGNS = re.compile(r".*\.signs\.[0-9]+")
 _FLOAT = "float."
 
 
@@ -80,6 +82,7 @@ def check_sizes(shapes: Mapping[str, Shape]) -> None:
         check_entries(name, shape)
     matrices = [shape for name, shape in shapes.items() if _is_matrix(name) and len(shape) == 2]
     total = sum(rows * columns for rows, columns in matrices)
+    total += sum(shape[0] ** 2 for name, shape in shapes.items() if _SIGNS.fullmatch(name) and shape)
     if total > MOST_WEIGHTS:
         raise CheckpointError(
             f"a network must have at most {MOST_WEIGHTS:,} weights in all matrices together, not {total:,}"

@@ -297,11 +297,14 @@ class _Reader:
 
 
 def _record_class(hint: Any, entry: Any) -> Any:
-    """Return the class of an entry: of several that a field allows, the first one that has all its keys."""
-    kinds = get_args(hint) or (hint,)
+    """Return the class of an entry: of several that a field allows, the one that alone has one of its keys.
+
+    The first one is that of an entry without such a key.
+    """
+    usual, *others = get_args(hint) or (hint,)
     keys = set(entry) if isinstance(entry, dict) else set()
-    fitting = (kind for kind in kinds if keys <= {f.name for f in fields(kind)})
-    return next(fitting, kinds[0])
+    known = {f.name for f in fields(usual)}
+    return next((kind for kind in others if keys & ({f.name for f in fields(kind)} - known)), usual)
 
 
 def _holds_array(hint: Any) -> bool:

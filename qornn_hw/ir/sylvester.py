@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from qornn_hw.errors import FormatError
 
-__all__ = ["block_of", "blocks", "sylvester"]
+__all__ = ["UNITS_MAX", "block_of", "blocks", "sylvester"]
+
+
+# A matrix of blocks has at most so many rows and columns.
+UNITS_MAX = 4096
 
 
 def sylvester(order: int) -> NDArray[np.int64]:
@@ -41,6 +45,10 @@ def block_of(units: int, block: int) -> int:
     >>> block_of(96, 0), block_of(96, 8)
     (32, 8)
     """
+    if type(block) is not int:
+        raise FormatError(f"block must be an integer, not {block!r:.80}")
+    if units > UNITS_MAX:
+        raise FormatError(f"the units of a Hadamard matrix must be at most {UNITS_MAX}, not {units}")
     largest = units & -units
     found = block or largest
     if found < 2 or found & (found - 1) or units % found:

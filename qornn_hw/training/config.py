@@ -10,7 +10,7 @@ from qornn_hw.cells.elman_network import OutputKind
 from qornn_hw.cells.registry import CELLS
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import Rounding
-from qornn_hw.ir.sylvester import block_of
+from qornn_hw.ir.sylvester import UNITS_MAX, block_of
 from qornn_hw.tasks import Task
 
 __all__ = ["RANGES", "CommonConfig", "Method", "RunConfig", "check_answer", "choices_of"]
@@ -37,7 +37,7 @@ class Method(StrEnum):
 
 RANGES: dict[str, tuple[float, float]] = {
     "hidden": (1, 65_536),
-    "block": (0, 65_536),
+    "block": (0, UNITS_MAX),
     "bits": (1, 8),
     "output_bits": (1, 8),
     "state_bits": (4, 16),
@@ -70,6 +70,8 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 # The methods whose W is not rounded by a search.
 _NO_SEARCH = (Method.PROJUNN, Method.PTQ, Method.HADAMARD)
+# The methods whose W need not be orthogonal; for hadamard the first matrix does not matter.
+_FREE = (Method.FREE, Method.PENALTY, Method.HADAMARD)
 # The activations that may begin as a linear network.
 _LINEAR = ", ".join(one for one in Activation if one.function.linear_start)
 _CHOICES: dict[str, list[str]] = {
@@ -160,15 +162,15 @@ class RunConfig(CommonConfig):
 
     Attributes:
         activation: a word of :class:`qornn_hw.cells.activations.registry.Activation`.
-        method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, ptq: quantize after training, or
-            hadamard: W of signs and Hadamard blocks, whose bits are 1, or 2 where there are several blocks;
-            ``bits`` are then those of U.
+        method: bjorck (STE-Björck), projunn (STE-projUNN), penalty, free, ptq (quantize after training), or
+            hadamard (W of signs and Hadamard blocks). For hadamard W has 1 bit, or 2 where there are several
+            blocks, and ``bits`` are those of U; it has no steps by row and no orthogonal rounding.
         block: units of a Hadamard block, a power of two that divides ``hidden``; 0 for the largest.
         norm_preserving: scale the step of W so that rounding does not increase the norm of W; needs no
             hardware.
         per_row: one step for each row of W; needs a memory of n multipliers.
         orthogonal_rounding: before the stage of quantized weights, round W so that its rows stay nearly
-            orthogonal, and fix its step; not for projunn and ptq, nor for 1 bit.
+            orthogonal, and fix its step; not for projunn, ptq and hadamard, nor for 1 bit.
         first_matrix: the initial W: haar, a random orthogonal matrix; identity; rotations, one for each pair
             of units, by angles tan(a / 2) with a uniform up to a right angle ("Cayley" initialization of
             expRNN, arXiv 1901.08428), so that recent inputs persist and older ones rotate slowly; or
@@ -180,10 +182,10 @@ class RunConfig(CommonConfig):
             that makes the initial network linear around this value.
         warm_start: a checkpoint of the same shape whose real weights are the initial weights; random weights
             without one. On the command line, options that are not given are then the checkpoint's (hidden,
-            bits, output_bits, state_bits, input_bits, activation, method, norm_preserving, per_row, rounding
-            and output_kind; in Python: warm_config); the method is free if the checkpoint does not come from
-            a training. With orthogonal_rounding and without a stage of real weights, W of the same bits and
-            method is not rounded again: its integers stay.
+            bits, output_bits, state_bits, input_bits, activation, method, block, norm_preserving, per_row,
+            rounding and output_kind; in Python: warm_config); the method is free if the checkpoint does not
+            come from a training. With orthogonal_rounding and without a stage of real weights, W of the same
+            bits and method is not rounded again: its integers stay.
         learning_rate_recurrent: Adam's learning rate of W (projunn: learning rate of its RMSprop direction).
         learning_rate_input: learning rate of U and of the bias inside the activation.
         learning_rate_output: learning rate of V and its bias.
@@ -238,7 +240,7 @@ class RunConfig(CommonConfig):
             raise FormatError(
                 f"orthogonal_rounding must be off for {self.method} with {self.bits} bits, not on"
             )
-        if self.first_matrix == "integrators" and self.method not in (Method.FREE, Method.PENALTY):
+        if self.first_matrix == "integrators" and self.method not in _FREE:
             raise FormatError(
                 f"first_matrix must be haar, identity or rotations for {self.method}, which keeps W "
                 "orthogonal, not integrators"
@@ -255,7 +257,7 @@ class RunConfig(CommonConfig):
         block_of(self.hidden, self.block)
         if self.per_row:
             raise FormatError("per_row must be off for hadamard, whose rows have one step, not on")
-        if self.first_matrix != "haar":
+        if self.first_matrix not in ("haar", type(self).first_matrix):
             raise FormatError(f"first_matrix must be haar for hadamard, not {self.first_matrix}")
 
     def stages(self, task: Task) -> tuple[int, int, int]:

@@ -38,7 +38,7 @@ from qornn_hw.ir.ops import MatVec, Requantize
 from qornn_hw.training.command_line import command_line
 from qornn_hw.training.config import CommonConfig
 
-__all__ = ["VERSION", "Job", "Results", "Row", "kilobytes", "latest", "read_rows"]
+__all__ = ["VERSION", "Job", "Results", "Row", "factor_bits", "kilobytes", "latest", "read_rows"]
 
 # Incremented when the same command trains other networks than before; rows of other versions do not count as
 # runs that are done.
@@ -155,12 +155,12 @@ def kilobytes(network: AnyNetwork) -> float:
     numbers += sum(row.rows for row in rows if row.bias.any())
     for op in network.operations:
         if isinstance(op, Requantize):
-            bits += sum(_factor_bits(factor.multiplier) for factor in op.factors)
+            bits += sum(factor_bits(factor.multiplier) for factor in op.factors)
             numbers += network.sizes[op.name] if op.bias is not None else 0
     return (bits + 32 * numbers) / 8 / 1024
 
 
-def _factor_bits(multiplier: NDArray[np.int64]) -> int:
+def factor_bits(multiplier: NDArray[np.int64]) -> int:
     """Return the bits of factors, one a unit; 0 where all are the same."""
     if len(set(multiplier.tolist())) == 1:
         return 0

@@ -69,6 +69,8 @@ def inherited(
     known = {f.name for f in fields(config_class)}
     found = {k: v for k, v in settings_of(checkpoint).items() if k in known}
     found |= wanted
+    if "block" not in wanted and found.get("method") != Method.HADAMARD:
+        found.pop("block", None)
     if "per_row" not in wanted and found["activation"] in BOUNDED:
         # Bounded states do not allow steps by row. This happens only if the activation is changed.
         found["per_row"] = False

@@ -9,13 +9,10 @@ import numpy as np
 from qornn_hw.errors import FormatError
 from qornn_hw.ir.interval import Interval
 from qornn_hw.ir.ops.operation import Evaluator, IntArray, check_name, check_number, integers
-from qornn_hw.ir.ops.term import TERM_SHIFT_MAX, dense_product, product_interval
-from qornn_hw.ir.sylvester import block_of, blocks
+from qornn_hw.ir.ops.term import TERM_SHIFT_MAX, dense_product
+from qornn_hw.ir.sylvester import UNITS_MAX, block_of, blocks
 
 __all__ = ["HadamardTerm"]
-
-# The matrix has at most this many rows, and is square.
-ROWS_MAX = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +42,11 @@ class HadamardTerm:
 
     def __post_init__(self) -> None:
         check_name("value", self.value)
-        check_number("block", self.block, 2, ROWS_MAX)
+        check_number("block", self.block, 2, UNITS_MAX)
         check_number("shift", self.shift, 0, TERM_SHIFT_MAX)
         signs = integers("signs", self.signs, (None,), -1, 1)
         if not np.all(signs):
             raise FormatError("signs must hold only -1 and +1, not 0")
-        if len(signs) > ROWS_MAX:
-            raise FormatError(f"signs must have at most {ROWS_MAX} entries, not {len(signs)}")
         block_of(len(signs), self.block)
         object.__setattr__(self, "signs", signs)
 
@@ -99,13 +94,25 @@ class HadamardTerm:
         return dense_product(self.weights, self.shift, value.magnitude)
 
     def interval(self, value: Interval) -> Interval:
-        """Return the exact interval of the term for every vector of entries in ``value.hull``."""
-        return product_interval(self.weights, self.shift, value)
+        """Return the exact interval of the term for every vector of entries in ``value.hull``.
+
+        The first row of a block has signs of one kind, each other row as many of both.
+        """
+        first = np.arange(self.rows) % self.block == 0
+        plus = np.where(first, self.block, self.block // 2).astype(object)
+        minus = self.block - plus
+        low = plus * value.least - minus * value.most
+        high = plus * value.most - minus * value.least
+        positive, scale = self.signs > 0, 1 << self.shift
+        return Interval(
+            np.where(positive, low, -high).astype(object) * scale,
+            np.where(positive, high, -low).astype(object) * scale,
+        )
 
     def inner(self, value: Interval) -> Interval:
-        """Return an interval of the term, of its butterflies, and of their sums before the signs."""
-        found = self.interval(value)
-        return found.union(Interval(-found.high, -found.low))
+        """Return an interval of the term and of all sums of its butterflies: those of a whole block."""
+        most = np.full(self.rows, (self.block * value.magnitude) << self.shift, dtype=object)
+        return Interval(-most, most)
 
     def changed(self) -> Self:
         """Return a term whose every weight is another one."""

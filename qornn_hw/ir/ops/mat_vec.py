@@ -9,7 +9,7 @@ from qornn_hw.errors import FormatError
 from qornn_hw.ir.formats import IntFormat
 from qornn_hw.ir.interval import Interval
 from qornn_hw.ir.ops.hadamard import HadamardTerm
-from qornn_hw.ir.ops.operation import Evaluator, IntArray, Operation, check_shape, integers
+from qornn_hw.ir.ops.operation import Evaluator, IntArray, Operation, integers
 from qornn_hw.ir.ops.term import Term
 
 __all__ = ["BIAS_BITS_MAX", "AnyTerm", "MatVec"]
@@ -44,7 +44,10 @@ class MatVec(Operation):
         rows = self.terms[0].rows
         for term in self.terms[1:]:
             if term.rows != rows:
-                check_shape(f"{self.name}: weights of {term.value}", term.weights, (rows, term.columns))
+                shape, wanted = (term.rows, term.columns), (rows, term.columns)
+                raise FormatError(
+                    f"{self.name}: weights of {term.value} must have shape {wanted}, not {shape}"
+                )
         form = IntFormat(BIAS_BITS_MAX, signed=True)
         bias = integers(f"{self.name}: bias", self.bias, (rows,), form.min, form.max)
         object.__setattr__(self, "bias", bias)
