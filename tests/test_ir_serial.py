@@ -13,9 +13,21 @@ from test_cells_elman import random_network
 from qornn_hw.cells.elman import lower
 from qornn_hw.cells.elman_network import Activation
 from qornn_hw.errors import FormatError
-from qornn_hw.ir.kinds import OutputKind
-from qornn_hw.ir.network import Network, Readout
-from qornn_hw.ir.ops import OPERATIONS, Add, Answer, Summand
+from qornn_hw.ir.formats import IntFormat
+from qornn_hw.ir.kinds import InputKind, OutputKind, OutputMode
+from qornn_hw.ir.network import Group, Input, Layer, Network, Readout, State
+from qornn_hw.ir.ops import (
+    OPERATIONS,
+    Add,
+    Answer,
+    Assign,
+    Factor,
+    HadamardTerm,
+    MatVec,
+    Requantize,
+    Summand,
+    Term,
+)
 from qornn_hw.ir.serial import array_names, network_arrays, network_digest, network_entry, network_of
 
 
