@@ -45,8 +45,8 @@ Cross-entropy is the mean over all T0 + 20 steps. The best answer that ignores t
 20): 0.0204 for T0 = 1000, 0.0945 for 200, 0.00414 for 5000, 0.00208 for 10,000. The activation is the
 identity unless another one is named.
 
-A W of signs and Hadamard blocks (`--method hadamard`) has one bit an entry and is exactly orthogonal, so
-nothing fades or grows, however long the task. A W that is rounded to two or three bits does not solve the
+A W of signs and Hadamard blocks (`--method hadamard`) has one bit an entry and is exactly orthogonal, up to
+the requantizer's factor for its step, here of 16 bits. A W that is rounded to two or three bits does not solve the
 task with 1000 blanks.
 """,
     ),
@@ -81,7 +81,7 @@ orthogonal rounding. With fewer bits they are not ([training.md](training.md), s
         """
 A linear recurrence with a relu in front of the readout, or with a dense layer of relu units, is trained
 without a loop over the steps ([training.md](training.md), section 7). Its weights are rounded from the first
-step on. With a Hadamard matrix, W is signs times blocks of +1 and -1 (HadamRNN): exactly orthogonal, one bit
+step of the training on. With a Hadamard matrix, W is signs times blocks of +1 and -1 (HadamRNN): exactly orthogonal, one bit
 a unit. The states are rounded after the training (`--epochs 0`), or trained so in the last epochs. kB counts
 a Hadamard matrix at one bit a unit.
 """,

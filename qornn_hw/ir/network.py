@@ -319,7 +319,7 @@ class Network:
         """The layers that each step must compute.
 
         Where only the last step of a sequence is answered, the layers behind them matter for an answer only:
-        what they read of themselves, and what earlier layers read of them, is nothing.
+        neither they nor an earlier layer read their states.
         """
         found = len(self.layers)
         while not self.every_step and found > 1:
