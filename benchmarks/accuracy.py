@@ -250,6 +250,8 @@ def _cells(data: str) -> list[Entry]:
         (in_order, "512 Hadamard units, W of 1 bit, U and V of 4", SIGNS | whole, SEEDS, 0.96),
         (in_order, "512 Hadamard, 32 dense units, W of 1 bit, others of 4", SIGNS | whole | {"dense": 32},
          ONE_SEED, 0.975),
+        (in_order, "128 rotating, 64 dense units, k = 4", SIGNS | whole | small | {"cell": "rotating"},
+         ONE_SEED, None),
         (in_order, "GRU of 64 units, k = 4, 12-bit states and gates", {}, ONE_SEED, 0.97),
     ):  # fmt: skip
         name = "permuted" if kind is permuted else "in order"

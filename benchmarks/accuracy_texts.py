@@ -46,8 +46,8 @@ Cross-entropy is the mean over all T0 + 20 steps. The best answer that ignores t
 identity unless another one is named.
 
 A W of signs and Hadamard blocks (`--method hadamard`) has one bit an entry and is exactly orthogonal, up to
-the requantizer's factor for its step, here of 16 bits. A W that is rounded to two or three bits does not solve the
-task with 1000 blanks.
+the requantizer's factor for its step, here of 16 bits. A W that is rounded to two or three bits does not
+solve the task with 1000 blanks.
 """,
     ),
     "adding": (
@@ -80,10 +80,11 @@ orthogonal rounding. With fewer bits they are not ([training.md](training.md), s
         "MNIST by pixels: linear recurrences and gated cells",
         """
 A linear recurrence with a relu in front of the readout, or with a dense layer of relu units, is trained
-without a loop over the steps ([training.md](training.md), section 7). Its weights are rounded from the first
-step of the training on. With a Hadamard matrix, W is signs times blocks of +1 and -1 (HadamRNN): exactly orthogonal, one bit
-a unit. The states are rounded after the training (`--epochs 0`), or trained so in the last epochs. kB counts
-a Hadamard matrix at one bit a unit.
+without a loop over the steps ([training.md](training.md), section 7). The weights of these networks are
+rounded from the start of the training on. A Hadamard matrix is signs times blocks of +1 and -1 (HadamRNN): it
+is exactly orthogonal, with one bit a unit. The states are rounded after the training (`--epochs 0`), or in
+its last epochs. Rotating units begin with small rotations in a random basis, and their own weights are apart.
+kB counts a Hadamard matrix at one bit a unit, and factors that differ from unit to unit.
 """,
     ),
     "rows": (

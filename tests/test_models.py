@@ -10,6 +10,7 @@ from qornn_hw.boards.registry import find_board
 from qornn_hw.cells.elman_model import IntegerModel
 from qornn_hw.compiler.design import compile_schedule
 from qornn_hw.compiler.engines import engines
+from qornn_hw.compiler.engines.tile.transform import transformed_rows
 from qornn_hw.evaluation.evaluate import RUNGS, evaluate
 from qornn_hw.files.checkpoint import load_any, load_checkpoint
 from qornn_hw.ir.interpreter import Interpreter
@@ -195,10 +196,11 @@ def test_gestures_are_recognized_again(tmp_path):
 
 @pytest.mark.parametrize("stem", GATED)
 def test_a_gated_network_fits_the_icebreaker(stem):
-    """The planner finds lanes for it."""
+    """The planner finds lanes for it, or transforms that need few."""
     board = find_board("icebreaker")
     network = load_any(MODELS / f"{stem}.npz").network
-    assert planned(network, board.for_core, name=board.name, family=board.family).lanes >= 16
+    found = planned(network, board.for_core, name=board.name, family=board.family)
+    assert found.lanes >= 16 or (transformed_rows(network) and found.cycles_per_step < 250)
 
 
 @pytest.mark.slow

@@ -201,8 +201,8 @@ class TileCore(wiring.Component):
                 ]
         for number, vector in enumerate(p.vectors):
             with m.If(getattr(tail, f"store_{number}")):
-                is_state = vector in p.network.states
-                new = Mux(copy, region[vector, "0"], region[vector, "1"]) if is_state else region[vector, "0"]
+                twice = (vector, "1") in region
+                new = Mux(copy, region[vector, "0"], region[vector, "1"]) if twice else region[vector, "0"]
                 m.d.comb += [
                     enable.eq(1),
                     written.eq(new),
@@ -232,7 +232,7 @@ class TileCore(wiring.Component):
     ) -> Any:
         if vector == self._layout.network.input.name:
             return Mux(use, region[vector, "1"], region[vector, "0"])
-        if vector not in self._layout.network.states:
+        if (vector, "1") not in region:
             return region[vector, "0"]
         if fresh:
             return Mux(copy, region[vector, "0"], region[vector, "1"])

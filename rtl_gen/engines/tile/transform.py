@@ -51,7 +51,10 @@ class StateTransform(wiring.Component):
         m = Module()
         t = self._transform
         active, number, group = self._walk(m)
-        fold, rows = self._addresses(m, number, group)
+        fold, rows = self._addresses(m, number, group, "read")
+        late_number = delay(m, number, LATENCY - 1, "late_pass", reset_less=True)
+        late_group = delay(m, group, LATENCY - 1, "late_group", reset_less=True)
+        _, back = self._addresses(m, late_number, late_group, "back")
         # The addresses of a pass, or those of an entry that a tail reads.
         bank, row = _bank(self.unit), self.unit[BANK_BITS:]
         going = Signal()
@@ -73,9 +76,8 @@ class StateTransform(wiring.Component):
             words.append(ram.r_data.as_signed())
         results = self._butterflies(m, words, folds[2::2], passes[3::2])
         for k, ram in enumerate(banks):
-            back = delay(m, rows[k], LATENCY - 1, f"back_{k}", reset_less=True)
             m.d.sync += ram.w_en.eq(written | (self.store & (_bank(self.stored_unit) == k)))
-            m.d.sync += ram.w_addr.eq(Mux(written, back, self.stored_unit[BANK_BITS:]))
+            m.d.sync += ram.w_addr.eq(Mux(written, back[k], self.stored_unit[BANK_BITS:]))
             m.d.sync += ram.w_data.eq(Mux(written, results[k], self.stored))
         chosen = Signal(BANK_BITS, reset_less=True)
         m.d.sync += chosen.eq(bank)
@@ -106,12 +108,12 @@ class StateTransform(wiring.Component):
             m.d.sync += active.eq(1)
         return active, number, group
 
-    def _addresses(self, m: Module, number: Signal, group: Signal) -> tuple[Signal, list[Signal]]:
+    def _addresses(self, m: Module, number: Value, group: Value, name: str) -> tuple[Signal, list[Signal]]:
         """Return the exclusive or of the digits of a group's lowest index, and the row of each bank."""
         t = self._transform
         bits = (t.size - 1).bit_length()
-        fold = Signal(BANK_BITS, name="fold")
-        rows = [Signal(max(1, bits - BANK_BITS), name=f"row_{k}") for k in range(BANKS)]
+        fold = Signal(BANK_BITS, name=f"{name}_fold")
+        rows = [Signal(max(1, bits - BANK_BITS), name=f"{name}_row_{k}") for k in range(BANKS)]
         with m.Switch(number):
             for index, one in enumerate(t.passes):
                 low = group[: one.base]

@@ -43,9 +43,9 @@ CELLS_PER_TOTAL_BIT = 3
 CELLS_PER_ROUNDED_BIT = 0.7
 # Synthesis leaves out some bits of a tail, and nodes without a choice share cells with others.
 CELLS_PER_TAIL_BIT = 0.75
-# Each bit of a sum of a transform; the addresses of a bank.
-CELLS_PER_BUTTERFLY_BIT = 2
-CELLS_PER_BANK = 20
+# Each bit of a level of a transform: an entry, it or its complement, their sum; the addresses of a bank.
+CELLS_PER_BUTTERFLY_BIT = 3.2
+CELLS_PER_BANK = 50
 # Of the bits of a lane: registers and functions that find no partner.
 CELLS_PER_LANE_BIT = 1.04
 

@@ -136,15 +136,21 @@ class TileLayout:
     def regions(self) -> tuple[tuple[str, str], ...]:
         """The parts of the operand memory: a vector and which of its copies.
 
-        The input has two, ``0`` and ``1``. A state has two that change places with each step, and the
-        ``initial`` one. Other values have one.
+        The input has two, ``0`` and ``1``. A state that some stage reads as it was before the step has two
+        that change places with each step, and the ``initial`` one. Other values have one.
         """
+        old = {
+            phase.vector
+            for number, stage in enumerate(self.stages)
+            for phase in stage.phases
+            if not self.is_fresh(phase.vector, number)
+        }
         found: list[tuple[str, str]] = []
         for vector in self.vectors:
             copies = ["0"]
             if vector == self.network.input.name:
                 copies = ["0", "1"]
-            elif vector in self.network.states:
+            elif vector in self.network.states and vector in old:
                 copies = ["0", "1", "initial"]
             found += [(vector, copy) for copy in copies]
         return tuple(found)
