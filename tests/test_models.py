@@ -200,7 +200,7 @@ def test_a_gated_network_fits_the_icebreaker(stem):
     board = find_board("icebreaker")
     network = load_any(MODELS / f"{stem}.npz").network
     found = planned(network, board.for_core, name=board.name, family=board.family)
-    assert found.lanes >= 16 or (transformed_rows(network) and found.cycles_per_step < 250)
+    assert found.lanes >= 16 or (transformed_rows(network) and found.schedule.cycles_per_step < 250)
 
 
 @pytest.mark.slow
