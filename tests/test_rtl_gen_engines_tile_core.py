@@ -4,15 +4,20 @@ import random
 import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from test_rtl_gen_random_exports import play
 from tile_designs import design_of, draw, quantized_cells, sequences_of
 
 from qornn_hw.boards.devices.ice40 import ICE40_ULTRAPLUS
+from qornn_hw.cells.hadamard import HadamardUnits
 from qornn_hw.compiler.engines.tile.layout import Shape
+from qornn_hw.compiler.engines.tile.transform import transformed_rows
 from qornn_hw.errors import MismatchError
 from qornn_hw.ir.kinds import InputKind
 from qornn_hw.ir.ops import MatVec, Table
+from qornn_hw.quantization.quantize_stack import quantized_stack
+from qornn_hw.quantization.stack import RealStack
 from qornn_hw.rtl_gen.emit import emit_core_verilog, emit_verilogs
 from qornn_hw.rtl_gen.engines import make_core
 from qornn_hw.rtl_gen.yosys import find_cells, find_yosys
@@ -128,14 +133,52 @@ def test_sizes_of_one_as_verilog(network, shape, tmp_path):
 @pytest.mark.parametrize("seed", marked(FEW_NETLISTS, NETLISTS))
 def test_the_netlist_of_any_network(seed, tmp_path):
     """What yosys makes of a core for an iCE40 with hard multipliers: the same integers, and no x."""
-    design = draw(seed + 1, units=6)
-    (tmp_path / "rtl.v").write_text(emit_core_verilog(design, name="core"))
+    check_netlist(draw(seed + 1, units=6), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("units", "interval"),
+    [(16, 1), pytest.param(24, 2, marks=pytest.mark.slow), pytest.param(64, 1, marks=pytest.mark.slow)],
+)
+def test_the_netlist_of_a_transform(units, interval, tmp_path):
+    """The banks are block RAMs: no word is read in the cycle in which it is written, which would be x."""
+    layers = [("hadamard", units), ("dense", 3)]
+    network = quantized_cells(layers, 1, weight_bits=4, state_bits=8, output_mode="last_step")
+    check_netlist(design_of(network, Shape(columns=2, lanes=2, interval=interval, multipliers=4)), tmp_path)
+
+
+def check_netlist(design, folder):
+    """Compare the netlist of a core with the model, in a four-state simulator."""
+    (folder / "rtl.v").write_text(emit_core_verilog(design, name="core"))
     script = "read_verilog rtl.v; synth_ice40 -dsp -top core; write_verilog -noattr netlist.v"
-    done = subprocess.run([find_yosys(), "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([find_yosys(), "-q", "-p", script], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0 and "conflict" not in done.stdout + done.stderr
     defines = "".join(f"`define {name} {value}\n" for name, value in ICE40_ULTRAPLUS.synthesis.defines)
     models = defines + "".join(path.read_text() for path in find_cells(ICE40_ULTRAPLUS.synthesis))
-    printed, integers = play(tmp_path / "play", design, models + (tmp_path / "netlist.v").read_text())
+    printed, integers = play(folder / "play", design, models + (folder / "netlist.v").read_text())
+    assert f"PASS: {integers} integers compared, 0 mismatches" in printed
+
+
+@pytest.mark.parametrize(("units", "block"), [(8, 2), (16, 0), (24, 0), (48, 8)])
+@pytest.mark.parametrize("interval", [1, 3])
+@pytest.mark.parametrize("mode", ["every_step", "last_step"])
+def test_transforms(units, block, interval, mode, tmp_path):
+    """Signs and blocks with pauses and resets, in the middle of a transform too, and as Verilog."""
+    rng = np.random.default_rng(units)
+    cell = HadamardUnits.start(2, units, rng, block=block, bias=rng.normal(size=units) / 4)
+    stack = RealStack((cell,), rng.normal(size=(4, units)), rng.normal(size=4), output_relu=True)
+    options = {"weight_bits": 4, "state_bits": 10, "output_mode": mode}
+    network = quantized_stack(stack, rng.normal(size=(8, 6, 2)), **options).network
+    assert len(transformed_rows(network)) == 1
+    design = design_of(network, Shape(columns=2, lanes=3, interval=interval, multipliers=4))
+    sequences = sequences_of(network, [5, 1, 3], units)
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    for seed, (idle, back_pressure) in enumerate(zip(PATTERNS, reversed(PATTERNS), strict=True)):
+        simulate_core_in_python(
+            design, sequences, idle=idle, back_pressure=back_pressure, reset_after=1 + seed % 3, seed=seed
+        )
+    printed, integers = play(tmp_path, design, emit_core_verilog(design, name="core"))
     assert f"PASS: {integers} integers compared, 0 mismatches" in printed
 
 
