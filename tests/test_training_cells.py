@@ -92,7 +92,8 @@ def test_quantized_weights_lie_on_their_grids(method, norm_preserving, per_row):
         torch.testing.assert_close(integers, integers.round(), rtol=0, atol=1e-9)
         integers = integers.round()
         assert integers.min() >= -(2 ** (bits - 1)) and integers.max() <= 2 ** (bits - 1) - 1
-        assert integers.unique().numel() > 8
+        # The entries of Hadamard blocks are of one magnitude, with zeros outside.
+        assert integers.unique().numel() > 8 or (method is Method.HADAMARD and weight is q.recurrent)
     for step in torch.as_tensor(q.steps[0], dtype=torch.float64).flatten().tolist():
         significand = step * 2.0**40
         while significand % 2 == 0:

@@ -56,7 +56,7 @@ class RotatingUnits(Cell):
         turns[even, even] = turns[odd, odd] = np.cos(angles)
         turns[even, odd], turns[odd, even] = -np.sin(angles), np.sin(angles)
         matrix = basis @ turns @ basis.T
-        own = np.diag(matrix)
+        own = np.diag(matrix).copy()
         made = {"weight_hh": matrix - np.diag(own), "own": own}
         return super().start(inputs, units, random, memory, **made | given)
 
