@@ -7,6 +7,7 @@ import pytest
 from hand_cells import gru, lstm
 from hand_networks import make_stack
 from networks import make_network, one_hot_fields
+from tile_designs import quantized_cells
 
 from qornn_hw.cells.any_network import (
     answer_integers,
@@ -73,3 +74,14 @@ def test_products_of_a_step(mode, fields):
     assert macs_per_step(net) == macs_per_step(lower(net)) == due
     rows = [op for op in STACK.operations if op.op == "mat_vec"]
     assert macs_per_step(STACK) == sum(term.weights.size for row in rows for term in row.terms)
+
+
+def test_products_that_a_step_does_not_need():
+    """Layers for an answer only, and Hadamard matrices, multiply nothing in a step within a sequence."""
+    layers = [("gru", 4), ("dense", 5)]
+    every = quantized_cells(layers, 3, weight_bits=4, output_mode="every_step")
+    last = quantized_cells(layers, 3, weight_bits=4, output_mode="last_step")
+    own = 3 * 4 * 3 + 3 * 4 * 4
+    assert (macs_per_step(every), macs_per_step(last)) == (own + 4 * 5 + 5 * 3, own)
+    signs = quantized_cells([("hadamard", 8)], 3, weight_bits=4, output_mode="last_step")
+    assert macs_per_step(signs) == 8 * 3

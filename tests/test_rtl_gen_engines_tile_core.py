@@ -99,6 +99,7 @@ def test_layers_for_an_answer_are_left_out(layers, steps, tmp_path):
     p = design.schedule.layout
     assert design.schedule.cycles_per_step == sum(p.stage_cycles(k) for k in range(p.step_stages))
     assert p.step_cycles < p.state_cycles or steps == len(layers)
+    assert design.schedule.passes == sum(p.passes(stage) for stage in p.stages[: p.step_stages])
     sequences = sequences_of(network, [6, 1, 3, 1, 1, 5], 0)
     result = simulate_core_in_python(design, sequences)
     assert result.cycles_per_step == design.schedule.cycles_per_step

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from qornn_hw.cells.graph import Linear
 from qornn_hw.cells.linear import LinearUnits
 from qornn_hw.cells.registry import CELLS
+from qornn_hw.ir.formats import IntFormat
 from qornn_hw.ir.sylvester import blocks
 from qornn_hw.quantization.cell_lowering import CellBits
-from qornn_hw.quantization.stack import RealStack
+from qornn_hw.quantization.input_grid import InputGrid
+from qornn_hw.quantization.stack import RealStack, quantize_stack
 from qornn_hw.training import train
 from qornn_hw.training.cell_stack import CellStack
 from qornn_hw.training.krylov import (
@@ -163,3 +166,21 @@ def test_mnist_by_pixels_is_trained_without_a_loop(bars, cell):
     stages = list(dict.fromkeys(point["stage"] for point in checkpoint.provenance["curve"]))
     assert stages == ["smnist, rounded weights", "smnist, integers"]
     assert [len(layer.states) for layer in checkpoint.network.layers] == [1, 1]
+
+
+def test_the_input_s_matrix_of_signs_has_one_step():
+    """With one input, too: its weights lie on one grid; those of a linear layer are exact."""
+    random = np.random.default_rng(0)
+    for name, most in (("hadamard", 16), ("linear", 32)):
+        cells = (CELLS[name].start(1, 32, random),)
+        network = RealStack(cells, random.normal(size=(4, 32)), random.normal(size=4), output_relu=True)
+        module = CellStack(network, CellBits(), 8, orthogonal=True)
+        grid = InputGrid(IntFormat(8, signed=False), np.full(1, 1 / 255), np.zeros(1))
+        x = random.uniform(size=(8, 10, 1))
+        _, layers = quantize_stack(network, x, grid, bits=CellBits(), output_bits=8)
+        module.hold(layers, 0.1, values=False)
+        (weight,) = (
+            v.weight for v in module.graphs()[0].values if isinstance(v, Linear) and v.value.size == 1
+        )
+        count = len(torch.as_tensor(weight).unique())
+        assert count <= most and (name == "hadamard" or count == 32)
