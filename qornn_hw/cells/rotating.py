@@ -15,7 +15,20 @@ from numpy.typing import NDArray
 from qornn_hw.cells.cell import Cell
 from qornn_hw.cells.graph import CellGraph, Value
 
-__all__ = ["RotatingUnits"]
+__all__ = ["RotatingUnits", "rotations"]
+
+
+def rotations(angles: NDArray[np.float64], units: int) -> NDArray[np.float64]:
+    """Return the matrix (units, units) that rotates each pair of units by an angle; an odd last one stays.
+
+    >>> rotations(np.array([0.0]), 3).tolist()
+    [[1.0, -0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    matrix = np.eye(units)
+    even, odd = np.arange(0, units - 1, 2), np.arange(1, units, 2)
+    matrix[even, even] = matrix[odd, odd] = np.cos(angles)
+    matrix[even, odd], matrix[odd, even] = -np.sin(angles), np.sin(angles)
+    return matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +64,7 @@ class RotatingUnits(Cell):
         """
         basis = np.linalg.qr(random.normal(size=(units, units)))[0]
         angles = np.tan(random.uniform(0.0, np.pi / 4, units // 2))
-        turns = np.eye(units)
-        even, odd = np.arange(0, units - 1, 2), np.arange(1, units, 2)
-        turns[even, even] = turns[odd, odd] = np.cos(angles)
-        turns[even, odd], turns[odd, even] = -np.sin(angles), np.sin(angles)
-        matrix = basis @ turns @ basis.T
+        matrix = basis @ rotations(angles, units) @ basis.T
         own = np.diag(matrix).copy()
         made = {"weight_hh": matrix - np.diag(own), "own": own}
         return super().start(inputs, units, random, memory, **made | given)

@@ -52,9 +52,7 @@ class HadamardSigns(nn.Module):
     def balanced(self) -> Tensor:
         """Return a random matrix (n, n) with as many positive as negative u, of about ``1 / sqrt(n)``.
 
-        diag(u) and the blocks are involutions. Their product has the eigenvalue 1, and also -1, at least
-        ``|sum of u| / 2`` times. In such a direction a constant input adds up over all steps. With balanced
-        signs there is usually none.
+        :meth:`qornn_hw.cells.hadamard.HadamardUnits.start` says why.
         """
         units = len(self.pattern)
         sizes = torch.randn(units).abs() / math.sqrt(units)

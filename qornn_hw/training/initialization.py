@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from qornn_hw.cells.elman_network import Activation, InputKind
+from qornn_hw.cells.rotating import rotations
 from qornn_hw.files.checkpoint import Checkpoint, load_checkpoint
 from qornn_hw.ir.formats import Rounding
 from qornn_hw.tasks import CopyTask, Task
@@ -78,11 +79,7 @@ def _make_rotations(cell: QORNN, hidden: int) -> None:
     an odd number of units, the last one keeps its value.
     """
     angles = torch.tan(torch.rand(hidden // 2, dtype=torch.float64) * (math.pi / 4))
-    even, odd = torch.arange(0, hidden - 1, 2), torch.arange(1, hidden, 2)
-    w = torch.eye(hidden, dtype=torch.float64)
-    w[even, even] = w[odd, odd] = angles.cos()
-    w[even, odd], w[odd, even] = -angles.sin(), angles.sin()
-    cell.recurrent_weight.copy_(w)
+    cell.recurrent_weight.copy_(torch.from_numpy(rotations(angles.numpy(), hidden)))
 
 
 def _make_integrators(cell: QORNN, hidden: int) -> None:

@@ -179,9 +179,7 @@ def _elman_bits(network: IntegerNetwork) -> int:
     bits = network.weight_bits
     numbers = n + p + (n if network.initial_state.any() else 0)
     weights = n * n * bits.recurrent + n * m * bits.input + p * n * bits.output
-    by_unit = len(set(network.multiplier.tolist())) > 1
-    multipliers = n * int(network.multiplier.max()).bit_length() if by_unit else 0
-    return weights + 32 * numbers + multipliers
+    return weights + 32 * numbers + factor_bits(network.multiplier)
 
 
 def _row_of(path: Path, number: int, line: bytes) -> Row:

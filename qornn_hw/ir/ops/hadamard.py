@@ -1,8 +1,8 @@
 """A term of a ``MatVec`` whose matrix is one of signs and Hadamard blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -116,5 +116,4 @@ class HadamardTerm:
 
     def changed(self) -> Self:
         """Return a term whose every weight is another one."""
-        values: dict[str, Any] = {"signs": -self.signs}
-        return type(self)(self.value, **values, block=self.block, shift=self.shift)
+        return replace(self, signs=-self.signs)

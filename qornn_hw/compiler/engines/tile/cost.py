@@ -23,7 +23,7 @@ from qornn_hw.compiler.engines.tile.nodes import (
     Transformed,
 )
 from qornn_hw.compiler.engines.tile.tail_schedule import TailSchedule
-from qornn_hw.compiler.engines.tile.transform import BANKS
+from qornn_hw.compiler.engines.tile.transform import BANK_BITS, BANKS
 from qornn_hw.compiler.estimate import LOADER_CELLS, PRODUCT_CELLS, block_rams, selection_bits
 from qornn_hw.compiler.family import Family, Resources
 from qornn_hw.compiler.ports import answer_words
@@ -152,9 +152,7 @@ def _transform_cells(p: TileLayout) -> float:
     found = 0.0
     for stage in p.stages:
         if (transform := stage.transform) is not None:
-            levels = sum(
-                any(one.levels[q] for one in transform.passes) for q in range(BANKS.bit_length() - 1)
-            )
+            levels = sum(any(one.levels[q] for one in transform.passes) for q in range(BANK_BITS))
             found += CELLS_PER_BUTTERFLY_BIT * levels * BANKS * transform.bits
             found += CELLS_PER_BANK * BANKS
     return found

@@ -150,7 +150,7 @@ class TileLayout:
             copies = ["0"]
             if vector == self.network.input.name:
                 copies = ["0", "1"]
-            elif vector in self.network.states and vector in old:
+            elif vector in old:
                 copies = ["0", "1", "initial"]
             found += [(vector, copy) for copy in copies]
         return tuple(found)

@@ -8,7 +8,7 @@ subtract, and the results go to where the entries came from.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from qornn_hw.ir.formats import bits_for_range
@@ -94,6 +94,7 @@ class Transform:
         return tuple(found)
 
 
+@lru_cache(maxsize=64)
 def transformed_rows(network: Network) -> dict[str, HadamardTerm]:
     """Return the rows that a transform computes, by name: a Hadamard term of a layer's own state.
 
