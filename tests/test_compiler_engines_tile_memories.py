@@ -65,7 +65,7 @@ def test_initial_states_are_in_both_memories_that_hold_the_state():
     network = replace(GRU, layers=(replace(GRU.layers[0], states=(state,)),))
     p = layout_of(network, SHAPE)
     by_name = {memory.name: memory for memory in memories_of(p)}
-    region = p.regions.index(("layer0.h", "initial")) << p.word_bits
+    region = p.bases["layer0.h", "initial"]
     found = [by_name["operands"].value(region + u // 4, f"operand_{u % 4}") for u in range(10)]
     assert found == given.tolist()
     loaded = by_name["state_layer0_h"]

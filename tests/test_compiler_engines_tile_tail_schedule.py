@@ -70,15 +70,19 @@ def test_a_value_is_stored_behind_the_last_cycle_in_which_the_old_one_is_read():
 def test_constants_do_not_overlap_and_are_held_until_they_are_read():
     """The words of a phase hold its constants side by side; a copy shows them at the right time."""
     for _, interval, tail in tails():
-        bits = {}
+        bits, known = {}, {}
         for (name, number), place in tail.places.items():
             node = tail.node(name)
             operand, at = node.reads[number]
             assert place.bits == operand.bits
             taken = bits.setdefault(place.phase, set())
             own = set(range(place.low, place.low + place.bits))
-            assert not own & taken
-            taken |= own
+            if (place.phase, id(operand)) in known:
+                assert known[place.phase, id(operand)] == place.low
+            else:
+                known[place.phase, id(operand)] = place.low
+                assert not own & taken
+                taken |= own
             there = place.phase + 1
             # The word shows it for a cycle, the copies for an interval each.
             time = tail.starts[name] + at
@@ -93,6 +97,15 @@ def test_the_widest_word_of_constants_is_no_wider_than_it_must_be():
     (tail,) = layout_of(quantized_cells([("gru", 20)], 3), Shape(1, 3, 3, 3)).tails
     widths = [sum(p.bits for p in tail.places.values() if p.phase == phase) for phase in range(3)]
     assert max(widths) <= sum(widths) / 3 + RAM_WIDTH
+
+
+def test_a_factor_of_a_product_in_parts_is_stored_once():
+    """The accumulator of 512 inputs is wider than a multiplier: both parts read the same factor."""
+    network = quantized_cells([("linear", 200)], 1, weight_bits=8, state_bits=16)
+    (tail,) = layout_of(network, Shape(8, 8, 1, 8)).tails
+    parts = [n for n in tail.nodes if isinstance(n, MultiplyAdd) and isinstance(n.b, Constant)]
+    read = [(n.b, tail.places[n.name, 1]) for n in parts if not n.b.is_shared]
+    assert len(read) > len({id(b) for b, _ in read}) == len({place.low for _, place in read}) > 0
 
 
 @pytest.mark.parametrize("interval, multipliers", [(1, 7), (3, 2)])

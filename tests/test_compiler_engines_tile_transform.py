@@ -6,6 +6,7 @@ from tile_designs import design_of, quantized_cells
 
 from qornn_hw.compiler.engines.tile.layout import Shape
 from qornn_hw.compiler.engines.tile.transform import BANKS, LATENCY, Transform, transformed_rows
+from qornn_hw.ir.formats import bits_for_range
 from qornn_hw.ir.ops import HadamardTerm
 
 SIZES = [(8, 2), (8, 4), (8, 8), (16, 16), (24, 8), (48, 16), (64, 64), (96, 32), (128, 128), (512, 512)]
@@ -23,8 +24,8 @@ def bank_of(index):
 def test_passes_are_the_transform(size, block):
     """Along the bits of each pass, group by group from different banks: the product with the full matrix."""
     rng = np.random.default_rng(size + block)
-    transform = Transform("h", size, block, 32)
-    values = rng.integers(-99, 99, size)
+    transform = Transform("h", size, block, -99, 98)
+    values = rng.integers(-99, 99, size)  # up to 98
     wanted = HadamardTerm("h", np.ones(size, dtype=int), block).product(values[None])[0]
     for one in transform.passes:
         for group in range(transform.groups):
@@ -38,10 +39,37 @@ def test_passes_are_the_transform(size, block):
     assert np.array_equal(values, wanted)
 
 
+@pytest.mark.parametrize(("least", "most"), [(-4, 3), (-3, 3), (0, 5), (2, 5), (-7, -2), (0, 0)])
+def test_bits_are_the_narrowest(least, most):
+    """Behind any levels the widest sums need them, and none needs more."""
+    transform = Transform("h", 16, 16, least, most)
+    for levels in range(5):
+        matrix = HadamardTerm("h", np.ones(1 << levels, dtype=int), 1 << levels).weights if levels else [[1]]
+        plus = [np.where(np.array(row) > 0, most, least) @ row for row in matrix]
+        minus = [np.where(np.array(row) > 0, least, most) @ row for row in matrix]
+        assert transform.bits_after(levels) == bits_for_range(int(min(minus)), int(max(plus)))
+    assert transform.level_bits == tuple(transform.bits_after(k) for k in range(1, 5))
+
+
+@pytest.mark.parametrize(("size", "block"), SIZES)
+def test_no_pass_has_more_bits_than_the_last_one(size, block):
+    """The registers of a level hold the sums of every pass, and the banks what goes back to them."""
+    transform = Transform("h", size, block, -128, 127)
+    done = 0
+    for number, one in enumerate(transform.passes):
+        for level, bits in zip(one.levels, transform.level_bits[1:], strict=True):
+            done += level
+            assert transform.bits_after(done) <= bits
+        if number < len(transform.passes) - 1:
+            assert transform.bits_after(done) <= transform.level_bits[0]
+    assert transform.bits == transform.level_bits[-1]
+    assert (transform.passes[-1].base, transform.bits_after(0) <= transform.level_bits[0]) == (0, True)
+
+
 @pytest.mark.parametrize(("size", "block"), SIZES)
 def test_no_entry_is_read_before_it_is_there(size, block):
     """A pass begins as early as that allows, and never while another one reads."""
-    transform = Transform("h", size, block, 32)
+    transform = Transform("h", size, block, -99, 98)
     for one, other, distance in zip(
         transform.passes, transform.passes[1:], transform.distances, strict=False
     ):

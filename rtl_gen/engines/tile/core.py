@@ -1,5 +1,6 @@
 """The core of the tile engine: a whole network, input stream to output stream."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -7,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from qornn_hw.compiler.engines.tile.layout import TileLayout
-from qornn_hw.compiler.engines.tile.memories import ANSWERS_HELD, answers
+from qornn_hw.compiler.engines.tile.memories import ANSWERS_HELD, answers, constant_memory_name
 from qornn_hw.compiler.family import SPRAM_ADDR_BITS
 from qornn_hw.compiler.memory import Memory
 from qornn_hw.compiler.ports import answer_bits, input_words_per_step
@@ -171,8 +172,8 @@ class TileCore(wiring.Component):
         copy = Signal()
         with m.If(sequencer.done):
             m.d.sync += copy.eq(~copy)
-        region = {key: number for number, key in enumerate(p.regions)}
-        chosen = Signal(range(max(2, len(p.regions))), name="region")
+        region = p.bases
+        chosen = Signal(range(memory.depth), name="region")
         with m.Switch(sequencer.stage):
             for number, stage in enumerate(p.stages):
                 with m.Case(number):
@@ -212,10 +213,11 @@ class TileCore(wiring.Component):
         word_bits = p.word_bits
         column = index[:column_bits] if column_bits else Const(0)
         word = index[column_bits : column_bits + word_bits]
-        m.d.comb += ram.r_addr.eq(Cat(sequencer.word[:word_bits], chosen) if word_bits else chosen)
+        # The first word of a region is a multiple of its words.
+        m.d.comb += ram.r_addr.eq(sequencer.word[:word_bits] | chosen)
         # The port to write has registers, so an entry can be read two cycles behind its store.
         m.d.sync += [
-            ram.w_addr.eq(Cat(word, written) if word_bits else written),
+            ram.w_addr.eq(word | written),
             ram.w_data.eq(Cat(*[entry] * columns)),
             ram.w_en.eq(Cat(enable & (column == k) for k in range(columns))),
         ]
@@ -223,7 +225,7 @@ class TileCore(wiring.Component):
 
     def _region(
         self,
-        region: dict[tuple[str, str], int],
+        region: Mapping[tuple[str, str], int],
         vector: str,
         fresh: bool,
         copy: Signal,
@@ -313,20 +315,26 @@ class TileCore(wiring.Component):
     def _constants(
         self, m: Module, begun: Signal, at: Value, slots: Slots, tail: Tail, logits: Logits
     ) -> None:
-        """Read a word of constants in each phase of each slot, in the order of the memory."""
-        memory = self._memories["constants"]
-        m.submodules.constants = rom = Rom(memory)
-        address = Signal.like(rom.addr, name="constant_address")
-        m.d.comb += rom.addr.eq(address)
+        """Read a word of constants in each phase of each slot, in the order of its stage's memory."""
+        p = self._layout
+        depths = [p.constant_shape(k)[0] for k in range(len(p.constant_memories))]
+        address = Signal(range(max(depths)), name="constant_address")
+        found = []
+        for k in range(len(depths)):
+            memory = self._memories[constant_memory_name(k)]
+            m.submodules[memory.name] = rom = Rom(memory)
+            m.d.comb += rom.addr.eq(address)
+            found.append(rom.data)
         with m.If(slots.valid):
-            m.d.sync += address.eq(Mux(address == memory.depth - 1, 0, address + 1))
+            m.d.sync += address.eq(Mux(address == max(depths) - 1, 0, address + 1))
         # A stage may end before the last phase of its last slot.
         with m.If(begun):
             with m.Switch(at):
-                for number in range(len(self._layout.stages)):
+                for number in range(len(p.stages)):
                     with m.Case(number):
-                        m.d.sync += address.eq(self._layout.first_constant(number))
-        m.d.comb += [
-            tail.constants.eq(rom.data),
-            logits.constant.eq(rom.data[: self._layout.logit_bits].as_signed()),
-        ]
+                        m.d.sync += address.eq(p.first_constant(number))
+        for number in range(len(p.tails)):
+            word = found[p.constant_memory(number)]
+            m.d.comb += getattr(tail, f"constants_{number}").eq(word)
+        logit = found[p.constant_memory(len(p.tails))][: p.logit_bits]
+        m.d.comb += logits.constant.eq(logit.as_signed())

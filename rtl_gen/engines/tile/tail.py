@@ -53,7 +53,7 @@ class Tail(wiring.Component):
         begin: In; pulse, in a stage's first cycle.
         stage: In; whose tail is used.
         phase: In; 0 where a unit enters.
-        constants: In; the word of constants of the phase and the unit of the cycle before.
+        constants_<n>: In; the word of constants of stage n, of the phase and the unit of the cycle before.
         valid: In; a unit is in phase 0 to G - 1.
         unit: In; its number.
         starting: In; the step begins a sequence.
@@ -75,7 +75,6 @@ class Tail(wiring.Component):
         members: dict[str, Any] = {
             "stage": In(range(len(p.stages))),
             "phase": In(range(p.shape.interval)),
-            "constants": In(p.constant_bits),
             "valid": In(1),
             "unit": In(range(units)),
             "starting": In(1),
@@ -92,6 +91,9 @@ class Tail(wiring.Component):
             f"sum_{f}_{j}": In(signed(bits))
             for f, bits in enumerate(p.phase_bits)
             for j in range(p.unit_lanes)
+        }
+        members |= {
+            f"constants_{n}": In(p.constant_shape(p.constant_memory(n))[1]) for n in range(len(p.tails))
         }
         members |= {f"store_{k}": Out(1) for k in range(len(p.vectors))}
         super().__init__(members)
@@ -145,7 +147,7 @@ class _Shared:
     state_words: dict[str, Signal] = field(default_factory=dict)
     state_uses: dict[str, list[_Use]] = field(default_factory=dict)
     symbol_words: dict[str, tuple[Signal, Signal]] = field(default_factory=dict)
-    transformed: dict[str, tuple[Signal, Signal]] = field(default_factory=dict)
+    transformed: dict[str, tuple[Signal, Value, Signal]] = field(default_factory=dict)
     stores: list[_StoreUse] = field(default_factory=list)
     unit_copies: list[Signal] = field(default_factory=list)
     valid_copies: list[Signal] = field(default_factory=list)
@@ -242,11 +244,12 @@ class _Shared:
         for number, stage in enumerate(self.p.stages):
             if (transform := stage.transform) is None:
                 continue
-            unit, word = self.transformed[transform.vector]
+            unit, valid, word = self.transformed[transform.vector]
             name = memory_name("transform", transform.vector)
             self.m.submodules[name] = found = StateTransform(transform)
             self.m.d.comb += [
                 found.go.eq(tail.begin & (tail.stage == number)),
+                found.valid.eq(valid & (tail.stage == number)),
                 found.unit.eq(unit),
                 found.zero.eq(tail.starting),
                 word.eq(found.entry),
@@ -356,7 +359,8 @@ class _Graph:
         if operand.is_shared:
             return Const(operand.values[0], signed(operand.bits))
         place = self.schedule.places[node.name, number]
-        copies: list[Value] = [self.tail.constants[place.low : place.low + place.bits].as_signed()]
+        word = getattr(self.tail, f"constants_{self.number}")
+        copies: list[Value] = [word[place.low : place.low + place.bits].as_signed()]
         for k in range(place.copies):
             copy = Signal(
                 signed(operand.bits), name=self.named(node, f"_constant{number}_{k}"), reset_less=True
@@ -394,10 +398,10 @@ class _Graph:
         self.copies[node.name] = [shared.state_words[node.value]]
 
     def transformed(self, node: Transformed) -> None:
-        """The transform shows the entry of the unit of two cycles before."""
-        unit, _ = self.shared.unit_at(self.schedule.starts[node.name])
+        """The transform shows the result of the unit of three cycles before."""
+        unit, valid = self.shared.unit_at(self.schedule.starts[node.name])
         word = Signal(signed(node.bits), name=self.named(node))
-        self.shared.transformed[node.value] = unit, word
+        self.shared.transformed[node.value] = unit, valid, word
         self.copies[node.name] = [word]
 
     def symbol(self, node: Symbol) -> None:

@@ -1,4 +1,4 @@
-"""Walsh-Hadamard transforms of a state in place, 8 entries a cycle."""
+"""Walsh-Hadamard transforms of a state, 8 entries a cycle."""
 
 from typing import Any
 
@@ -14,21 +14,23 @@ __all__ = ["StateTransform"]
 
 
 class StateTransform(wiring.Component):
-    """A state in 8 banks, which is transformed in place (:mod:`qornn_hw.compiler.engines.tile.transform`).
+    """A state in 8 banks with its transform (:mod:`qornn_hw.compiler.engines.tile.transform`).
 
     Parameters:
         transform: what is transformed.
 
     Members:
         go: In; pulse: the transform begins.
-        store: In; an entry of the state comes, not while a transform goes on.
+        store: In; an entry of the state comes: not before all units of its group and of the groups in front
+            have been asked for.
         stored_unit: In; its number.
         stored: In(signed); the entry.
-        unit: In; the entry to read, not while a transform goes on.
-        zero: In; all entries are read as 0.
-        entry: Out(signed); the entry at ``unit`` of two cycles before.
+        valid: In; a unit is asked for, in one cycle or in several. Units come in order.
+        unit: In; its number.
+        zero: In; all results are read as 0.
+        entry: Out(signed); the result of the ``unit`` of three cycles before.
 
-    Latency: ``transform.cycles`` cycles from ``go`` to the first ``unit`` of the transformed state.
+    Latency: ``transform.cycles`` cycles from ``go`` to the first ``unit``.
     """
 
     def __init__(self, transform: Transform) -> None:
@@ -39,7 +41,8 @@ class StateTransform(wiring.Component):
                 "go": In(1),
                 "store": In(1),
                 "stored_unit": In(units),
-                "stored": In(signed(t.bits)),
+                "stored": In(signed(t.level_bits[0])),
+                "valid": In(1),
                 "unit": In(units),
                 "zero": In(1),
                 "entry": Out(signed(t.bits)),
@@ -50,17 +53,8 @@ class StateTransform(wiring.Component):
         """Return the hardware."""
         m = Module()
         t = self._transform
-        active, number, group = self._walk(m)
+        active, number, group, take = self._walk(m)
         fold, rows = self._addresses(m, number, group, "read")
-        late_number = delay(m, number, LATENCY - 1, "late_pass", reset_less=True)
-        late_group = delay(m, group, LATENCY - 1, "late_group", reset_less=True)
-        _, back = self._addresses(m, late_number, late_group, "back")
-        # The addresses of a pass, or those of an entry that a tail reads.
-        bank, row = _bank(self.unit), self.unit[BANK_BITS:]
-        going = Signal()
-        m.d.sync += going.eq(active)
-        words = []
-        written = delay(m, active, LATENCY - 1, "written")
         # As many cycles as the words take from their addresses on to the registers of each level.
         folds, passes = [fold], [number]
         for stage in range(2 * BANK_BITS + 1):
@@ -68,45 +62,78 @@ class StateTransform(wiring.Component):
             passes.append(delay(m, passes[-1], 1, f"pass_{stage}", reset_less=True))
         banks = []
         for k in range(BANKS):
-            m.submodules[f"bank_{k}"] = ram = Ram(width=t.bits, depth=max(2, t.groups))
+            m.submodules[f"bank_{k}"] = ram = Ram(width=t.level_bits[0], depth=max(2, t.groups))
+            m.d.sync += ram.r_addr.eq(rows[k])
             banks.append(ram)
-            address = Signal.like(ram.r_addr, name=f"address_{k}", reset_less=True)
-            m.d.sync += address.eq(rows[k])
-            m.d.comb += ram.r_addr.eq(Mux(going, address, row))
-            words.append(ram.r_data.as_signed())
-        results = self._butterflies(m, words, folds[2::2], passes[3::2])
-        for k, ram in enumerate(banks):
-            m.d.sync += ram.w_en.eq(written | (self.store & (_bank(self.stored_unit) == k)))
-            m.d.sync += ram.w_addr.eq(Mux(written, back[k], self.stored_unit[BANK_BITS:]))
-            m.d.sync += ram.w_data.eq(Mux(written, results[k], self.stored))
-        chosen = Signal(BANK_BITS, reset_less=True)
-        m.d.sync += chosen.eq(bank)
-        m.d.sync += self.entry.eq(Mux(self.zero, 0, _choose(words, chosen)))
+        words = [ram.r_data.as_signed() for ram in banks]
+        results = self._butterflies(m, words, folds[2::2], passes[3::2], take)
+        self._write(m, banks, results, active, number, group)
+        bank = delay(m, _bank(self.unit), 2, "bank", reset_less=True)
+        m.d.sync += self.entry.eq(Mux(self.zero, 0, _choose(results, bank)))
         return m
 
-    def _walk(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Count the groups of a pass, the cycles until the next one begins, and the passes."""
+    def _walk(self, m: Module) -> tuple[Signal, Signal, Signal, Signal]:
+        """Count the groups of a pass, the cycles until the next one begins, and the passes.
+
+        The last result is a pulse that comes with the results of a group of the last pass: a register.
+        """
         t = self._transform
+        last_pass = len(t.passes) - 1
         gaps = [distance - t.groups for distance in t.distances]
         active, gap = Signal(), Signal(range(max([1, *gaps]) + 1))
         number = Signal(range(max(2, len(t.passes))), name="pass")
         group = Signal(range(max(2, t.groups)))
-        last = Signal()
+        last, asked, take, over = Signal(), Signal(), Signal(), Signal(init=1)
         m.d.comb += last.eq(group == t.groups - 1)
-        with m.If(active):
+        # A unit can be asked for in several cycles: only the first one finds its group.
+        first = (number == last_pass) & ~over
+        m.d.comb += asked.eq(first & self.valid & (self.unit[BANK_BITS:] == group))
+        m.d.sync += take.eq(asked)
+        with m.If(active | asked):
             m.d.sync += group.eq(Mux(last, 0, group + 1))
-        with m.If(gap != 0):
-            m.d.sync += [gap.eq(gap - 1), active.eq(gap == 1)]
-        with m.If(active & last):
-            with m.Switch(number):
-                for index, length in enumerate(gaps):
-                    with m.Case(index):
-                        m.d.sync += [number.eq(index + 1), gap.eq(length), active.eq(length == 0)]
-                with m.Default():
-                    m.d.sync += [number.eq(0), active.eq(0)]
+        with m.If(asked & last):
+            m.d.sync += over.eq(1)
+        if gaps:
+            with m.If(gap != 0):
+                m.d.sync += gap.eq(gap - 1)
+                with m.If(gap == 1):
+                    m.d.sync += [number.eq(number + 1), active.eq(number != last_pass - 1)]
+            with m.If(active & last):
+                with m.Switch(number):
+                    for index, length in enumerate(gaps):
+                        with m.Case(index):
+                            if length:
+                                m.d.sync += [gap.eq(length), active.eq(0)]
+                            else:
+                                m.d.sync += [number.eq(index + 1), active.eq(index + 1 != last_pass)]
         with m.If(self.go):
-            m.d.sync += active.eq(1)
-        return active, number, group
+            m.d.sync += [number.eq(0), group.eq(0), over.eq(0), active.eq(last_pass != 0)]
+        return active, number, group, take
+
+    def _write(
+        self, m: Module, banks: list[Ram], results: list[Value], active: Value, number: Value, group: Value
+    ) -> None:
+        """Write the results of all passes but the last, and the entries that come."""
+        t = self._transform
+        bank, row = _bank(self.stored_unit), self.stored_unit[BANK_BITS:]
+        if len(t.passes) == 1:
+            for k, ram in enumerate(banks):
+                m.d.sync += [
+                    ram.w_en.eq(self.store & (bank == k)),
+                    ram.w_addr.eq(row),
+                    ram.w_data.eq(self.stored),
+                ]
+            return
+        written = delay(m, active, LATENCY - 1, "written")
+        late_number = delay(m, number, LATENCY - 1, "late_pass", reset_less=True)
+        late_group = delay(m, group, LATENCY - 1, "late_group", reset_less=True)
+        _, back = self._addresses(m, late_number, late_group, "back")
+        for k, ram in enumerate(banks):
+            m.d.sync += [
+                ram.w_en.eq(written | (self.store & (bank == k))),
+                ram.w_addr.eq(Mux(written, back[k], row)),
+                ram.w_data.eq(Mux(written, results[k][: len(ram.w_data)], self.stored)),
+            ]
 
     def _addresses(self, m: Module, number: Value, group: Value, name: str) -> tuple[Signal, list[Signal]]:
         """Return the exclusive or of the digits of a group's lowest index, and the row of each bank."""
@@ -131,26 +158,30 @@ class StateTransform(wiring.Component):
         return fold, rows
 
     def _butterflies(
-        self, m: Module, words: list[Value], folds: list[Value], passes: list[Value]
+        self, m: Module, words: list[Value], folds: list[Value], passes: list[Value], take: Value
     ) -> list[Value]:
         """Return the results of the three levels: registers of what is added, then of the sums.
 
         The entry whose bit is 0 becomes the sum of both, the other one the difference. Which of them a bank
-        holds changes from group to group. So an entry or its complement is added to the other one.
+        holds changes from group to group. So an entry or its complement is added to the other one. In the
+        last pass the last sums wait for ``take``.
         """
         t = self._transform
+        last = len(t.passes) - 1
         values: list[Value] = words
         for q in range(BANK_BITS):
+            bits = t.level_bits[q + 1]
             used = [one.levels[q] for one in t.passes]
-            adds = Signal(name=f"adds_{q}")
+            adds, moves = Signal(name=f"adds_{q}"), Signal(name=f"moves_{q}")
             with m.Switch(passes[q]):
                 for index, one in enumerate(used):
                     with m.Case(index):
                         m.d.comb += adds.eq(one)
-            plain = [Signal(signed(t.bits), name=f"plain_{q}_{k}", reset_less=True) for k in range(BANKS)]
-            added = [Signal(signed(t.bits), name=f"added_{q}_{k}", reset_less=True) for k in range(BANKS)]
-            minus = [Signal(name=f"minus_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            m.d.comb += moves.eq(take | (passes[q] != last) if q == BANK_BITS - 1 else 1)
             sums: list[Value] = []
+            plain = [Signal.like(values[k], name=f"plain_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            added = [Signal.like(values[k], name=f"added_{q}_{k}", reset_less=True) for k in range(BANKS)]
+            minus = [Signal(name=f"minus_{q}_{k}", reset_less=True) for k in range(BANKS)]
             for k in range(BANKS):
                 negative = folds[q][q] ^ (k >> q & 1)
                 m.d.sync += [
@@ -158,9 +189,10 @@ class StateTransform(wiring.Component):
                     added[k].eq(Mux(negative, ~values[k], values[k])),
                     minus[k].eq(negative),
                 ]
-                total = (plain[k ^ (1 << q)] + added[k] + minus[k])[: t.bits].as_signed()
-                found = Signal(signed(t.bits), name=f"sum_{q}_{k}", reset_less=True)
-                m.d.sync += found.eq(total if all(used) else Mux(adds, total, plain[k]))
+                total = (plain[k ^ (1 << q)] + added[k] + minus[k])[:bits].as_signed()
+                found = Signal(signed(bits), name=f"sum_{q}_{k}", reset_less=True)
+                with m.If(moves):
+                    m.d.sync += found.eq(total if all(used) else Mux(adds, total, plain[k]))
                 sums.append(found)
             values = sums
         return values

@@ -152,8 +152,9 @@ def _transform_cells(p: TileLayout) -> float:
     found = 0.0
     for stage in p.stages:
         if (transform := stage.transform) is not None:
-            levels = sum(any(one.levels[q] for one in transform.passes) for q in range(BANK_BITS))
-            found += CELLS_PER_BUTTERFLY_BIT * levels * BANKS * transform.bits
+            used = [any(one.levels[q] for one in transform.passes) for q in range(BANK_BITS)]
+            bits = sum(b for b, some in zip(transform.level_bits[1:], used, strict=True) if some)
+            found += CELLS_PER_BUTTERFLY_BIT * BANKS * bits
             found += CELLS_PER_BANK * BANKS
     return found
 

@@ -16,7 +16,7 @@ from qornn_hw.compiler.engines.tile.layout import (
     least_multipliers,
     refusal,
 )
-from qornn_hw.compiler.engines.tile.memories import layouts_of, memories_of
+from qornn_hw.compiler.engines.tile.memories import constant_memory_name, layouts_of, memories_of
 from qornn_hw.compiler.engines.tile.plan import TilePlan, shape_of
 from qornn_hw.compiler.engines.tile.schedule import TileSchedule
 from qornn_hw.compiler.engines.tile.stages import lane_digits, lanes_of_a_unit
@@ -46,7 +46,7 @@ CONSIDERED = 8
 MEMORY_MEANINGS = {
     "weights": "digits of the weights, a word of all lanes for each word of operands",
     "operands": "input and states, the initial ones too",
-    "constants": "factors and biases of each unit",
+    "constants_*": "factors and biases of each unit",
     "tail.table_*": "a table, the entry of each index modulo its size",
     "tail.symbols_*": "weights of an index: of unit u and symbol x at u << bits | x",
     "tail.transform_*.bank_*": "a state that is transformed in place, one of its 8 banks",
@@ -214,13 +214,15 @@ class TileEngine(Engine):
         for number, tail in enumerate(s.layout.tails):
             for (node, operand), place in tail.places.items():
                 address = s.layout.first_constant(number) + place.phase
-                site = Site("constants", address, "word", place.low + place.bits - 1)
+                memory = constant_memory_name(s.layout.constant_memory(number))
+                site = Site(memory, address, "word", place.low + place.bits - 1)
                 found[f"{s.layout.stages[number].name}.{node}.{operand}"] = site
         return found
 
     def wrong_wires(self, design: "Design") -> Iterable[WrongWire]:
         """Yield memories of weights and of constants whose addresses are one too large."""
-        for name in ("weights", "constants"):
+        constants = TileSchedule.of(design.schedule).layout.constant_memories
+        for name in ("weights", *(constant_memory_name(k) for k in range(len(constants)))):
             memory = design.find_memory(name)
             if memory is not None and (moved := _moved(memory)) != memory:
                 yield WrongWire(f"{name} address", f"all words of {name}", design.with_memory(moved))

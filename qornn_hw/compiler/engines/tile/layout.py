@@ -3,13 +3,14 @@
 The shape of the engine is data (:class:`Shape`); all else follows from it and from the network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from qornn_hw.cells.any_network import AnyNetwork, operations_of, ranges_of
+from qornn_hw.compiler.engines.tile.constants import shared_memories
 from qornn_hw.compiler.engines.tile.digits import CODE_BITS
 from qornn_hw.compiler.engines.tile.nodes import Load, Lookup, MultiplyAdd, Node, Store, Symbol
 from qornn_hw.compiler.engines.tile.stages import Stage, is_fresh, lane_digits, lanes_of_a_unit, stages_of
@@ -155,11 +156,28 @@ class TileLayout:
             found += [(vector, copy) for copy in copies]
         return tuple(found)
 
+    def region_words(self, vector: str) -> int:
+        """Return the words of a region of a vector, a power of two."""
+        return 1 << (self.words(self.network.sizes[vector]) - 1).bit_length()
+
+    @cached_property
+    def bases(self) -> Mapping[tuple[str, str], int]:
+        """The first word of each region, a multiple of its words: the largest regions come first."""
+        found, base = {}, 0
+        for vector, copy in sorted(self.regions, key=lambda region: -self.region_words(region[0])):
+            found[vector, copy] = base
+            base += self.region_words(vector)
+        return found
+
+    @property
+    def operand_words(self) -> int:
+        """Words of the operand memory."""
+        return max(2, sum(self.region_words(vector) for vector, _ in self.regions))
+
     @cached_property
     def word_bits(self) -> int:
-        """Bits of the address of a word in a region."""
-        words = max(self.words(self.network.sizes[vector]) for vector in self.vectors)
-        return (words - 1).bit_length()
+        """Bits of the address of a word in the largest region."""
+        return (max(map(self.region_words, self.vectors)) - 1).bit_length()
 
     def is_fresh(self, vector: str, stage: int) -> bool:
         """Return whether a stage reads what the same step has stored, not the value of the step before."""
@@ -265,10 +283,32 @@ class TileLayout:
     # -- memories -------------------------------------------------------------------------------------
 
     @cached_property
-    def constant_bits(self) -> int:
-        """Bits of a word of constants."""
-        ends = [place.low + place.bits for tail in self.tails for place in tail.places.values()]
-        return max([self.logit_bits, *ends])
+    def _constant_words(self) -> tuple[tuple[int, int], ...]:
+        """The words and the bits of the constants of each stage."""
+        ends = (max((p.low + p.bits for p in tail.places.values()), default=0) for tail in self.tails)
+        widths = (*ends, self.logit_bits)
+        return tuple(
+            (stage.slots * self.shape.interval, bits) for stage, bits in zip(self.stages, widths, strict=True)
+        )
+
+    @cached_property
+    def constant_memories(self) -> tuple[tuple[int, ...], ...]:
+        """The stages whose constants are in each memory of constants."""
+        return shared_memories(self._constant_words)
+
+    def constant_memory(self, number: int) -> int:
+        """Return which memory has the constants of a stage."""
+        return next(k for k, stages in enumerate(self.constant_memories) if number in stages)
+
+    def constant_shape(self, memory: int) -> tuple[int, int]:
+        """Return the words of a memory of constants, and its bits; one of a single word had no address."""
+        shapes = [self._constant_words[number] for number in self.constant_memories[memory]]
+        return max(2, sum(words for words, _ in shapes)), max(1, *(bits for _, bits in shapes))
+
+    def first_constant(self, number: int) -> int:
+        """Return the address of the first word of constants of a stage, in its memory."""
+        stages = self.constant_memories[self.constant_memory(number)]
+        return sum(self._constant_words[k][0] for k in stages if k < number)
 
     @property
     def weight_bits(self) -> int:
@@ -279,10 +319,6 @@ class TileLayout:
     def weight_words(self) -> int:
         """Tiles of all stages."""
         return max(2, sum(self.passes(stage) * self.issues(stage) for stage in self.stages))
-
-    def first_constant(self, number: int) -> int:
-        """Return the address of the first word of constants of a stage."""
-        return sum(stage.slots for stage in self.stages[:number]) * self.shape.interval
 
     @cached_property
     def phase_bits(self) -> tuple[int, ...]:

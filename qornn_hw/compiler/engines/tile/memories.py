@@ -21,6 +21,7 @@ from qornn_hw.ir.ops import MatVec
 __all__ = [
     "ANSWERS_HELD",
     "answers",
+    "constant_memory_name",
     "layouts_of",
     "memories_of",
     "memory_name",
@@ -40,7 +41,7 @@ def memories_of(p: TileLayout) -> tuple[Memory, ...]:
     """Return all memories of a core."""
     symbols = (symbol_memory(p, node) for node in p.symbols)
     return (
-        *_weights(p), _operands(p), _constants(p), *_tables_and_states(p), *transform_memories(p), *symbols
+        *_weights(p), _operands(p), *_constants(p), *_tables_and_states(p), *transform_memories(p), *symbols
     )  # fmt: skip
 
 
@@ -62,15 +63,10 @@ def memory_name(kind: str, value: str) -> str:
 
 def layouts_of(p: TileLayout) -> tuple[Memory, ...]:
     """Return the layouts of all memories of a core, the answers' queue among them, without contents."""
-    slots = sum(stage.slots for stage in p.stages)
     return (
         *_weight_layouts(p),
-        Memory("operands", _operand_fields(p), _operand_depth(p), written=True, field_enables=True),
-        Memory(
-            "constants",
-            (Field("word", p.constant_bits, signed=False),),
-            max(2, slots * p.shape.interval),
-        ),
+        Memory("operands", _operand_fields(p), p.operand_words, written=True, field_enables=True),
+        *(_constant_layout(p, number) for number in range(len(p.constant_memories))),
         *_tables_and_states(p),
         *transform_memories(p),
         *(_symbol_layout(p, node) for node in p.symbols),
@@ -87,10 +83,6 @@ def answers(p: TileLayout) -> Memory:
 
 def _operand_fields(p: TileLayout) -> tuple[Field, ...]:
     return tuple(Field(f"operand_{c}", p.operand_bits) for c in range(p.shape.columns))
-
-
-def _operand_depth(p: TileLayout) -> int:
-    return max(2, len(p.regions) << p.word_bits)
 
 
 def table_memory(p: TileLayout, table: int, port: int) -> Memory:
@@ -119,7 +111,7 @@ def transform_memories(p: TileLayout) -> Iterator[Memory]:
             for bank in range(BANKS):
                 name = f"{memory_name('transform', transform.vector)}_{bank}"
                 rows = [[0]] * max(2, transform.groups)
-                yield replace(Memory.of(name, (Field("entry", transform.bits),), rows), written=True)
+                yield replace(Memory.of(name, (Field("entry", transform.level_bits[0]),), rows), written=True)
 
 
 def symbol_memory(p: TileLayout, node: Symbol) -> Memory:
@@ -201,33 +193,49 @@ def _packed(p: TileLayout, weights: IntArray) -> list[list[int]]:
 
 
 def _operands(p: TileLayout) -> Memory:
-    """Return the operand memory: the regions one behind the other, of a power of two of words each."""
+    """Return the operand memory: its regions with the entries that states begin with."""
     fields = _operand_fields(p)
-    words = 1 << p.word_bits
-    rows = [[0] * len(fields) for _ in range(_operand_depth(p))]
-    for number, (vector, copy) in enumerate(p.regions):
+    rows = [[0] * len(fields) for _ in range(p.operand_words)]
+    for (vector, copy), base in p.bases.items():
         if copy == "initial":
             for unit, entry in enumerate(p.network.states[vector].initial.tolist()):
                 word, column = divmod(unit, p.shape.columns)
-                rows[number * words + word][column] = entry
+                rows[base + word][column] = entry
     memory = Memory.of("operands", fields, rows)
     return replace(memory, written=True, field_enables=True)
 
 
-def _constants(p: TileLayout) -> Memory:
-    """Return the constants: for each slot of each stage a word for each phase."""
-    words: list[int] = []
-    for stage, tail in zip(p.stages, p.tails, strict=False):
-        numbers = [[0] * p.shape.interval for _ in range(stage.slots)]
-        for (name, number), place in tail.places.items():
-            operand = tail.node(name).reads[number][0]
-            assert isinstance(operand, Constant)
-            for slot, value in enumerate(operand.values):
-                numbers[slot][place.phase] |= (value & ((1 << place.bits) - 1)) << place.low
-        words += [word for slot in numbers for word in slot]
-    words += _logit_constants(p)
-    # A memory of one word has no address.
-    return Memory.plain("constants", p.constant_bits, words if len(words) > 1 else words * 2)
+def constant_memory_name(number: int) -> str:
+    """Return the name of a memory of constants."""
+    return f"constants_{number}"
+
+
+def _constant_layout(p: TileLayout, number: int) -> Memory:
+    words, bits = p.constant_shape(number)
+    return Memory(constant_memory_name(number), (Field("word", bits, signed=False),), words)
+
+
+def _constants(p: TileLayout) -> Iterator[Memory]:
+    """Yield the memories of constants: for each slot of each stage a word for each phase."""
+    words = [*(_stage_constants(p, number) for number in range(len(p.tails))), _logit_constants(p)]
+    for number, stages in enumerate(p.constant_memories):
+        layout = _constant_layout(p, number)
+        found = [word for stage in stages for word in words[stage]]
+        yield replace(layout, words=tuple(found + found[-1:] * (layout.depth - len(found))))
+
+
+def _stage_constants(p: TileLayout, number: int) -> list[int]:
+    """Return the words of a stage with a tail."""
+    tail = p.tails[number]
+    numbers = [[0] * p.shape.interval for _ in range(p.stages[number].slots)]
+    for (name, read), place in tail.places.items():
+        operand = tail.node(name).reads[read][0]
+        assert isinstance(operand, Constant)
+        low = (1 << place.bits) - 1 << place.low
+        for slot, value in enumerate(operand.values):
+            word = numbers[slot][place.phase] & ~low
+            numbers[slot][place.phase] = word | (value << place.low) & low
+    return [word for slot in numbers for word in slot]
 
 
 def _logit_constants(p: TileLayout) -> list[int]:

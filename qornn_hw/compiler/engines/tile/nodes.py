@@ -139,7 +139,7 @@ class Transformed(Node):
     """
 
     value: str
-    latency: ClassVar[int] = 2
+    latency: ClassVar[int] = 3
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _stage(stage: Stage) -> tuple[Any, ...]:
         for phase in stage.phases
     )
     t = stage.transform
-    transform = () if t is None else (t.vector, t.size, t.block, t.bits)
+    transform = () if t is None else (t.vector, t.size, t.block, t.least, t.most)
     return (stage.name, stage.layer, stage.slots, transform, *phases)
 
 

@@ -186,7 +186,9 @@ class _Builder:
         for name, term in transformed_rows(self.network).items():
             if name in parts:
                 entry = Transformed(f"transformed.{name}", transform.bits, transform.vector)
-                found = Negate(f"signed.{name}", transform.bits, entry.name, constant(term.signs))
+                result = term.interval(self.ranges.values[term.value].hull)
+                bits = max(transform.bits, bits_for_range(result.least, result.most) - term.shift)
+                found = Negate(f"signed.{name}", bits, entry.name, constant(term.signs))
                 self.nodes |= {entry.name: entry, found.name: found}
                 parts[name].append((found, term.shift))
 
@@ -228,8 +230,9 @@ class _Builder:
         self, name: str, a: str, b: "str | Constant", addend: "str | Constant", shift: int, bits: int
     ) -> str:
         """Add a product and its addend; factors of too many bits are multiplied in parts."""
+        others = self._parts(b)
         for part, at in self._parts(a):
-            for other, also_at in self._parts(b):
+            for other, also_at in others:
                 addend = self.add(
                     MultiplyAdd(f"{name}.{len(self.nodes)}", bits, part, other, addend, shift + at + also_at)
                 )

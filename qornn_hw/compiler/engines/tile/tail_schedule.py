@@ -226,41 +226,50 @@ def _places(
 
     The word of phase p of a unit is there at time ``p + 1``. Each constant is taken from the word that is
     there when it is read. Where the word of a phase is wider than the others', a constant of it is read in
-    an earlier phase and held, if the memory becomes a block RAM smaller.
+    an earlier phase and held, if the memory becomes a block RAM smaller. What several nodes read, the same
+    object, is in a word once.
     """
-    needed = {(name, n): (operand.bits, time) for name, n, operand, time in _constants(nodes, starts)}
+    needed = {(name, n): (operand, time) for name, n, operand, time in _constants(nodes, starts)}
     phases = {key: (time - 1) % interval for key, (_, time) in needed.items()}
     while (moved := _narrower(needed, phases, interval)) is not None:
         phases = moved
     found: dict[tuple[str, int], Place] = {}
     used = [0] * interval
-    for key, (bits, time) in needed.items():
+    lows: dict[tuple[int, int], int] = {}
+    for key, (operand, time) in needed.items():
         phase = phases[key]
-        found[key] = Place(phase, used[phase], bits, -(-(time - 1 - phase) // interval))
-        used[phase] += bits
+        low = lows.setdefault((phase, id(operand)), used[phase])
+        used[phase] = max(used[phase], low + operand.bits)
+        found[key] = Place(phase, low, operand.bits, -(-(time - 1 - phase) // interval))
     return found
 
 
 def _narrower(
-    needed: Mapping[tuple[str, int], tuple[int, int]], phases: Mapping[tuple[str, int], int], interval: int
+    needed: Mapping[tuple[str, int], tuple[Constant, int]],
+    phases: Mapping[tuple[str, int], int],
+    interval: int,
 ) -> dict[tuple[str, int], int] | None:
     """Return phases, some constants moved, whose widest word takes a block RAM less; None without such."""
     found = dict(phases)
 
-    def width(phase: int) -> int:
-        return sum(bits for key, (bits, _) in needed.items() if found[key] == phase)
-
-    blocks = -(-max(map(width, range(interval)), default=0) // RAM_WIDTH)
-    while any(-(-width(phase) // RAM_WIDTH) >= blocks for phase in range(interval)):
-        widest = max(range(interval), key=width)
-        moves = [
-            (max(width(to) + bits, width(widest) - bits), bits, key, to)
-            for key, (bits, time) in needed.items()
-            if found[key] == widest
-            for to in range(interval)
-            if to != widest and to + 1 < time
+    def widths(of: Mapping[tuple[str, int], int]) -> list[int]:
+        held = [
+            {id(operand): operand.bits for key, (operand, _) in needed.items() if of[key] == phase}
+            for phase in range(interval)
         ]
-        if not moves or min(moves)[0] >= width(widest):
+        return [sum(bits.values()) for bits in held]
+
+    blocks = -(-max(widths(found), default=0) // RAM_WIDTH)
+    while any(-(-width // RAM_WIDTH) >= blocks for width in widths(found)):
+        before = widths(found)
+        widest = before.index(max(before))
+        moves = []
+        for key, (operand, time) in needed.items():
+            for to in range(interval):
+                if found[key] == widest and to != widest and to + 1 < time:
+                    after = widths(found | {key: to})
+                    moves.append((max(after[to], after[widest]), operand.bits, key, to))
+        if not moves or min(moves)[0] >= before[widest]:
             return None
         _, _, key, to = min(moves)
         found[key] = to

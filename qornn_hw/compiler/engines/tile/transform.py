@@ -1,9 +1,11 @@
-"""Walsh-Hadamard transforms of a state, in place: which rows have one, and when it reads and writes what.
+"""Walsh-Hadamard transforms of a state: which rows have one, and when it reads and writes what.
 
 The entries of the state are in 8 banks, entry i in bank ``d_0 ^ d_1 ^ d_2 ...``, the digits of i in base 8,
 at row ``i >> 3``. So 8 entries whose indices differ in three neighbouring bits are in different banks. A pass
-transforms along such bits: in each cycle a group of 8 entries is read, three levels of butterflies add and
-subtract, and the results go to where the entries came from.
+transforms along such bits: of a group of 8 entries, three levels of butterflies make 8 results. All passes
+but the last take a group a cycle, and their results go to where the entries came from. The last pass is
+along the lowest three bits. It takes a group when a tail reads the first of its units, and holds the results
+for the tail.
 """
 
 from collections.abc import Iterator
@@ -16,12 +18,24 @@ from qornn_hw.ir.intervals import Ranges
 from qornn_hw.ir.network import Group, Layer, Network
 from qornn_hw.ir.ops import HadamardTerm, MatVec, Requantize
 
-__all__ = ["BANKS", "BANK_BITS", "LATENCY", "Pass", "Transform", "transform_of", "transformed_rows"]
+__all__ = [
+    "BANKS",
+    "BANK_BITS",
+    "LAST_LATENCY",
+    "LATENCY",
+    "Pass",
+    "Transform",
+    "transform_of",
+    "transformed_rows",
+]
 
 BANK_BITS = 3
 BANKS = 1 << BANK_BITS
 # Cycles from a group's addresses to its results in the banks: addresses, read, three levels of two, write.
 LATENCY = 9
+# Cycles from a group's addresses in the last pass to the first cycle in which its results can be asked for:
+# addresses, read, three levels of two, less the register of the request.
+LAST_LATENCY = 7
 
 
 @dataclass(frozen=True)
@@ -49,13 +63,14 @@ class Transform:
         vector: the name of the state.
         size: its entries, a multiple of 8.
         block: entries of a block, a power of two.
-        bits: of an entry on the way, signed.
+        least, most: an entry before the transform.
     """
 
     vector: str
     size: int
     block: int
-    bits: int
+    least: int
+    most: int
 
     @property
     def groups(self) -> int:
@@ -64,9 +79,9 @@ class Transform:
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        """The passes in order: along bits 0 to 2, 3 to 5, and so on; the last one along the highest three.
+        """The passes in order: along the highest bits of a block first, along bits 0 to 2 last.
 
-        Bits that an earlier pass has been along are left alone.
+        Bits that another pass goes along are left alone.
         """
         order = self.block.bit_length() - 1
         found = []
@@ -74,12 +89,35 @@ class Transform:
             base = max(0, min(first, order - BANK_BITS))
             bits = [base + k for k in range(BANK_BITS) if first <= base + k < order]
             found.append(Pass(base, tuple(q in {e % BANK_BITS for e in bits} for q in range(BANK_BITS))))
-        return tuple(found)
+        return tuple(reversed(found))
+
+    def bits_after(self, levels: int) -> int:
+        """Return the signed bits of an entry to which so many levels of butterflies have been added.
+
+        It is a sum of ``2 ** levels`` entries, or half of them less the other half.
+        """
+        if not levels:
+            return bits_for_range(self.least, self.most)
+        half = 1 << levels - 1
+        apart = half * (self.most - self.least)
+        return bits_for_range(min(2 * half * self.least, -apart), max(2 * half * self.most, apart))
+
+    @property
+    def bits(self) -> int:
+        """Signed bits of a result."""
+        return self.bits_after(self.block.bit_length() - 1)
+
+    @property
+    def level_bits(self) -> tuple[int, ...]:
+        """Signed bits of an entry in the banks, then behind each level of the last pass, the widest one."""
+        last = self.passes[-1].levels
+        before = self.block.bit_length() - 1 - sum(last)
+        return tuple(self.bits_after(before + sum(last[:q])) for q in range(BANK_BITS + 1))
 
     @property
     def cycles(self) -> int:
-        """Cycles from the start to the first entry that may be read."""
-        return sum(self.distances) + self.groups + LATENCY + 1
+        """Cycles from the start to the first one in which an entry may be asked for."""
+        return sum(self.distances) + LAST_LATENCY
 
     @cached_property
     def distances(self) -> tuple[int, ...]:
@@ -147,5 +185,5 @@ def transform_of(network: Network, ranges: Ranges, group: Group) -> Transform | 
     if not terms:
         return None
     (term,) = terms
-    most = term.block * ranges.values[term.value].magnitude
-    return Transform(term.value, term.rows, term.block, bits_for_range(-most, most))
+    value = ranges.values[term.value]
+    return Transform(term.value, term.rows, term.block, value.least, value.most)
