@@ -317,22 +317,21 @@ class TileCore(wiring.Component):
     ) -> None:
         """Read a word of constants in each phase of each slot, in the order of its stage's memory."""
         p = self._layout
-        depths = [p.constant_shape(k)[0] for k in range(len(p.constant_memories))]
-        address = Signal(range(max(depths)), name="constant_address")
         found = []
-        for k in range(len(depths)):
+        for k, stages in enumerate(p.constant_memories):
             memory = self._memories[constant_memory_name(k)]
             m.submodules[memory.name] = rom = Rom(memory)
+            address = Signal.like(rom.addr, name=f"{memory.name}_address")
             m.d.comb += rom.addr.eq(address)
             found.append(rom.data)
-        with m.If(slots.valid):
-            m.d.sync += address.eq(Mux(address == max(depths) - 1, 0, address + 1))
-        # A stage may end before the last phase of its last slot.
-        with m.If(begun):
-            with m.Switch(at):
-                for number in range(len(p.stages)):
-                    with m.Case(number):
-                        m.d.sync += address.eq(p.first_constant(number))
+            with m.If(slots.valid):
+                m.d.sync += address.eq(Mux(address == memory.depth - 1, 0, address + 1))
+            # A stage may end before the last phase of its last slot.
+            with m.If(begun):
+                with m.Switch(at):
+                    for number in stages:
+                        with m.Case(number):
+                            m.d.sync += address.eq(p.first_constant(number))
         for number in range(len(p.tails)):
             word = found[p.constant_memory(number)]
             m.d.comb += getattr(tail, f"constants_{number}").eq(word)
