@@ -69,6 +69,25 @@ def test_a_target_is_met_with_as_little_as_possible(request_):
     assert ENGINE.cost(slow.schedule, ICE40_ULTRAPLUS).lut < ENGINE.cost(fast.schedule, ICE40_ULTRAPLUS).lut
 
 
+def test_of_equal_steps_one_with_an_early_answer_is_taken(request_):
+    """A dense layer is computed for an answer only: more lanes make no step shorter, but the answer earlier."""
+    network = quantized_cells(
+        [("hadamard", 64), ("dense", 48)], 1, weight_bits=4, state_bits=8, output_mode="last_step"
+    )
+    asked = replace(request_, network=network)
+    design = plan(asked)
+    fitting = [ENGINE.compile(s) for s in ENGINE.plans(asked)]
+    equal = [d for d in fitting if d.schedule.cycles_per_step == design.schedule.cycles_per_step]
+    latencies = [d.schedule.answer_end_latency for d in equal]
+    assert latencies[0] <= 2 * min(latencies) < max(latencies) / 2
+    cells = [ENGINE.cost(d.schedule, ICE40_ULTRAPLUS).lut for d in equal]
+    assert all(c >= cells[0] for c, t in zip(cells, latencies, strict=True) if t <= 2 * min(latencies))
+    enough = plan(replace(asked, cycles=1000))
+    assert ENGINE.cost(enough.schedule, ICE40_ULTRAPLUS).lut == min(
+        ENGINE.cost(d.schedule, ICE40_ULTRAPLUS).lut for d in fitting if not d.schedule.shape.banks
+    )
+
+
 def test_large_memories_help_where_block_ram_is_short(request_):
     """The GRU of 64 units has more weights than fit the block RAM beside the rest."""
     network = quantized_cells([("gru", 64)], 3, 10, output_mode="last_step", input_bits=4)

@@ -41,6 +41,8 @@ LANES_CONSIDERED = 96
 # Shares of the logic cells that builds were placed with; on devices with slices more has not been tried.
 FILL_LIMIT = 0.92
 FILL_LIMIT_OF_SLICES = 0.65
+# An answer is late where it takes so many times the cycles of the soonest one.
+LATE = 2
 # Schedules that explain a choice.
 CONSIDERED = 8
 MEMORY_MEANINGS = {
@@ -49,7 +51,7 @@ MEMORY_MEANINGS = {
     "constants_*": "factors and biases of each unit",
     "tail.table_*": "a table, the entry of each index modulo its size",
     "tail.symbols_*": "weights of an index: of unit u and symbol x at u << bits | x",
-    "tail.transform_*.bank_*": "a state that is transformed in place, one of its 8 banks",
+    "tail.transform_*.bank_*": "a state that is transformed, one of its 8 banks",
     "tail.state_*": "a value that is kept, then the initial ones of a state",
     "answer.queue": "answer words on their way out",
 }
@@ -76,18 +78,29 @@ class TileEngine(Engine):
         return reason and f"the {self.name} engine cannot compute the network: {reason}"
 
     def plans(self, request: Request) -> Iterator[Schedule]:
-        """Yield the shapes that fit by the estimate, the fewest cycles first; of equals the smallest."""
+        """Yield the shapes that fit by the estimate, the fewest cycles first.
+
+        Of equals the smallest comes first whose answer is not late: no more than twice as many cycles behind
+        the last input as that of the others. Where the cycles are soon enough, it is the smallest of all.
+        """
         if request.room:
             raise FormatError(
                 f"the {self.name} engine must have the constants of one network, and has no room for other "
                 "weights; take another engine, or make a full build of each network"
             )
-        found: list[tuple[int, int, int, int, TileSchedule]] = []
-        for schedule, need in self._costed(request):
-            if not need.excess(self._limit(request)):
-                cycles = max(schedule.cycles_per_step, request.cycles)
-                found.append((cycles, need.spram, need.lut, len(found), schedule))
-        for *_, schedule in sorted(found):
+        fitting = [(s, need) for s, need in self._costed(request) if not need.excess(self._limit(request))]
+        soonest: dict[int, int] = {}
+        for schedule, _ in fitting:
+            cycles, latency = schedule.cycles_per_step, schedule.answer_end_latency
+            soonest[cycles] = min(soonest.get(cycles, latency), latency)
+
+        def order(one: tuple[TileSchedule, Resources]) -> tuple[int, bool, int, int]:
+            schedule, need = one
+            cycles = max(schedule.cycles_per_step, request.cycles)
+            late = schedule.answer_end_latency > LATE * soonest[schedule.cycles_per_step]
+            return cycles, late and not request.cycles, need.spram, need.lut
+
+        for schedule, _ in sorted(fitting, key=order):
             yield schedule
 
     @lru_cache(maxsize=4)  # noqa: B019  an engine is one object, which never ends
