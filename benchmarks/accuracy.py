@@ -146,6 +146,11 @@ ONE_SEED = (0,)
 # Bits of the states with which the networks of the side-by-side tables are measured, too.
 WIDTHS = (8, 12)
 BITS = (2, 3, 4, 5, 6, 8)
+# Units with which W has as many bits at each k: those of 4 bits times the root of 4 / k.
+WIDENED: dict[str, dict[int, int]] = {
+    "copy": {2: 181, 3: 148, 4: 128, 6: 105, 8: 91},
+    "rows": {2: 91, 3: 74, 4: 64, 6: 52, 8: 45},
+}
 # What titles end with where W has not the paper's q_k, one step for all of it.
 BY_ROW = ", one step per row"
 
@@ -300,13 +305,28 @@ def _side_by_side(data: str) -> list[Entry]:
     return found
 
 
+def _widened(data: str) -> list[Entry]:
+    """Return the group "widening": fewer bits and more units, the bits of W in all alike."""
+    found = []
+    for task, units in WIDENED.items():
+        for bits, hidden in units.items():
+            options = {"per_row": True, "bits": bits, "hidden": hidden}
+            if task == "copy":
+                config: RunConfig = CopyConfig(**COPY_SHORT | options)
+            else:
+                config = MnistConfig(data=data, **ROWS_BY_METHOD | options)
+            jobs = tuple(Job(replace(config, seed=seed)) for seed in SEEDS)
+            found.append(Entry("widening", f"{task}/{bits}", jobs))
+    return found
+
+
 def plan(data: str = "DIR") -> list[Entry]:
     """Return all runs of the page.
 
     Args:
         data: the folder of the data; where it lies makes no difference to a run.
     """
-    return _copy() + _others(data) + _cells(data) + _side_by_side(data)
+    return _copy() + _others(data) + _cells(data) + _side_by_side(data) + _widened(data)
 
 
 def jobs_of(entries: list[Entry]) -> list[Job]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from accuracy_hardware import hardware_of
 from accuracy_published import PUBLISHED
 from accuracy_rows import METRICS, Found, curve_of, metric_of
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -178,11 +179,40 @@ def _singular(found: Sequence[Found]) -> Any:
     return fig
 
 
+def _widening(found: Sequence[Found]) -> Any:
+    group = _group(found, "widening")
+    names = {"copy": "copy task, T0 = 200", "rows": "MNIST by rows"}
+    tasks = [task for task in names if any(f.entry.title.startswith(task) for f in group)]
+    if not tasks:
+        return None
+    fig, axes = _panels([names[task] for task in tasks])
+    for ax, task in zip(axes, tasks, strict=True):
+        its = [f for f in group if f.entry.title.startswith(task)]
+        _label(ax, metric_of(its[0]))
+        bits = [f.entry.jobs[0].config.bits for f in its]
+        values = [f.values("integer") for f in its]
+        middle = [statistics.median(v) for v in values]
+        low = [m - min(v) for m, v in zip(middle, values, strict=True)]
+        high = [max(v) - m for m, v in zip(middle, values, strict=True)]
+        ax.errorbar(bits, middle, yerr=[low, high], marker="o", capsize=3, label="integers")
+        ax.set_xticks(bits, [f"{f.entry.jobs[0].config.hidden}\n{b}" for f, b in zip(its, bits, strict=True)])
+        ax.set_xlabel("units, bits of W and U")
+        other = ax.twinx()
+        cycles = [hardware_of(f.entry.jobs[0].config).cycles for f in its]
+        other.plot(bits, cycles, "s--", color="gray", label="cycles a step")
+        other.set_ylabel("cycles a step, iCEBreaker")
+        other.set_ylim(bottom=0)
+        handles = [*ax.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
+        ax.legend(handles, ["integers", "cycles a step"], fontsize=7)
+    return fig
+
+
 DRAWN: dict[str, Callable[[Sequence[Found]], Any]] = {
     "results_bits.svg": _bits,
     "results_kilobytes.svg": _kilobytes,
     "results_curves.svg": _curves,
     "results_singular.svg": _singular,
+    "results_widening.svg": _widening,
 }
 
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from accuracy_hardware import hardware_of
 from accuracy_published import PUBLISHED, SOURCES
 from accuracy_rows import METRICS, Entry, Found, find, metric_of
 from accuracy_texts import CLAIMS, CLAIMS_TEXT, COMMANDS, HEAD, TEXTS
@@ -198,6 +199,31 @@ def bits_table(group: Sequence[Found], task: str) -> str:
     return table(head, rows)
 
 
+def widening_table(group: Sequence[Found], task: str) -> str:
+    """Return one task with as many bits of W in networks of many and of few units, and their hardware."""
+    rows = []
+    for f in group:
+        if f.entry.title.startswith(task):
+            config = f.entry.jobs[0].config
+            planned = hardware_of(config)
+            rows.append(
+                [
+                    str(config.hidden),
+                    str(config.bits),
+                    size(f),
+                    cell(f, "integer"),
+                    str(planned.lanes),
+                    str(planned.cycles),
+                    str(planned.cells),
+                    str(planned.block_rams),
+                    seeds(f),
+                    time_of(f),
+                ]
+            )
+    head = ["units", "k", "kB", "integers", "lanes", "cycles a step", "logic cells", "block RAMs", "seeds"]
+    return table([*head, "time per run"], rows)
+
+
 def claims_table(found: Sequence[Found]) -> str:
     """Return the claims of the paper, each with the networks that answer it."""
     by_name = {(f.entry.group, f.entry.title): f for f in found}
@@ -235,6 +261,7 @@ PLOTS = {
     "results_kilobytes.svg": ("rows", "The metric against the size of the network, with published networks"),
     "results_curves.svg": ("copy", "The loss while training, first seed, all stages in a row"),
     "results_singular.svg": ("bits", "Singular values of the quantized W, sorted"),
+    "results_widening.svg": ("widening", "The metric and the cycles of a step, at as many bits of W"),
 }
 
 
@@ -273,6 +300,9 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
                 "Copy task, T0 = 200, 128 units; cross-entropy:\n\n" + bits_table(group, "copy") + "\n"
             )
             parts.append("MNIST by rows, 64 units; accuracy:\n\n" + bits_table(group, "rows") + "\n")
+        elif name == "widening":
+            parts.append("Copy task, T0 = 200; cross-entropy:\n\n" + widening_table(group, "copy") + "\n")
+            parts.append("MNIST by rows; accuracy:\n\n" + widening_table(group, "rows") + "\n")
         else:
             parts.append(results_table(group) + "\n")
             parts.append(published_table(name))

@@ -126,6 +126,17 @@ is not learned by rounding W, neither here with one step for W nor above with on
     ),
 }
 
+TEXTS["widening"] = (
+    "Few bits and many units, or many bits and few units",
+    """
+All networks of a table have a W of as many bits in all: at k bits the units of 4 bits times the root of
+4 / k. Each row of W has a step of its own. The states have 12 bits on the copy task and 8 bits on MNIST.
+Lanes, cycles, logic cells and block RAMs are those of `qornn-hw estimate --board icebreaker` for networks of
+these sizes. A step has about n n products; so the cycles fall with more bits and fewer units, as long as as
+many lanes fit.
+""",
+)
+
 CLAIMS_TEXT = """
 The claims of the paper's abstracts and of its summary, and the networks of this page that answer them: their
 integers, or *float*.

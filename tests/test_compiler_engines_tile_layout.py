@@ -153,3 +153,13 @@ def test_a_relu_in_front_of_the_readout_is_part_of_the_last_tail():
     sequences = sequences_of(network, [3], 0)
     result = simulate_core_in_python(design, sequences)
     assert result.integers_compared >= np.size(Interpreter(network).run(sequences[0][None]).logits)
+
+
+def test_an_input_waits_for_the_stores_of_each_step_only():
+    """Words of the input and operands that are stored share a port; a dense layer for an answer stores none."""
+    layers = [("hadamard", 16), ("dense", 40)]
+    last = quantized_cells(layers, 60, weight_bits=4, state_bits=8, output_mode="last_step")
+    every = quantized_cells(layers, 60, weight_bits=4, state_bits=8, output_mode="every_step")
+    shape = Shape(columns=4, lanes=8, interval=2, multipliers=4)
+    assert layout_of(last, shape).input_cycles == 60 + 16
+    assert layout_of(every, shape).input_cycles == 60 + 16 + 40
