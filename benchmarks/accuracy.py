@@ -265,11 +265,14 @@ def _cells(data: str) -> list[Entry]:
     ):  # fmt: skip
         name = "permuted" if kind is permuted else "in order"
         found.append(_entry("cells", f"{name}, {title}", kind(data=data, **options), seeds, goal=goal))
-    found.append(
-        _entry("rows", "GRU of 64 units, k = 4, 8-bit states", MnistStackConfig(data=data), ONE_SEED)
-    )
+    rows = MnistStackConfig(data=data)
+    found.append(_entry("rows", "GRU of 64 units, k = 4, 8-bit states", rows, ONE_SEED))
+    fast = replace(rows, cell="fastgrnn")
+    found.append(_entry("rows", "FastGRNN of 64 units, k = 4, 8-bit states", fast, ONE_SEED))
     speech = SpeechStackConfig(data=data, train_all=True)
     found.append(_entry("speech", "GRU of 64 units, k = 4, 8-bit states", speech, goal=0.97))
+    fast = replace(speech, cell="fastgrnn")
+    found.append(_entry("speech", "FastGRNN of 64 units, k = 4, 8-bit states", fast))
     two = replace(speech, hidden=32, layers=2)
     found.append(_entry("speech", "two GRU layers of 32 units, k = 4, 8-bit states", two, ONE_SEED))
     return found
