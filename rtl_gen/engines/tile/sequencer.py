@@ -157,16 +157,24 @@ class Sequencer(wiring.Component):
         cycles = [p.transform_cycles(stage) for stage in p.stages]
         if not any(cycles):
             return self.begin
-        left, waits = Signal(range(max(cycles) + 1), name="transform"), Signal()
+        left, waits = Signal(range(max(cycles)), name="transform"), Signal()
+        # ``begin`` goes to many. The counter begins a cycle later.
+        begun, at_once = Signal(), Signal()
+        m.d.sync += begun.eq(self.begin)
+        with m.If(left != 0):
+            m.d.sync += left.eq(left - 1)
         with m.Switch(self.next_stage):
             for number, count in enumerate(cycles):
                 with m.Case(number):
                     m.d.comb += waits.eq(count != 0)
-                    with m.If(self.begin):
-                        m.d.sync += left.eq(count)
-        with m.If(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return (self.begin & ~waits) | (left == 1)
+        with m.If(begun):
+            with m.Switch(self.stage):
+                for number, count in enumerate(cycles):
+                    if count:
+                        with m.Case(number):
+                            m.d.sync += left.eq(count - 1)
+                            m.d.comb += at_once.eq(count == 1)
+        return (self.begin & ~waits) | (left == 1) | at_once
 
     def _of_stage(self, m: Module, name: str, values: list[int]) -> Value:
         """Return the number of the present stage."""

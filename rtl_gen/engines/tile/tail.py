@@ -249,7 +249,7 @@ class _Shared:
             self.m.submodules[name] = found = StateTransform(transform)
             self.m.d.comb += [
                 found.go.eq(tail.begin & (tail.stage == number)),
-                found.valid.eq(valid & (tail.stage == number)),
+                found.valid.eq(valid),
                 found.unit.eq(unit),
                 found.zero.eq(tail.starting),
                 word.eq(found.entry),

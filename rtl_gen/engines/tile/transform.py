@@ -83,21 +83,24 @@ class StateTransform(wiring.Component):
         active, gap = Signal(), Signal(range(max([1, *gaps]) + 1))
         number = Signal(range(max(2, len(t.passes))), name="pass")
         group = Signal(range(max(2, t.groups)))
-        last, asked, take, over = Signal(), Signal(), Signal(), Signal(init=1)
+        last, asked, take = Signal(), Signal(), Signal()
+        # In the last pass: groups are left; the one whose first unit is asked for has been taken.
+        left, taken = Signal(), Signal()
         m.d.comb += last.eq(group == t.groups - 1)
-        # A unit can be asked for in several cycles: only the first one finds its group.
-        first = (number == last_pass) & ~over
-        m.d.comb += asked.eq(first & self.valid & (self.unit[BANK_BITS:] == group))
-        m.d.sync += take.eq(asked)
+        begins = self.unit[:BANK_BITS] == 0
+        m.d.comb += asked.eq(left & self.valid & begins & ~taken)
+        # A unit can be asked for in several cycles.
+        m.d.sync += [take.eq(asked), taken.eq(begins & (taken | asked))]
         with m.If(active | asked):
             m.d.sync += group.eq(Mux(last, 0, group + 1))
         with m.If(asked & last):
-            m.d.sync += over.eq(1)
+            m.d.sync += left.eq(0)
         if gaps:
             with m.If(gap != 0):
                 m.d.sync += gap.eq(gap - 1)
                 with m.If(gap == 1):
-                    m.d.sync += [number.eq(number + 1), active.eq(number != last_pass - 1)]
+                    ends = number == last_pass - 1
+                    m.d.sync += [number.eq(number + 1), active.eq(~ends), left.eq(ends)]
             with m.If(active & last):
                 with m.Switch(number):
                     for index, length in enumerate(gaps):
@@ -105,9 +108,11 @@ class StateTransform(wiring.Component):
                             if length:
                                 m.d.sync += [gap.eq(length), active.eq(0)]
                             else:
-                                m.d.sync += [number.eq(index + 1), active.eq(index + 1 != last_pass)]
+                                ends = index + 1 == last_pass
+                                m.d.sync += [number.eq(index + 1), active.eq(not ends), left.eq(ends)]
         with m.If(self.go):
-            m.d.sync += [number.eq(0), group.eq(0), over.eq(0), active.eq(last_pass != 0)]
+            m.d.sync += [number.eq(0), group.eq(0), taken.eq(0)]
+            m.d.sync += [active.eq(last_pass != 0), left.eq(last_pass == 0)]
         return active, number, group, take
 
     def _write(
