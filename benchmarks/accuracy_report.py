@@ -10,7 +10,8 @@ from functools import partial
 from accuracy_hardware import hardware_of
 from accuracy_published import PUBLISHED, SOURCES
 from accuracy_rows import METRICS, Entry, Found, find, metric_of
-from accuracy_texts import CLAIMS, CLAIMS_TEXT, COMMANDS, HEAD, TEXTS
+from accuracy_texts import CLAIMS, CLAIMS_TEXT, COMMANDS, HEAD, TEXTS, WAYS_TEXT
+from accuracy_ways import ways_table
 
 from qornn_hw.training.result_rows import Row
 
@@ -277,6 +278,10 @@ def wrapped(text: str) -> str:
     return "".join(filled) + "\n"
 
 
+def _head_and_rows(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    return lines[0], lines[1:]
+
+
 def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = ()) -> str:
     """Return the page.
 
@@ -310,6 +315,7 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
         parts += [
             f"![{about}]({plot})\n" for plot, (at, about) in PLOTS.items() if at == name and plot in plots
         ]
+    parts += ["## Ways to few bits\n", wrapped(WAYS_TEXT), table(*_head_and_rows(ways_table())) + "\n"]
     parts += ["## The paper's claims\n", wrapped(CLAIMS_TEXT), claims_table(found) + "\n"]
     parts.append("## Sources of published figures\n")
     parts.append("\n".join(f"- [{tag}] {what}" for tag, what in SOURCES.items()) + "\n")

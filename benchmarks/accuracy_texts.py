@@ -1,6 +1,6 @@
 """The sentences of docs/results.md; figures come from the rows."""
 
-__all__ = ["CLAIMS", "CLAIMS_TEXT", "COMMANDS", "HEAD", "TEXTS"]
+__all__ = ["CLAIMS", "CLAIMS_TEXT", "COMMANDS", "HEAD", "TEXTS", "WAYS_TEXT"]
 
 HEAD = """
 `python benchmarks/accuracy.py` writes this page from the rows of `benchmarks/accuracy.jsonl`, one row for
@@ -136,6 +136,14 @@ these sizes. A step has about n n products; so the cycles fall with more bits an
 many lanes fit.
 """,
 )
+
+WAYS_TEXT = """
+Ways to a W of k bits beside the paper's, each from the same real weights as the others: the copy task with T0 = 200 and 128
+units (cross-entropy), MNIST by rows with 64 units (accuracy), the settings of the table above. U and V are
+rounded as there. Figures are medians of integers, with the number of seeds in parentheses. Only the first
+three ways are in the program; the code of the others was not kept. Their runs are in
+`benchmarks/few_bits.jsonl`.
+"""
 
 CLAIMS_TEXT = """
 The claims of the paper's abstracts and of its summary, and the networks of this page that answer them: their
