@@ -70,7 +70,7 @@ def test_a_target_is_met_with_as_little_as_possible(request_):
 
 
 def test_of_equal_steps_one_with_an_early_answer_is_taken(request_):
-    """A dense layer is computed for an answer only: more lanes make no step shorter, but the answer earlier."""
+    """A dense layer is computed for an answer only: more lanes shorten the wait for it, but no step."""
     network = quantized_cells(
         [("hadamard", 64), ("dense", 48)], 1, weight_bits=4, state_bits=8, output_mode="last_step"
     )
