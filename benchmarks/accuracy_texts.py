@@ -140,9 +140,9 @@ many lanes fit.
 WAYS_TEXT = """
 Ways to a W of k bits beside the paper's, each behind the same training in real numbers: the copy task with
 T0 = 200 and 128 units (cross-entropy), MNIST by rows with 64 units (accuracy), the settings of the tables
-above. U and V are rounded as there. Figures are medians of integers, with the number of seeds in parentheses. Only the first
-three ways are in the program; the code of the others was not kept. Their runs are in
-`benchmarks/few_bits.jsonl`.
+above. U and V are rounded as there. Figures are medians of integers, with the number of seeds in
+parentheses. Only the first three ways are in the program; the code of the others was not kept. Their runs
+are in `benchmarks/few_bits.jsonl`.
 """
 
 CLAIMS_TEXT = """

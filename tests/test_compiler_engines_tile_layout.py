@@ -156,7 +156,7 @@ def test_a_relu_in_front_of_the_readout_is_part_of_the_last_tail():
 
 
 def test_an_input_waits_for_the_stores_of_each_step_only():
-    """Words of the input and operands that are stored share a port; a dense layer for an answer stores none."""
+    """They share a port with the input's words. A dense layer for an answer stores nothing in other steps."""
     layers = [("hadamard", 16), ("dense", 40)]
     last = quantized_cells(layers, 60, weight_bits=4, state_bits=8, output_mode="last_step")
     every = quantized_cells(layers, 60, weight_bits=4, state_bits=8, output_mode="every_step")
