@@ -7,7 +7,8 @@ from random_operations import draw_network
 from tile_designs import ENGINE, quantized_cells
 
 from qornn_hw.boards.devices.ice40 import ICE40_HX_LP, ICE40_ULTRAPLUS
-from qornn_hw.compiler.engines.tile.layout import refusal
+from qornn_hw.compiler.engines.tile.layout import Shape, refusal
+from qornn_hw.compiler.engines.tile.schedule import TileSchedule
 from qornn_hw.compiler.family import Resources
 from qornn_hw.compiler.planner import considered, estimate_design, plan
 from qornn_hw.compiler.request import Request
@@ -148,6 +149,25 @@ def test_another_network_in_the_same_hardware():
     assert ENGINE.refit(design.schedule.plan, GRU, GRU).digest == design.digest
     with pytest.raises(FormatError, match=r"^network must have stages of the widths and constants"):
         ENGINE.refit(design.schedule.plan, GRU, quantized_cells([("gru", 17)], 3))
+
+
+def test_faults_reach_every_memory_of_constants():
+    """Wrong addresses of each, and the constants of each stage in the memory of that stage."""
+    network = quantized_cells([("hadamard", 40), ("gru", 3)], 3, weight_bits=4, state_bits=8)
+    schedule = TileSchedule(network, ENGINE, Shape(8, 8, 6, 2))
+    design, layout = ENGINE.compile(schedule), schedule.layout
+    assert layout.constant_memories == ((0,), (1, 2))
+    wires = {wire.name for wire in ENGINE.wrong_wires(design)}
+    assert {"constants_0 address", "constants_1 address"} <= wires
+    found = ENGINE.sites(schedule)
+    for number, tail in enumerate(layout.tails):
+        for (node, operand), place in tail.places.items():
+            site = found[f"{layout.stages[number].name}.{node}.{operand}"]
+            assert site.memory == f"constants_{number}"
+            memory = design.memory(site.memory)
+            value = tail.node(node).reads[operand][0].values[0]
+            word = memory.value(site.address, "word") >> place.low
+            assert word & (1 << place.bits) - 1 == value & (1 << place.bits) - 1
 
 
 def test_it_says_what_its_memories_hold():

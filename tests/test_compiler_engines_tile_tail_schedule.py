@@ -14,6 +14,7 @@ NETWORKS = {
     "lstm": quantized_cells([("lstm", 6)], 3),
     "fastgrnn": quantized_cells([("fastgrnn", 6)], 3),
     "reset before": quantized_cells([("gru, reset before", 6)], 3),
+    "wide constants": quantized_cells([("gru", 40)], 3, weight_bits=8, state_bits=12),
 } | {f"stack {seed}": make_stack(seed).network for seed in range(8)}
 
 

@@ -87,6 +87,12 @@ def test_rows_that_are_transforms():
     assert [term.rows for term in transformed_rows(two).values()] == [8, 16]
 
 
+@pytest.mark.parametrize(("size", "cycles"), [(8, 7), (64, 23), (128, 40), (512, 136)])
+def test_cycles(size, cycles):
+    """Of the passes before the last one, and of the way of a group through the last one."""
+    assert Transform("h", size, size, -128, 127).cycles == cycles
+
+
 def test_a_transform_is_faster_than_the_matrix():
     """64 units: two passes of 8 groups instead of 64 * 64 products."""
     network = quantized_cells([("hadamard", 64)], 1, weight_bits=4, state_bits=8, output_mode="last_step")

@@ -183,6 +183,31 @@ def test_transforms(units, block, interval, mode, tmp_path):
     assert f"PASS: {integers} integers compared, 0 mismatches" in printed
 
 
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        # The stage before ends while its last pass counts: many lanes, long intervals, few words.
+        ([("hadamard", 16)], (16, 5, 5, 4)),
+        ([("hadamard", 16)], (16, 5, 8, 4)),
+        ([("hadamard", 16)], (8, 4, 6, 4)),
+        ([("linear", 6), ("hadamard", 8), ("hadamard", 32)], (4, 6, 4, 2)),
+        # Several transforms, and several memories of constants.
+        ([("hadamard", 8), ("hadamard", 16)], (2, 3, 2, 4)),
+        ([("hadamard", 40), ("gru", 3)], (8, 8, 6, 2)),
+        ([("gru", 2), ("gru", 32)], (8, 8, 8, 1)),
+    ],
+)
+def test_stages_of_very_different_sizes(layers, shape):
+    """Each with its own transform and constants, and no cycle more than the schedule says."""
+    network = quantized_cells(layers, 3, outputs=6, weight_bits=4, state_bits=8)
+    design = design_of(network, Shape(*shape))
+    sequences = sequences_of(network, [4, 1, 2], 0)
+    result = simulate_core_in_python(design, sequences)
+    assert result.cycles_per_step == design.schedule.cycles_per_step
+    idle, back_pressure = PATTERNS[1], PATTERNS[-1]
+    simulate_core_in_python(design, sequences, idle=idle, back_pressure=back_pressure, reset_after=2, seed=1)
+
+
 def test_in_a_simulator_of_verilog():
     """On the bench that users have, with a reset in the middle of a step."""
     design = design_of(GRU, SHAPE)
@@ -190,7 +215,15 @@ def test_in_a_simulator_of_verilog():
     assert result.integers_compared > 0 and result.mismatches == 0
 
 
-@pytest.mark.parametrize("layers", [[("gru", 4)], [("lstm", 3)], [("gru, reset before", 3), ("fastgrnn", 4)]])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [("gru", 4)],
+        [("lstm", 3)],
+        [("gru, reset before", 3), ("fastgrnn", 4)],
+        [("hadamard", 8), ("gru", 3)],
+    ],
+)
 def test_every_fault_is_seen(layers):
     """One of each number of the network, and addresses that are one too large."""
     network = quantized_cells(layers, 3, weight_bits=4, state_bits=8)

@@ -18,7 +18,8 @@ _WEIGHTS = {"recurrent_weight": "recurrent", "input_weight": "input", "output_we
 def sites(network: AnyNetwork, memories_of: Callable[[AnyNetwork], tuple[Memory, ...]]) -> dict[str, Site]:
     """Return where numbers are, by what they are.
 
-    Numbers whose change makes memories of another shape are left out.
+    Numbers whose change makes other memories, or memories of another shape, are left out: with an initial
+    state, a Hadamard row is no transform any more.
 
     Args:
         network: whose numbers.
@@ -28,7 +29,10 @@ def sites(network: AnyNetwork, memories_of: Callable[[AnyNetwork], tuple[Memory,
     changes: Iterator[tuple[str, AnyNetwork]]
     changes = _changed(network) if isinstance(network, IntegerNetwork) else _changed_operations(network)
     for name, changed in changes:
-        for old, new in zip(memories, memories_of(changed), strict=True):
+        others = memories_of(changed)
+        if len(others) != len(memories):
+            continue
+        for old, new in zip(memories, others, strict=True):
             if old.fields == new.fields and old.depth == new.depth and old.words != new.words:
                 found[name] = _first_difference(old, new)
                 break

@@ -140,7 +140,9 @@ class Sequencer(wiring.Component):
             with m.Else():
                 m.d.sync += self.issue.eq(1)
         with m.If(self.begin):
+            # The stage before may end while its last pass still counts; a transform must not count on.
             m.d.sync += [
+                active.eq(0),
                 tick.eq(0),
                 passed.eq(0),
                 self.phase.eq(0),

@@ -21,8 +21,7 @@ class StateTransform(wiring.Component):
 
     Members:
         go: In; pulse: the transform begins.
-        store: In; an entry of the state comes: not before all units of its group and of the groups in front
-            have been asked for.
+        store: In; an entry of the state comes, not before the first unit of its group has been asked for.
         stored_unit: In; its number.
         stored: In(signed); the entry.
         valid: In; a unit is asked for, in one cycle or in several. Units come in order.
@@ -168,8 +167,8 @@ class StateTransform(wiring.Component):
         """Return the results of the three levels: registers of what is added, then of the sums.
 
         The entry whose bit is 0 becomes the sum of both, the other one the difference. Which of them a bank
-        holds changes from group to group. So an entry or its complement is added to the other one. In the
-        last pass the last sums wait for ``take``.
+        holds changes from group to group. So an entry, or its complement and 1, is added to the other one. In
+        the last pass the last sums wait for ``take``.
         """
         t = self._transform
         last = len(t.passes) - 1

@@ -81,7 +81,8 @@ class TileEngine(Engine):
         """Yield the shapes that fit by the estimate, the fewest cycles first.
 
         Of equals the smallest comes first whose answer is not late: no more than twice as many cycles behind
-        the last input as that of the others. Where the cycles are soon enough, it is the smallest of all.
+        the last input as that of the others. Where a number of cycles is asked for, the smallest shape
+        within it comes first, however late its answer.
         """
         if request.room:
             raise FormatError(

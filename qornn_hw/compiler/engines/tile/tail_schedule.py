@@ -59,7 +59,8 @@ class TailSchedule:
         starts: the cycle of each node's start, counted from that in which the accumulators are there.
         multipliers: the multiplier of each MultiplyAdd.
         ports: the memory of each Lookup, among those of its table.
-        places: of the constants that are not shared, by the node and the number of the operand that it reads.
+        places: of the constants that differ from unit to unit, by the node and the number of the operand that
+            it reads.
     """
 
     nodes: tuple[Node, ...]
@@ -226,8 +227,8 @@ def _places(
 
     The word of phase p of a unit is there at time ``p + 1``. Each constant is taken from the word that is
     there when it is read. Where the word of a phase is wider than the others', a constant of it is read in
-    an earlier phase and held, if the memory becomes a block RAM smaller. What several nodes read, the same
-    object, is in a word once.
+    an earlier phase and held, if the memory becomes a block RAM smaller. A constant that several nodes read,
+    as one object, is stored once in each word that they read it from.
     """
     needed = {(name, n): (operand, time) for name, n, operand, time in _constants(nodes, starts)}
     phases = {key: (time - 1) % interval for key, (_, time) in needed.items()}

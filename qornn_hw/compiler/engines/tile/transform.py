@@ -94,13 +94,9 @@ class Transform:
     def bits_after(self, levels: int) -> int:
         """Return the signed bits of an entry to which so many levels of butterflies have been added.
 
-        It is a sum of ``2 ** levels`` entries, or half of them less the other half.
+        It is a sum of ``2 ** levels`` entries. Half of them less the other half need no more bits.
         """
-        if not levels:
-            return bits_for_range(self.least, self.most)
-        half = 1 << levels - 1
-        apart = half * (self.most - self.least)
-        return bits_for_range(min(2 * half * self.least, -apart), max(2 * half * self.most, apart))
+        return bits_for_range(min(self.least << levels, 0), max(self.most << levels, 0))
 
     @property
     def bits(self) -> int:
@@ -109,14 +105,14 @@ class Transform:
 
     @property
     def level_bits(self) -> tuple[int, ...]:
-        """Signed bits of an entry in the banks, then behind each level of the last pass, the widest one."""
+        """Signed bits of an entry in the banks, then behind each level of the widest pass."""
         last = self.passes[-1].levels
         before = self.block.bit_length() - 1 - sum(last)
         return tuple(self.bits_after(before + sum(last[:q])) for q in range(BANK_BITS + 1))
 
     @property
     def cycles(self) -> int:
-        """Cycles from the start to the first one in which an entry may be asked for."""
+        """Cycles from ``go`` to the first one in which an entry may be asked for."""
         return sum(self.distances) + LAST_LATENCY
 
     @cached_property
@@ -136,8 +132,9 @@ class Transform:
 def transformed_rows(network: Network) -> dict[str, HadamardTerm]:
     """Return the rows that a transform computes, by name: a Hadamard term of a layer's own state.
 
-    The state begins with zeros, its entries fill the banks, no other row has a Hadamard term of it, and only
-    Requantize reads the row. Another row of the group multiplies a vector.
+    The row has no other term. The state begins with zeros, its entries fill the banks, and no other row has a
+    Hadamard term of it. In its group only Requantize reads the row, no row before it has a transform, and
+    another row multiplies a vector by a matrix that is no Hadamard term.
     """
     found: dict[str, HadamardTerm] = {}
     vectors = [term.value for row in _rows(network) for term in row.terms if isinstance(term, HadamardTerm)]
@@ -154,6 +151,8 @@ def transformed_rows(network: Network) -> dict[str, HadamardTerm]:
                     and _has_vector(group, row)
                 ):
                     found[row.name] = term
+                    # A tail takes the results of one transform.
+                    break
     return found
 
 
