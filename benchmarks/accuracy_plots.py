@@ -41,6 +41,14 @@ def _label(ax: Any, metric: str) -> None:
         ax.set_yscale("log")
 
 
+def _medians(ax: Any, x: Sequence[float], values: Sequence[Sequence[float]], label: str) -> None:
+    """Draw the median of the values at each x, with bars from the smallest to the largest."""
+    middle = [statistics.median(v) for v in values]
+    low = [m - min(v) for m, v in zip(middle, values, strict=True)]
+    high = [max(v) - m for m, v in zip(middle, values, strict=True)]
+    ax.errorbar(x, middle, yerr=[low, high], marker="o", capsize=3, label=label)
+
+
 def _bits(found: Sequence[Found]) -> Any:
     group = _group(found, "bits")
     tasks = [task for task in TASKS if any(f.entry.title.startswith(task) for f in group)]
@@ -54,11 +62,7 @@ def _bits(found: Sequence[Found]) -> Any:
             points = [(f.entry.jobs[0].config.bits, f.values(rung)) for f in its if f.entry.rung != "float"]
             points = [(bits, values) for bits, values in points if values]
             if points:
-                middle = [statistics.median(v) for _, v in points]
-                low = [m - min(v) for m, (_, v) in zip(middle, points, strict=True)]
-                high = [max(v) - m for m, (_, v) in zip(middle, points, strict=True)]
-                x = [bits + shift for bits, _ in points]
-                ax.errorbar(x, middle, yerr=[low, high], marker="o", capsize=3, label=label)
+                _medians(ax, [bits + shift for bits, _ in points], [v for _, v in points], label)
         for f in its:
             values = f.values("float") if f.entry.rung == "float" else []
             if values:
@@ -190,11 +194,7 @@ def _widening(found: Sequence[Found]) -> Any:
         its = [f for f in group if f.entry.title.startswith(task)]
         _label(ax, metric_of(its[0]))
         bits = [f.entry.jobs[0].config.bits for f in its]
-        values = [f.values("integer") for f in its]
-        middle = [statistics.median(v) for v in values]
-        low = [m - min(v) for m, v in zip(middle, values, strict=True)]
-        high = [max(v) - m for m, v in zip(middle, values, strict=True)]
-        ax.errorbar(bits, middle, yerr=[low, high], marker="o", capsize=3, label="integers")
+        _medians(ax, bits, [f.values("integer") for f in its], "integers")
         ax.set_xticks(bits, [f"{f.entry.jobs[0].config.hidden}\n{b}" for f, b in zip(its, bits, strict=True)])
         ax.set_xlabel("units, bits of W and U")
         other = ax.twinx()

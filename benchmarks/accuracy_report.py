@@ -278,10 +278,6 @@ def wrapped(text: str) -> str:
     return "".join(filled) + "\n"
 
 
-def _head_and_rows(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    return lines[0], lines[1:]
-
-
 def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = ()) -> str:
     """Return the page.
 
@@ -315,7 +311,7 @@ def page(entries: Sequence[Entry], rows: Sequence[Row], plots: Sequence[str] = (
         parts += [
             f"![{about}]({plot})\n" for plot, (at, about) in PLOTS.items() if at == name and plot in plots
         ]
-    parts += ["## Ways to few bits\n", wrapped(WAYS_TEXT), table(*_head_and_rows(ways_table())) + "\n"]
+    parts += ["## Ways to few bits\n", wrapped(WAYS_TEXT), table(*ways_table()) + "\n"]
     parts += ["## The paper's claims\n", wrapped(CLAIMS_TEXT), claims_table(found) + "\n"]
     parts.append("## Sources of published figures\n")
     parts.append("\n".join(f"- [{tag}] {what}" for tag, what in SOURCES.items()) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WAYS", "ways_rows", "ways_table"]
+__all__ = ["ways_table"]
 
 ROWS = Path(__file__).with_name("few_bits.jsonl")
 # In the order of the table. The first three are options of `qornn-hw train`.
@@ -24,7 +24,7 @@ METRICS = {"copy": "cross_entropy", "rows": "accuracy"}
 BITS = (2, 3, 4)
 
 
-def ways_rows() -> dict[tuple[str, str, int], list[float]]:
+def _metrics() -> dict[tuple[str, str, int], list[float]]:
     """Return the metric of each run by way, task and bits."""
     found: dict[tuple[str, str, int], list[float]] = {}
     for line in ROWS.read_text().splitlines():
@@ -34,10 +34,10 @@ def ways_rows() -> dict[tuple[str, str, int], list[float]]:
     return found
 
 
-def ways_table() -> list[list[str]]:
+def ways_table() -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the table: medians, with the number of seeds."""
-    rows = ways_rows()
-    found = [["way", *(f"copy, k = {k}" for k in BITS), *(f"rows, k = {k}" for k in BITS)]]
+    rows = _metrics()
+    found = []
     for way, name in WAYS.items():
         cells = [name]
         for task in METRICS:
@@ -45,7 +45,7 @@ def ways_table() -> list[list[str]]:
                 values = rows.get((way, task, bits), [])
                 cells.append(_cell(values, task) if values else "-")
         found.append(cells)
-    return found
+    return ["way", *(f"{task}, k = {k}" for task in METRICS for k in BITS)], found
 
 
 def _cell(values: list[float], task: str) -> str:

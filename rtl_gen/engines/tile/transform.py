@@ -120,18 +120,12 @@ class StateTransform(wiring.Component):
         """Write the results of all passes but the last, and the entries that come."""
         t = self._transform
         bank, row = _bank(self.stored_unit), self.stored_unit[BANK_BITS:]
-        if len(t.passes) == 1:
-            for k, ram in enumerate(banks):
-                m.d.sync += [
-                    ram.w_en.eq(self.store & (bank == k)),
-                    ram.w_addr.eq(row),
-                    ram.w_data.eq(self.stored),
-                ]
-            return
-        written = delay(m, active, LATENCY - 1, "written")
-        late_number = delay(m, number, LATENCY - 1, "late_pass", reset_less=True)
-        late_group = delay(m, group, LATENCY - 1, "late_group", reset_less=True)
-        _, back = self._addresses(m, late_number, late_group, "back")
+        written, back = Const(0), [row] * BANKS
+        if len(t.passes) > 1:
+            written = delay(m, active, LATENCY - 1, "written")
+            late_number = delay(m, number, LATENCY - 1, "late_pass", reset_less=True)
+            late_group = delay(m, group, LATENCY - 1, "late_group", reset_less=True)
+            _, back = self._addresses(m, late_number, late_group, "back")
         for k, ram in enumerate(banks):
             m.d.sync += [
                 ram.w_en.eq(written | (self.store & (bank == k))),

@@ -81,8 +81,8 @@ class TileEngine(Engine):
         """Yield the shapes that fit by the estimate, the fewest cycles first.
 
         Of equals the smallest comes first whose answer is not late: no more than twice as many cycles behind
-        the last input as that of the others. Where a number of cycles is asked for, the smallest shape
-        within it comes first, however late its answer.
+        the last input as that of the others. If ``request.cycles`` is given, the smallest shape within
+        it comes first, however late its answer.
         """
         if request.room:
             raise FormatError(
